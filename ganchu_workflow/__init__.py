@@ -1,0 +1,50 @@
+"""Selection rounds (评选批次) as explicit state machines: lawful, on time, durable and provable.
+
+    from ganchu_workflow import Actor, Role, Workflow
+
+Stage authors import `ganchu_workflow.process`; the errors are in `ganchu_workflow.errors`.
+"""
+
+from ganchu_workflow.actors import Actor, Role, Via
+from ganchu_workflow.audit.verify import Problem, Report
+from ganchu_workflow.clock import Clock, SimulatedClock, SystemClock
+from ganchu_workflow.engine.events import Receipt
+from ganchu_workflow.engine.queries import Allowed, Task
+from ganchu_workflow.engine.transition import Swept
+from ganchu_workflow.entropy import Entropy, SeededEntropy, SystemEntropy
+from ganchu_workflow.errors import Fault, Invalid, Refusal, Refused, WorkflowError
+from ganchu_workflow.plan import Plan, read_plan
+from ganchu_workflow.plugins import Registry
+from ganchu_workflow.process.values import CaseView
+from ganchu_workflow.timing import Period, WorkingCalendar
+from ganchu_workflow.workflow import Workflow
+
+__all__ = [
+    "Actor",
+    "Allowed",
+    "CaseView",
+    "Clock",
+    "Entropy",
+    "Fault",
+    "Invalid",
+    "Period",
+    "Plan",
+    "Problem",
+    "Receipt",
+    "Refusal",
+    "Refused",
+    "Registry",
+    "Report",
+    "Role",
+    "SeededEntropy",
+    "SimulatedClock",
+    "Swept",
+    "SystemClock",
+    "SystemEntropy",
+    "Task",
+    "Via",
+    "Workflow",
+    "WorkflowError",
+    "WorkingCalendar",
+    "read_plan",
+]

@@ -1,0 +1,122 @@
+"""Whether an act is admitted: the actor's authority, and the windows that govern it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from ganchu_workflow.actors import SCOPED, Actor, Role
+from ganchu_workflow.clock import from_text, to_text
+from ganchu_workflow.engine.cases import CaseState
+from ganchu_workflow.engine.deadlines import STOPPED
+from ganchu_workflow.engine.workspace import Workspace
+from ganchu_workflow.errors import Refusal
+from ganchu_workflow.process.definition import Edge, Process, Timer
+from ganchu_workflow.timing import closes_in_time
+
+LIVE_WITHOUT_ROUND = ("round", "phase")
+"""Kinds that may move whatever the round's state: the round itself, and its phases."""
+
+
+def may(edge: Edge, actor: Actor, case: CaseState) -> bool:
+    """Whether the actor has the role, and the scope, to fire this edge on this case."""
+    if actor.role not in edge.by:
+        return False
+    return actor.role not in SCOPED or (actor.scope != "" and case.parties.get(actor.role) == actor.scope)
+
+
+def not_allowed(edge: Edge, actor: Actor, case: CaseState) -> Refusal:
+    """The refusal for want of authority: it names whose act it would be, never another party's scope."""
+    roles = sorted(r.value for r in edge.by - {Role.ENGINE, Role.CLOCK})
+    whose = ", ".join(roles) or "the system itself"
+    scope = actor.role in edge.by
+    return Refusal(
+        "not_allowed",
+        "本案不在您的职责范围内" if scope else "您的角色无权办理此事项",
+        "this case is outside your scope" if scope else f"your role may not do this; it is for: {whose}",
+        {"role": actor.role.value, "roles": roles},
+    )
+
+
+def round_stands_still(round_case: CaseState, kind: str) -> Refusal | None:
+    """Why nothing may happen in this round, if so: it has not started, or was cancelled."""
+    if kind in LIVE_WITHOUT_ROUND:
+        return None
+    if round_case.state == "planning":
+        return Refusal("round_not_started", "批次尚未启动", "the round has not started; fire 'start' on it first")
+    if round_case.state == "cancelled":
+        return Refusal("round_cancelled", "批次已取消", "the round was cancelled")
+    return None
+
+
+def window_refusal(
+    work: Workspace, process: Process, edge: Edge, case: CaseState, received_at: datetime
+) -> Refusal | None:
+    """Why the act is out of its windows, if it is. What decides is when it was received.
+
+    At the closing instant it is in time; one microsecond later it is late, whether or not a sweep has run.
+    """
+    for host, timer in _governing(work, process, edge, case):
+        refusal = _deadline_refusal(work, host, timer, received_at)
+        if refusal is not None:
+            return refusal
+    return _phase_refusal(work, process, edge, case, received_at)
+
+
+def _governing(work: Workspace, process: Process, edge: Edge, case: CaseState) -> Iterator[tuple[CaseState, Timer]]:
+    for kind, timer in process.admitting.get((case.kind, edge.trigger), ()):
+        if kind == case.kind:
+            if timer.stage == edge.stage:
+                yield case, timer
+            continue
+        for host_id in (case.of, case.parent):
+            host = work.get(host_id) if host_id else None
+            if host is not None and host.kind == kind:
+                yield host, timer
+                break
+
+
+def _deadline_refusal(work: Workspace, host: CaseState, timer: Timer, received_at: datetime) -> Refusal | None:
+    running = work.deadlines(host).get(timer.name)
+    if running is None:
+        if host.state in timer.runs_in | timer.stops_in:
+            return None  # the settings give this window no end
+        return _closed("期限未开始或已结束", "its window is not running", {"window": timer.name})
+    if running.due_at is None:
+        return (
+            None if running.status != STOPPED or host.state in timer.stops_in else _closed("期限已中止", "stopped", {})
+        )
+    if closes_in_time(received_at, running.due_at):
+        return None
+    return _closed(
+        "已超过截止时间", "the window has closed", {"window": timer.name, "closes_at": to_text(running.due_at)}
+    )
+
+
+def _phase_refusal(
+    work: Workspace, process: Process, edge: Edge, case: CaseState, received_at: datetime
+) -> Refusal | None:
+    stage = edge.stage or case.stage
+    window = process.phase_window(stage) if stage else None
+    if window is None or not any(t.name == edge.trigger and _of_phase(t, edge) for t in window.admits):
+        return None
+    phase = work.phase(case.round, stage)
+    if phase is None:
+        return None
+    opens_at, closes_at = phase.facts.get("opens_at"), phase.facts.get("closes_at")
+    detail = {"stage": stage, "opens_at": opens_at, "closes_at": closes_at}
+    if opens_at is not None and received_at < from_text(opens_at):
+        return Refusal("window_not_open", "尚未开始受理", "its window has not opened yet", detail)
+    if closes_at is not None:
+        in_time = closes_in_time(received_at, from_text(closes_at))
+        return None if in_time else _closed("已超过截止时间", "the window has closed", detail)
+    return _closed("环节已结束", "the phase has closed", detail) if phase.state == "closed" else None
+
+
+def _of_phase(declared: Any, edge: Edge) -> bool:
+    return declared is edge.transition or bool(edge.stage)
+
+
+def _closed(zh: str, en: str, detail: dict[str, Any]) -> Refusal:
+    return Refusal("window_closed", zh, en, detail)

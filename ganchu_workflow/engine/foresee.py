@@ -1,0 +1,72 @@
+"""What could be done next, asked without doing it: the same authority, windows and guards, and no write."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from ganchu_workflow.actors import RESERVED, Actor
+from ganchu_workflow.engine.admission import may, not_allowed, round_stands_still, window_refusal
+from ganchu_workflow.engine.cases import CaseState
+from ganchu_workflow.engine.queries import Allowed
+from ganchu_workflow.engine.rows import Rows
+from ganchu_workflow.engine.rulebook import Rulebook
+from ganchu_workflow.engine.workspace import Surroundings, Workspace
+from ganchu_workflow.entropy import Entropy
+from ganchu_workflow.errors import Refusal
+from ganchu_workflow.process.context import Context
+from ganchu_workflow.process.definition import Edge
+from ganchu_workflow.process.language import Data
+from ganchu_workflow.timing import WorkingCalendar
+
+
+def foresee(
+    rows: Rows, book: Rulebook, case_id: str, actor: Actor, now: datetime, calendar: WorkingCalendar, entropy: Entropy
+) -> list[Allowed]:
+    """Every trigger a person could fire where the case stands, and for this actor what stands against it.
+
+    Guards are asked only where the trigger needs no data: what depends on the data is known when it is given.
+    """
+    around = Surroundings(calendar, book.zone, book.close_of_business, entropy, now)
+    work = Workspace(rows, around)
+    case = work.get(case_id)
+    work.in_round(case.round)
+    edges = book.process.kind(case.kind).edges_from.get(case.state, ())
+    human = [e for e in edges if e.by - RESERVED]
+    return [_allowed(work, book, case, edge, actor, now) for edge in human]
+
+
+def _allowed(work: Workspace, book: Rulebook, case: CaseState, edge: Edge, actor: Actor, now: datetime) -> Allowed:
+    model = edge.transition.data or Data
+    required = tuple(name for name, field in model.model_fields.items() if field.is_required())
+    refusal = _against(work, book, case, edge, actor, now, asks_guards=not required)
+    if refusal is not None:
+        refusal = replace(refusal, state=case.state, trigger=edge.name)
+    return Allowed(edge.name, refusal, tuple(model.model_fields), required)
+
+
+def _against(
+    work: Workspace, book: Rulebook, case: CaseState, edge: Edge, actor: Actor, now: datetime, *, asks_guards: bool
+) -> Refusal | None:
+    if not may(edge, actor, case):
+        return not_allowed(edge, actor, case)
+    still = round_stands_still(work.get(case.round), case.kind)
+    if still is not None:
+        return still
+    late = window_refusal(work, book.process, edge, case, now)
+    if late is not None or not asks_guards:
+        return late
+    model = edge.transition.data or Data
+    ctx = Context(
+        reads=work,
+        process=book.process,
+        case=case.view(),
+        data=model(),
+        given={},
+        actor=actor,
+        now=now,
+        received_at=now,
+        settings=book.settings_of(edge.stage or case.stage),
+        trigger=edge.name,
+    )
+    return book.ask(edge, ctx, work, [])

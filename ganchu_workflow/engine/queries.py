@@ -1,0 +1,118 @@
+"""Questions about the record that change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, or_, select
+
+from ganchu_workflow.actors import SCOPED, Actor
+from ganchu_workflow.canonical import decode
+from ganchu_workflow.engine.rows import CASE, DEADLINE, EVENT, OUTBOX, PARTY, Rows
+from ganchu_workflow.errors import Refusal
+from ganchu_workflow.process.definition import Process
+from ganchu_workflow.process.values import CaseView
+from ganchu_workflow.store.tables import METADATA
+
+ATTEMPT = METADATA.tables["ganchu_attempt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """One thing that can be asked for where a case stands: it may be done, or `refusal` says why not."""
+
+    trigger: str
+    refusal: Refusal | None
+    fields: tuple[str, ...]
+    """The names of the data it takes."""
+    required: tuple[str, ...]
+
+    @property
+    def may(self) -> bool:
+        """Whether nothing known stands against it."""
+        return self.refusal is None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One item of somebody's 待办: a case that waits for them, since when, and until when."""
+
+    case: CaseView
+    label: str
+    due_at: datetime | None
+
+
+def events(connection: Connection, case_id: str) -> list[dict[str, Any]]:
+    """The events of a case, oldest first, each with its digest."""
+    query = select(EVENT.c.body, EVENT.c.digest).where(EVENT.c.case_id == case_id).order_by(EVENT.c.seq)
+    return [{**decode(r.body), "digest": r.digest} for r in connection.execute(query)]
+
+
+def cases(
+    connection: Connection, round_id: str, kind: str | None = None, state: str | None = None, parent: str | None = None
+) -> list[CaseView]:
+    """The cases of a round, in the order of opening."""
+    query = select(CASE.c.id).where(CASE.c.round_id == round_id)
+    for column, value in ((CASE.c.kind, kind), (CASE.c.state, state), (CASE.c.parent_id, parent)):
+        if value is not None:
+            query = query.where(column == value)
+    found = Rows(connection).cases(connection.execute(query).scalars().all())
+    return [c.view() for c in sorted(found, key=lambda c: (c.opened_at, c.id))]
+
+
+def rounds(connection: Connection) -> list[CaseView]:
+    """All rounds of the database, in the order of opening."""
+    ids = connection.execute(select(CASE.c.id).where(CASE.c.kind == "round")).scalars().all()
+    return [c.view() for c in sorted(Rows(connection).cases(ids), key=lambda c: (c.opened_at, c.id))]
+
+
+def tasks(connection: Connection, round_id: str, process: Process, actor: Actor) -> list[Task]:
+    """The open cases of a round that wait for this actor, soonest deadline first."""
+    waiting = [
+        and_(CASE.c.kind == kind.kind, CASE.c.state.in_(names))
+        for kind in process.kinds.values()
+        if (names := [n for n, s in kind.states.items() if s.owner is actor.role])
+    ]
+    if not waiting:
+        return []
+    query = select(CASE.c.id).where(CASE.c.round_id == round_id, or_(*waiting))
+    if actor.role in SCOPED:
+        query = query.join(PARTY, PARTY.c.case_id == CASE.c.id)
+        query = query.where(PARTY.c.role == actor.role.value, PARTY.c.scope == actor.scope)
+    found = Rows(connection).cases(connection.execute(query).scalars().all())
+    due = _nearest(connection, [c.id for c in found])
+    made = [Task(c.view(), process.kind(c.kind).states[c.state].label, due.get(c.id)) for c in found]
+    return sorted(made, key=lambda t: (t.due_at is None, t.due_at or t.case.opened_at, t.case.opened_at, t.case.id))
+
+
+def _nearest(connection: Connection, case_ids: Iterable[str]) -> dict[str, datetime]:
+    nearest: dict[str, datetime] = {}
+    for case_id, found in Rows(connection).deadlines(case_ids).items():
+        armed = [r.due_at for r in found.values() if r.status == "armed" and r.due_at is not None]
+        if armed:
+            nearest[case_id] = min(armed)
+    return nearest
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """The nearest instant at which a deadline runs out; None when none is running."""
+    query = select(DEADLINE.c.due_at).where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None))
+    found: datetime | None = connection.execute(query.order_by(DEADLINE.c.due_at).limit(1)).scalar()
+    return found
+
+
+def attempts(connection: Connection, round_id: str) -> list[dict[str, Any]]:
+    """What was tried in a round and refused, oldest first."""
+    query = select(ATTEMPT).where(ATTEMPT.c.round_id == round_id).order_by(ATTEMPT.c.recorded_at, ATTEMPT.c.id)
+    return [{**dict(r._mapping), "body": decode(r.body)} for r in connection.execute(query)]
+
+
+def messages(connection: Connection, round_id: str) -> Iterator[dict[str, Any]]:
+    """The outbox of a round, oldest first."""
+    query = select(OUTBOX).where(OUTBOX.c.round_id == round_id)
+    query = query.order_by(OUTBOX.c.created_at, OUTBOX.c.case_id, OUTBOX.c.seq, OUTBOX.c.ordinal)
+    for row in connection.execute(query):
+        yield {**dict(row._mapping), "body": decode(row.body)}

@@ -1,0 +1,301 @@
+"""From one act to rest: the step itself, its follow-ups, and every automatic transition they make possible.
+
+Nothing here writes to the database. `run` works on a `Workspace`; whoever calls it commits or throws it away.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ganchu_workflow.actors import ENGINE, Actor, Role
+from ganchu_workflow.engine.admission import may, not_allowed, round_stands_still, window_refusal
+from ganchu_workflow.engine.cases import CaseState
+from ganchu_workflow.engine.events import Cause, Receipt
+from ganchu_workflow.engine.opening import place, prepare
+from ganchu_workflow.engine.privacy import commit_private
+from ganchu_workflow.engine.recorder import Recorder, Taken, plain
+from ganchu_workflow.engine.requests import Opening, Request, Step
+from ganchu_workflow.engine.rulebook import Rulebook
+from ganchu_workflow.engine.workspace import Workspace
+from ganchu_workflow.errors import DoesNotRest, Fault, Refusal, Refused, Unknown, WorkflowError, YearNotPublished
+from ganchu_workflow.process.context import Context
+from ganchu_workflow.process.definition import Edge, KindDefinition
+from ganchu_workflow.process.language import Data
+from ganchu_workflow.process.machine import step as ask_the_table
+from ganchu_workflow.process.values import Effects, Fire, Open
+
+AUTOMATIC_LIMIT = 50
+"""How often one case may move by itself within one act before that is a fault."""
+
+
+class RuleCrashed(Fault):
+    """An effect crashed. The act was abandoned and nothing of it is left."""
+
+    code = "rule_crashed"
+
+
+class Run:
+    """One act, carried to rest."""
+
+    def __init__(self, work: Workspace, book: Rulebook, request: Request) -> None:
+        self.work = work
+        self.book = book
+        self.process = book.process
+        self.request = request
+        self.agenda: deque[Step] = deque([request.step])
+        self.pokes: dict[str, Cause] = {}
+        self.automatic: dict[str, int] = {}
+        self.recorder = Recorder(work, book, request)
+
+    def to_rest(self) -> Receipt:
+        """Carry out the step, its follow-ups, and automatic transitions until nothing moves.
+
+        Raises `Refused` when the act, or a follow-up that must happen, is refused; `RuleCrashed` when an effect
+        crashes; `DoesNotRest` when automatic transitions keep firing each other.
+        """
+        while self.agenda or self.pokes:
+            if self.agenda:
+                self._take(self.agenda.popleft())
+            else:
+                case_id = next(iter(self.pokes))
+                self._poke(case_id, self.pokes.pop(case_id))
+        if self.recorder.first is None:
+            raise Fault("the act did nothing: no event was written")
+        return self.recorder.first
+
+    # ── one step ──
+
+    def _take(self, step: Step) -> None:
+        try:
+            case, edge = self._locate(step)
+        except Refused:
+            if step.must or step.case is None:
+                raise
+            return self.recorder.not_carried_out(step)
+        try:
+            actor = self._authorised(step, case, edge)
+            self._carry_out(replace(step, actor=actor), case, edge)
+        except Refused as refused:
+            if step.automatic:
+                return None
+            if step.must or step.case is None:
+                raise
+            self.recorder.not_carried_out(step, refused.refusal)
+        return None
+
+    def _locate(self, step: Step) -> tuple[CaseState, Edge]:
+        if step.opening is not None:
+            return prepare(self.work, self.process, step, step.opening)
+        case = self.work.get(str(step.case))
+        kind = self.process.kind(case.kind)
+        edges = kind.find(case.state, step.trigger)
+        if len(edges) > 1 and step.stage:
+            edges = tuple(e for e in edges if e.stage == step.stage)
+        if not edges:
+            if step.trigger not in kind.triggers():
+                raise Unknown(
+                    f"a {case.kind} has no trigger '{step.trigger}'; it has: "
+                    f"{', '.join(sorted({e.trigger for e in kind.edges if e.source is not None}))}",
+                    trigger=step.trigger,
+                )
+            label = kind.states[case.state].label
+            raise self._refused(
+                step,
+                case,
+                Refusal("not_here", f"当前状态“{label}”下不能办理", f"cannot be done while it stands in {case.state}"),
+            )
+        if len(edges) > 1:
+            names = sorted(e.name for e in edges)
+            raise self._refused(
+                step, case, Refusal("ambiguous", "请写明环节", f"say which: {', '.join(names)}", {"triggers": names})
+            )
+        return case, edges[0]
+
+    def _authorised(self, step: Step, case: CaseState, edge: Edge) -> Actor:
+        if may(edge, step.actor, case):
+            return step.actor
+        if step.cause is not None and Role.ENGINE in edge.by:
+            return replace(ENGINE, person=step.actor.person)
+        raise self._refused(step, case, not_allowed(edge, step.actor, case), edge)
+
+    def _carry_out(self, step: Step, case: CaseState, edge: Edge) -> None:
+        work, kind = self.work, self.process.kind(case.kind)
+        source = edge.source
+        opening = step.opening
+        if case.kind != "round" or source is not None:
+            still = round_stands_still(work.get(case.round), case.kind)
+            if still is not None:
+                raise self._refused(step, case, still, edge)
+        model, given, private = self._data(step, case, edge)
+        request = None
+        if self.recorder.first is None and self.request.key is not None:
+            request = self.request.digest(given)
+        if step.cause is None and step.due is None:
+            late = window_refusal(work, self.process, edge, case, self.request.received_at)
+            if late is not None:
+                raise self._refused(step, case, late, edge)
+        if opening is not None:
+            place(work, case, opening, lambda refusal: self._refused(step, case, refusal, edge))
+        ctx = self._context(step, case, edge, model, given)
+        guards: list[dict[str, Any]] = []
+        refusal = ask_the_table(
+            kind.machine, edge.name, source, edge.target, lambda: self.book.ask(edge, ctx, work, guards)
+        )
+        if refusal is not None:
+            raise self._refused(step, case, refusal, edge)
+        taken = Taken(step, case, edge, self._effects(edge, ctx), model, given, private, guards, request)
+        from_stage, visit = (case.stage, case.visit) if source is not None else ("", 0)
+        cause = self.recorder.record(taken)
+        follow = [
+            self._follow(step, case, cause, item) for e in taken.effects for items in (e.open, e.fire) for item in items
+        ]
+        left = (
+            case.kind == "application"
+            and from_stage
+            and (from_stage != case.stage or self.process.is_final(case.view()))
+        )
+        if left:
+            follow += self._orphans(case, from_stage, visit, cause)
+        self.agenda.extendleft(reversed(follow))
+        self._remember_pokes(case, kind, cause)
+
+    def _data(self, step: Step, case: CaseState, edge: Edge) -> tuple[BaseModel, dict[str, Any], list[dict[str, Any]]]:
+        model = edge.transition.data or Data
+        try:
+            data = step.data if isinstance(step.data, model) else model.model_validate(plain(step.data))
+        except ValidationError as error:
+            problems = [f"{'.'.join(str(p) for p in e['loc']) or 'data'}: {e['msg']}" for e in error.errors()]
+            raise self._refused(
+                step,
+                case,
+                Refusal(
+                    "data_invalid",
+                    f"材料不全或有误:{';'.join(problems)}",
+                    f"the data cannot be used: {'; '.join(problems)}",
+                    {"fields": problems, "expected": sorted(model.model_fields)},
+                ),
+                edge,
+            ) from error
+        given, rows = commit_private(data, case.id, self.work.secret)
+        return data, given, rows
+
+    def _context(
+        self, step: Step, case: CaseState, edge: Edge, model: Any, given: Mapping[str, Any]
+    ) -> Context[Any, Any]:
+        return Context(
+            reads=self.work,
+            process=self.process,
+            case=case.view(),
+            data=model,
+            given=given,
+            actor=step.actor,
+            now=self.request.effective_at,
+            received_at=self.request.received_at,
+            settings=self.book.settings_of(edge.stage or case.stage),
+            trigger=edge.name,
+        )
+
+    def _effects(self, edge: Edge, ctx: Context[Any, Any]) -> list[Effects]:
+        found = []
+        for rule in edge.transition.effects:
+            try:
+                found.append(rule.function(edge.handler, ctx) or Effects())
+            except YearNotPublished as error:
+                raise Refused(
+                    Refusal(
+                        "year_not_published",
+                        "所涉年度的放假安排尚未导入",
+                        error.message,
+                        dict(error.fields),
+                        ctx.case.state,
+                        edge.name,
+                    )
+                ) from error
+            except WorkflowError:
+                raise
+            except Exception as error:
+                raise RuleCrashed(
+                    f"the effect '{rule.id}' of {edge.name} crashed: {type(error).__name__}: {error}",
+                    rule=rule.id,
+                    trigger=edge.name,
+                    case=ctx.case.id,
+                ) from error
+        return found
+
+    # ── what follows ──
+
+    def _follow(self, step: Step, case: CaseState, cause: Cause, item: Open | Fire) -> Step:
+        if isinstance(item, Open):
+            parent = item.parent.id if item.parent else None
+            opening = Opening(
+                item.kind.kind,
+                case.round,
+                parent,
+                item.of.id if item.of else None,
+                item.stage or case.stage,
+                [m.id for m in item.members],
+                plain(item.facts),
+                {Role(r): s for r, s in item.parties.items()},
+            )
+            return Step("", None, plain(item.data), step.actor, opening, cause)
+        return Step(
+            item.transition.name, item.case.id, plain(item.data), step.actor, None, cause, item.must, case.stage
+        )
+
+    def _orphans(self, case: CaseState, stage: str, visit: int, cause: Cause) -> list[Step]:
+        """The children left open when their application leaves the stage: each meets what its kind declares."""
+        steps = []
+        for lifecycle in self.process.stage(stage).stage.cases:
+            orphaned = lifecycle.orphaned
+            if orphaned is None:
+                continue
+            for child in self.work.children(case.id, lifecycle.kind):
+                if child.stage == stage and child.visit == visit and not self.process.is_final(child):
+                    steps.append(Step(orphaned.name, child.id, {}, ENGINE, None, cause, must=False))
+        return steps
+
+    # ── what moves by itself ──
+
+    def _remember_pokes(self, case: CaseState, kind: KindDefinition, cause: Cause) -> None:
+        for case_id in (case.id, case.parent):
+            if case_id is not None:
+                self.pokes.setdefault(case_id, cause)
+        if kind.is_cohort:
+            for member in self.work.members(case.id):
+                self.pokes.setdefault(member.id, cause)
+
+    def _poke(self, case_id: str, cause: Cause) -> None:
+        case = self.work.get(case_id)
+        kind = self.process.kind(case.kind)
+        for edge in kind.automatic_from.get(case.state, ()):
+            step = Step(edge.name, case.id, {}, ENGINE, None, cause, automatic=True)
+            ctx = self._context(step, case, edge, Data(), {})
+            when = edge.transition.when
+            for read in when.kinds if when else ():
+                if not self.process.kind(read.kind).is_cohort:
+                    self.work.prefetch_children([case_id, *self.pokes], read.kind)
+            if when is not None and when.holds(ctx):
+                seq = case.seq
+                self._take(step)
+                if case.seq == seq:
+                    continue  # a guard refused: the next one may stand
+                count = self.automatic[case_id] = self.automatic.get(case_id, 0) + 1
+                if count > AUTOMATIC_LIMIT:
+                    raise DoesNotRest(
+                        f"{case.kind} {case_id} moved by itself more than {AUTOMATIC_LIMIT} times in one act, "
+                        f"last by {edge.name}",
+                        case=case_id,
+                        trigger=edge.name,
+                    )
+                return
+
+    def _refused(self, step: Step, case: CaseState, refusal: Refusal, edge: Edge | None = None) -> Refused:
+        trigger = edge.name if edge else step.trigger
+        return Refused(
+            replace(refusal, state=case.state if edge is None or edge.source else "", trigger=trigger), case=case.id
+        )

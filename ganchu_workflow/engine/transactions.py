@@ -1,0 +1,99 @@
+"""Whose transaction an act runs in: ours, with bounded repetition, or the host's, which we never end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from ganchu_workflow.engine.workspace import Stale
+from ganchu_workflow.errors import Contention
+from ganchu_workflow.store.database import database_fault, read, write
+
+T = TypeVar("T")
+TRIES = 30
+"""How often an act is computed again because others changed what it had read."""
+_SERIALISATION = {"40001", "40P01", "55P03"}
+
+
+class Transactions(Protocol):
+    """Runs a piece of work inside one transaction."""
+
+    own: bool
+    """Whether the transaction is ours to commit: only then is a refusal written as a row."""
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` so that all it writes is kept, or nothing. It may be called again after `Stale`."""
+        ...
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work`, which only reads."""
+        ...
+
+
+class OwnTransactions:
+    """One transaction of our own for each piece of work, on the library's Engine."""
+
+    own = True
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Commit what `work` wrote. Computes it again when something it read has changed, at most `TRIES` times.
+
+        Raises `Contention` at that bound, `DatabaseFault` when the database fails.
+        """
+        last: Exception | None = None
+        for _ in range(TRIES):
+            try:
+                with write(self.engine) as connection:
+                    return work(connection)
+            except Stale as error:
+                last = error
+            except IntegrityError as error:
+                # Another act took the next number of a history, or the same key: it is seen on the next try.
+                last = error
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in _SERIALISATION:
+                    raise database_fault(self.engine, error) from error
+                last = error
+        raise Contention(
+            f"others kept changing the same cases; gave up after {TRIES} tries. Try again later", tries=TRIES
+        ) from last
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on a connection that is rolled back afterwards. Raises `DatabaseFault` when the database fails."""
+        try:
+            with read(self.engine) as connection:
+                return work(connection)
+        except DBAPIError as error:
+            raise database_fault(self.engine, error) from error
+
+
+class HostTransaction:
+    """The host's open transaction: never committed, rolled back or begun by us. A refused act leaves nothing in it."""
+
+    own = False
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` inside a savepoint of the host's transaction.
+
+        Before anything is written an act may be computed again; after that the database's error is the host's to see.
+        """
+        with self.connection.begin_nested():
+            for _ in range(TRIES):
+                try:
+                    return work(self.connection)
+                except Stale:
+                    continue
+        raise Contention("others kept changing the same cases; end this transaction and try again", tries=TRIES)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in the host's transaction."""
+        return work(self.connection)

@@ -1,0 +1,309 @@
+"""The one function that owns a state change, and the sweep that fires what is due.
+
+Every change of a case's state goes through `Engine.carry_out`: it settles what was due before, computes the act to rest
+on what it has read, locks all of that in the lock order, compares, and writes state, history, deadlines and outbox in
+one transaction. A refusal changes nothing and is a row of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert
+
+from ganchu_workflow.actors import CLOCK, Actor
+from ganchu_workflow.canonical import commitment, decode, digest, encode
+from ganchu_workflow.clock import Clock
+from ganchu_workflow.engine.deadlines import ARMED
+from ganchu_workflow.engine.events import Receipt
+from ganchu_workflow.engine.privacy import commit_private
+from ganchu_workflow.engine.recorder import plain
+from ganchu_workflow.engine.requests import Due, Request, Step
+from ganchu_workflow.engine.rows import Rows
+from ganchu_workflow.engine.rulebook import Rulebook
+from ganchu_workflow.engine.steps import RuleCrashed, Run
+from ganchu_workflow.engine.transactions import Transactions
+from ganchu_workflow.engine.workspace import Stale, Surroundings, Workspace
+from ganchu_workflow.entropy import Entropy, new_id
+from ganchu_workflow.errors import Fault, Refusal, Refused, WorkflowError
+from ganchu_workflow.process.language import Data
+from ganchu_workflow.store.tables import METADATA
+from ganchu_workflow.timing import WorkingCalendar
+
+log = logging.getLogger("ganchu_workflow")
+ATTEMPT = METADATA.tables["ganchu_attempt"]
+SWEEP = 200
+"""How many due rows one look at the deadline table takes."""
+Books = Callable[[str, Rows], Rulebook]
+"""The rulebook of a round."""
+
+
+class _DueFirst(Exception):
+    """Deadlines of the cases concerned ran out before the act was received: they are settled first."""
+
+    def __init__(self, rows: list[tuple[str, str, datetime]]) -> None:
+        super().__init__()
+        self.rows = rows
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one sweep did: the deadlines it fired, and those that would not fire, with why."""
+
+    fired: int = 0
+    refused: list[dict[str, str]] = field(default_factory=list)
+
+
+class Engine:
+    """Carries out acts on a database, in its own transactions or in the host's."""
+
+    def __init__(
+        self, transactions: Transactions, books: Books, clock: Clock, entropy: Entropy, calendar: WorkingCalendar
+    ) -> None:
+        self.transactions = transactions
+        self.books = books
+        self.clock = clock
+        self.entropy = entropy
+        self.calendar = calendar
+
+    def carry_out(self, request: Request, book: Rulebook | None = None) -> Receipt:
+        """Carry out one act: one transaction, or nothing.
+
+        Deadlines of the cases concerned that ran out before the act was received are settled first, each in a
+        transaction of its own. Under a key that was used before, the earlier receipt is given again.
+
+        Raises `Refused` when it may not be done (the refusal is kept as a row), `Unknown` for a case, kind or trigger
+        that does not exist, and a `Fault` when something broke; in each case nothing of the act is left.
+        """
+        settled: set[tuple[str, str]] = set()
+        while True:
+            try:
+                return self._kept(request, lambda: self._once(request, book, settled))
+            except _DueFirst as due:
+                for case_id, name, due_at in due.rows:
+                    settled.add((case_id, name))
+                    self._fire_due(case_id, name, due_at, request.received_at)
+
+    def tick(self) -> Swept:
+        """Fire everything whose end has passed, in the order of due instants, until nothing is due.
+
+        Idempotent, and safe on any number of nodes: a deadline fires once. One that is refused or crashes keeps its
+        row, is reported, and holds up no other.
+        """
+        now = self.clock.now()
+        fired = 0
+        refused: list[dict[str, str]] = []
+        failed: set[tuple[str, str]] = set()
+        while True:
+            found = self.transactions.read(lambda c: Rows(c).due(now, SWEEP + len(failed)))
+            due = [row for row in found if row[:2] not in failed]
+            if not due:
+                return Swept(fired, refused)
+            for case_id, name, due_at in due:
+                error = self._fire_due(case_id, name, due_at, now)
+                if error is None:
+                    fired += 1
+                else:
+                    failed.add((case_id, name))
+                    refused.append({"case": case_id, "deadline": name, "code": error.code, "why": error.message})
+
+    # ── one transaction ──
+
+    def _once(self, request: Request, book: Rulebook | None, settled: set[tuple[str, str]]) -> Receipt:
+        return self.transactions.write(lambda connection: self._in_transaction(connection, request, book, settled))
+
+    def _in_transaction(
+        self, connection: Connection, request: Request, book: Rulebook | None, settled: set[tuple[str, str]]
+    ) -> Receipt:
+        rows = Rows(connection)
+        book = book or self.books(request.round, rows)
+        if request.key is not None:
+            earlier = rows.event_by_key(request.key)
+            if earlier is not None:
+                return self._again(rows, book, request, decode(earlier))
+        around = Surroundings(self.calendar, book.zone, book.close_of_business, self.entropy, self.clock.now())
+        work = Workspace(rows, around)
+        work.in_round(request.round)
+        if request.step.due is None:
+            self._require_settled(work, request, settled)
+        elif not _still_due(work, request.step):
+            raise _Gone
+        try:
+            if request.step.opening is not None and request.step.opening.kind == "round":
+                work.pending.definition = (book.fingerprint, book.body)
+            receipt = Run(work, book, request).to_rest()
+        except Refused as refused:
+            # A refusal that rests on something which has changed meanwhile is no refusal.
+            if not work.unchanged():
+                raise Stale from refused
+            raise
+        work.commit()
+        return receipt
+
+    def _require_settled(self, work: Workspace, request: Request, settled: set[tuple[str, str]]) -> None:
+        ids = _concerned(work, request)
+        if ids:
+            due = [row for row in work.rows.due(request.received_at, SWEEP, ids) if row[:2] not in settled]
+            if due:
+                raise _DueFirst(due)
+
+    def _fire_due(self, case_id: str, name: str, due_at: datetime, received_at: datetime) -> WorkflowError | None:
+        """Fire one deadline, if it is still due. Returns what stood in the way, if anything did."""
+
+        def locate(connection: Connection) -> tuple[str, str] | None:
+            rows = Rows(connection)
+            cases = rows.cases([case_id])
+            running = rows.deadlines([case_id]).get(case_id, {}).get(name)
+            return None if not cases or running is None or running.fires is None else (cases[0].round, running.fires)
+
+        found = self.transactions.read(locate)
+        if found is None:
+            return None
+        step = Step(found[1], case_id, {}, CLOCK, due=Due(name, due_at))
+        request = Request(step, found[0], received_at)
+        try:
+            self._kept(request, lambda: self._once(request, None, set()))
+        except _Gone:
+            return None
+        except (Refused, Fault) as error:
+            log.warning(
+                "a deadline did not fire", extra={"action": "deadline_refused", "case": case_id, "code": error.code}
+            )
+            return error
+        return None
+
+    # ── repeating under a key ──
+
+    def _again(self, rows: Rows, book: Rulebook, request: Request, body: dict[str, Any]) -> Receipt:
+        kind = book.process.kind(body["kind"])
+        edge = next(e for e in kind.edges if e.name == body["trigger"] and e.source == body["source"])
+        model = (edge.transition.data or Data).model_validate(plain(request.step.data))
+        given, private = commit_private(model, body["case"], lambda: "")
+        same = request.digest(given) == body["request"] and _same_private(rows, given, body["data"], private)
+        if not same:
+            raise Refused(
+                Refusal(
+                    "key_reused",
+                    "该幂等键已用于另一请求",
+                    f"the key '{request.key}' was used for another request; use a new key for a new act",
+                    {"case": body["case"], "seq": body["seq"]},
+                    trigger=request.step.trigger,
+                )
+            )
+        return Receipt.of(body, digest(encode(body), body["algorithm"]))
+
+    # ── what is kept of a failure ──
+
+    def _kept(self, request: Request, act: Callable[[], Receipt]) -> Receipt:
+        try:
+            return act()
+        except Refused as refused:
+            crashed = refused.code == "guard_crashed"
+            row = self._attempt(request, "crashed" if crashed else "refused", refused.refusal)
+            self._keep(row, refused)
+            raise
+        except RuleCrashed as crash:
+            reason = Refusal("rule_crashed", "规则运行出错,未予办理", crash.message, trigger=request.step.trigger)
+            self._keep(self._attempt(request, "crashed", reason), crash)
+            raise
+
+    def _keep(self, row: dict[str, Any], error: WorkflowError) -> None:
+        """Our own transaction: the attempt becomes a row. The host's: the host is handed the row, to keep or not."""
+        error.fields["attempt"] = row
+        if self.transactions.own:
+            self.transactions.write(lambda connection: keep_attempt(connection, row))
+
+    def _attempt(self, request: Request, kind: str, refusal: Refusal) -> dict[str, Any]:
+        step = request.step
+        now = self.clock.now()
+        return {
+            "id": new_id(self.entropy, now),
+            "round_id": request.round or None,
+            "case_id": step.case,
+            "name": (refusal.trigger or step.trigger or "open")[:120],
+            "kind": kind,
+            "code": refusal.code,
+            "actor": _label(step.actor),
+            "received_at": request.received_at,
+            "recorded_at": now,
+            "body": encode(
+                {
+                    "state": refusal.state,
+                    "zh": refusal.zh,
+                    "en": refusal.en,
+                    "detail": plain(refusal.detail),
+                    "opening": step.opening.kind if step.opening else None,
+                    "key": request.key,
+                }
+            ),
+        }
+
+
+class _Gone(Exception):
+    """The deadline was fired, moved or stopped by somebody else meanwhile."""
+
+
+def keep_attempt(connection: Connection, row: dict[str, Any]) -> None:
+    """Write an attempt as a row, on this connection."""
+    connection.execute(insert(ATTEMPT), [row])
+
+
+def _label(actor: Actor) -> str:
+    return (f"{actor}#{actor.person}" if actor.person else str(actor))[:160]
+
+
+def _still_due(work: Workspace, step: Step) -> bool:
+    if step.case is None or step.due is None:
+        return False
+    running = work.deadlines(work.get(step.case)).get(step.due.name)
+    return running is not None and running.status == ARMED and running.due_at == step.due.due_at
+
+
+def _concerned(work: Workspace, request: Request) -> list[str]:
+    """The cases whose deadlines may govern the act: its case, parent, act, phase, and the cohorts that list it."""
+    step = request.step
+    ids: list[str | None] = []
+    stage = ""
+    if step.case is not None:
+        case = work.get(step.case)
+        stage = case.stage
+        ids += [case.id, case.parent, case.of]
+        if case.kind == "application":
+            ids += [cohort for cohort, _, _ in work.rows.acts(case.id)]
+    elif step.opening is not None:
+        if step.opening.kind == "round":
+            return []
+        ids += [step.opening.parent, step.opening.of]
+        stage = step.opening.stage
+        if step.opening.parent and not stage:
+            stage = work.get(step.opening.parent).stage
+    for stage_name, phase_id in work.phases(request.round).items():
+        if stage_name == stage or not stage:
+            ids.append(phase_id)
+    return list(dict.fromkeys(i for i in ids if i))
+
+
+def _same_private(rows: Rows, given: dict[str, Any], stored: dict[str, Any], private: list[dict[str, Any]]) -> bool:
+    """Whether the private values are those that were given before; an erased one can no longer be compared."""
+    plain_values = {row["id"]: decode(row["value"]) for row in private}
+    for now, before in _pairs(given, stored):
+        kept = rows.private(before)
+        if kept is None or kept[0] is None:
+            continue
+        if commitment(kept[0], plain_values[now]) != before:
+            return False
+    return True
+
+
+def _pairs(given: Any, stored: Any) -> list[tuple[str, str]]:
+    if isinstance(given, dict) and isinstance(stored, dict):
+        if set(given) == set(stored) == {"private"}:
+            return [(given["private"], stored["private"])]
+        return [pair for key in given for pair in _pairs(given[key], stored.get(key))]
+    if isinstance(given, list) and isinstance(stored, list):
+        return [pair for a, b in zip(given, stored, strict=False) for pair in _pairs(a, b)]
+    return []

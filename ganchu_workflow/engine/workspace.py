@@ -1,0 +1,305 @@
+"""One transaction's view of the round: what it has read, what it has changed, and how both are written.
+
+Guards and effects read through it (it is the `Reads` of the process language). Reading takes no locks. What was read is
+remembered in two kinds: the *content* of a case (its events, by `seq`) and a *set* that a case owns (its children, its
+acts, the applications of its stage, by `version`). `commit` locks all of it in the lock order, compares, and writes; if
+anything moved in between, it raises `Stale` and the whole act is computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ganchu_workflow.canonical import decode
+from ganchu_workflow.engine.cases import CaseState, Running
+from ganchu_workflow.engine.rows import Rows
+from ganchu_workflow.entropy import Entropy, new_id, new_salt
+from ganchu_workflow.errors import Unknown
+from ganchu_workflow.process.values import CaseView
+from ganchu_workflow.timing import Period, Reckoning, WorkingCalendar, reckon
+
+
+class Stale(Exception):
+    """Something that was read has changed before it could be locked: compute the act again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a transaction takes from outside the database: calendar, zone, hours, chance and the present instant."""
+
+    calendar: WorkingCalendar
+    zone: ZoneInfo
+    close_of_business: time
+    entropy: Entropy
+    now: datetime
+    """When it records: one instant for the whole transaction."""
+
+
+@dataclass
+class Pending:
+    """The rows a transaction will add beside those of its cases."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    outbox: list[dict[str, Any]] = field(default_factory=list)
+    private: list[dict[str, Any]] = field(default_factory=list)
+    calendar_used: bool = False
+    definition: tuple[str, str] | None = None
+
+
+class Workspace:
+    """The cases of one round as this transaction sees and changes them."""
+
+    def __init__(self, rows: Rows, around: Surroundings) -> None:
+        self.rows = rows
+        self.around = around
+        self.pending = Pending()
+        self.content_read: set[str] = set()
+        self.sets_read: set[str] = set()
+        self.touched: set[str] = set()
+        self._cases: dict[str, CaseState] = {}
+        self._children: dict[tuple[str, str], list[str]] = {}
+        self._belonging: dict[tuple[str, str], list[str]] = {}
+        self._acts: dict[str, list[tuple[str, str, int]]] = {}
+        self._applications: dict[tuple[str, ...], list[str]] = {}
+        self._phases: dict[str, str] | None = None
+        self._round = ""
+        self._trace: set[str] = set()
+
+    # ── cases ──
+
+    def get(self, case_id: str) -> CaseState:
+        """The working copy of a case. Raises `Unknown` when there is no such case."""
+        self.load([case_id])
+        if case_id not in self._cases:
+            raise Unknown(f"there is no case '{case_id}'", case=case_id)
+        self.content_read.add(case_id)
+        self._trace.add(case_id)
+        return self._cases[case_id]
+
+    def load(self, ids: Iterable[str]) -> None:
+        """Read cases that are not here yet, in one go."""
+        missing = [i for i in dict.fromkeys(ids) if i not in self._cases]
+        if missing:
+            self._cases |= {c.id: c for c in self.rows.cases(missing)}
+
+    def add(self, case: CaseState) -> None:
+        """A case that this transaction opens."""
+        case.new = True
+        self._cases[case.id] = case
+        for owner in (case.parent, case.of):
+            if owner is not None:
+                self.touched.add(owner)
+
+    def deadlines(self, case: CaseState) -> dict[str, Running]:
+        """The deadlines of a case, read when first asked for."""
+        if case.deadlines is None:
+            case.deadlines = {} if case.new else self.rows.deadlines([case.id]).get(case.id, {})
+            case.stored_deadlines = frozenset(case.deadlines)
+        return case.deadlines
+
+    def set_members(self, cohort: CaseState, members: Sequence[tuple[str, int]]) -> None:
+        """A cohort's new list; the acts of everybody on the old and the new list have changed."""
+        old = self._member_rows(cohort)
+        cohort.members = list(members)
+        cohort.listed_anew = True
+        self.touched.update(a for a, _ in [*old, *members])
+        self._acts.clear()
+
+    def phase(self, round_id: str, stage: str) -> CaseState | None:
+        """The phase of a stage of the round."""
+        stored = self.phases(round_id)
+        new = [c for c in self._cases.values() if c.new and c.kind == "phase" and c.stage == stage]
+        if new:
+            return new[0]
+        return self.get(stored[stage]) if stage in stored else None
+
+    def phases(self, round_id: str) -> dict[str, str]:
+        """The stored phases of the round: stage instance → phase."""
+        if self._phases is None:
+            self._phases = self.rows.phases(round_id)
+        return self._phases
+
+    def crossed(self, round_id: str, *stages: str) -> None:
+        """An application entered or left these stages: the counts their phases own have changed."""
+        for stage in stages:
+            phase = self.phase(round_id, stage) if stage else None
+            if phase is not None:
+                self.touched.add(phase.id)
+
+    # ── the reads of the process language ──
+
+    def case(self, case_id: str) -> CaseView:
+        """The case as it stands in this transaction."""
+        return self.get(case_id).view()
+
+    def children(self, parent_id: str, kind: str) -> list[CaseView]:
+        """Cases of a kind by parent, in the order of opening."""
+        key = (parent_id, kind)
+        if key not in self._children:
+            self.prefetch_children([parent_id], kind)
+        new = [c.id for c in self._cases.values() if c.new and c.parent == parent_id and c.kind == kind]
+        return self._views(parent_id, [*self._children[key], *new])
+
+    def prefetch_children(self, parent_ids: Sequence[str], kind: str) -> None:
+        """Read the children of many cases in one go."""
+        self.load(parent_ids)
+        missing = [p for p in parent_ids if (p, kind) not in self._children]
+        for parent in missing:
+            self._children[(parent, kind)] = []
+        stored = [p for p in missing if p in self._cases and not self._cases[p].new]
+        for parent, child in self.rows.children(stored, kind) if stored else ():
+            self._children[(parent, kind)].append(child)
+        self.load([c for p in missing for c in self._children[(p, kind)]])
+
+    def belonging(self, of_id: str, kind: str) -> list[CaseView]:
+        """Cases of a kind by the act they belong to, in the order of opening."""
+        key = (of_id, kind)
+        if key not in self._belonging:
+            self._belonging[key] = [] if self.get(of_id).new else self.rows.belonging(of_id, kind)
+        new = [c.id for c in self._cases.values() if c.new and c.of == of_id and c.kind == kind]
+        return self._views(of_id, [*self._belonging[key], *new])
+
+    def members(self, cohort_id: str) -> list[CaseView]:
+        """The applications a cohort lists, in its order."""
+        rows = self._member_rows(self.get(cohort_id))
+        self.load(a for a, _ in rows)
+        return [self.get(a).view() for a, _ in rows]
+
+    def acts(self, application_id: str, kind: str) -> list[CaseView]:
+        """The cohorts of a kind that list the application on its present visit, in the order of opening."""
+        application = self.get(application_id)
+        if application_id not in self._acts:
+            stored = [] if application.new else self.rows.acts(application_id)
+            here = {c.id: c for c in self._cases.values() if c.listed_anew}
+            kept = [row for row in stored if row[0] not in here]
+            fresh = [(c.id, c.kind, v) for c in here.values() for a, v in c.members or [] if a == application_id]
+            self._acts[application_id] = [*kept, *fresh]
+        found = [c for c, k, v in self._acts[application_id] if k == kind and v == application.visit]
+        return self._views(application_id, found)
+
+    def applications(self, stages: Sequence[str], owner: str) -> list[CaseView]:
+        """All applications that stand in these stages; the count is owned by the phase of `owner`, or by all phases."""
+        key = tuple(stages)
+        for stage in [owner] if owner else key:
+            phase = self.phase(self._round, stage)
+            if phase is not None:
+                self.sets_read.add(phase.id)
+        if key not in self._applications:
+            self._applications[key] = self.rows.applications(self._round, key)
+            self.load(self._applications[key])
+        here = [c.id for c in self._cases.values() if c.kind == "application" and c.stage in key]
+        found = [i for i in dict.fromkeys([*self._applications[key], *here]) if self._cases[i].stage in key]
+        return self._sorted(found)
+
+    def private(self, commitment: str) -> str | None:
+        """The value behind a commitment; None once it has been erased."""
+        for row in self.pending.private:
+            if row["id"] == commitment:
+                return str(decode(row["value"]))
+        found = self.rows.private(commitment)
+        return None if found is None or found[1] is None else str(decode(found[1]))
+
+    def secret(self) -> str:
+        """128 fresh bits of chance, as hexadecimal text."""
+        return new_salt(self.around.entropy)
+
+    def reckon(self, period: Period, start: datetime) -> Reckoning:
+        """The end of a period under the calendar, zone and close of business in force."""
+        self.pending.calendar_used = True
+        return reckon(
+            period, start, self.around.calendar, zone=self.around.zone, close_of_business=self.around.close_of_business
+        )
+
+    # ── tracing ──
+
+    @contextmanager
+    def tracing(self) -> Iterator[set[str]]:
+        """The cases that are read while the block runs."""
+        outer, self._trace = self._trace, set()
+        try:
+            yield self._trace
+        finally:
+            self._trace = outer | self._trace
+
+    def heads(self, ids: Iterable[str]) -> dict[str, str]:
+        """The digest of the last event of each case."""
+        return {i: self._cases[i].head for i in ids}
+
+    # ── writing ──
+
+    def in_round(self, round_id: str) -> None:
+        """All that follows concerns this round."""
+        self._round = round_id
+
+    def new_id(self) -> str:
+        """A fresh identifier."""
+        return new_id(self.around.entropy, self.around.now)
+
+    def unchanged(self) -> bool:
+        """Whether everything that was read still stands, without locking anything."""
+        ids = self._compared()
+        return self._same(self.rows.versions(ids), ids)
+
+    def commit(self) -> None:
+        """Lock in the lock order, compare, write. Raises `Stale` when something read has changed in between."""
+        changed = [c for c in self._cases.values() if c.moved]
+        touched = {i for i in self.touched if not self._cases_new(i)} - {c.id for c in changed}
+        self.load(touched)
+        ids = self._compared(also=touched)
+        if not self._same(self.rows.lock(ids), ids):
+            raise Stale
+        rows = self.rows
+        if self.pending.definition is not None:
+            rows.keep_definition(*self.pending.definition, self.around.now)
+        if self.pending.calendar_used:
+            rows.keep_calendar(self.around.calendar.version, self.around.calendar.document(), self.around.now)
+        rows.insert_cases([c for c in changed if c.new])
+        rows.update_cases([c for c in changed if not c.new])
+        for case in changed:
+            if case.listed_anew:
+                rows.write_members(case)
+        rows.write_deadlines(changed)
+        rows.touch(sorted(touched))
+        rows.insert_private(self.pending.private)
+        rows.insert_events(self.pending.events)
+        rows.insert_outbox(self.pending.outbox)
+
+    def _compared(self, also: Iterable[str] = ()) -> list[str]:
+        ids = {*self.content_read, *self.sets_read, *also}
+        stored = [self._cases[i] for i in ids if not self._cases_new(i)]
+        return [c.id for c in sorted(stored, key=lambda c: (c.position, c.id))]
+
+    def _same(self, now: dict[str, tuple[int, int]], ids: Sequence[str]) -> bool:
+        for case_id in ids:
+            loaded = self._cases[case_id].loaded
+            seq, version = now.get(case_id, (-1, -1))
+            if loaded is None:
+                continue
+            if (case_id in self.content_read and seq != loaded.seq) or (
+                case_id in self.sets_read and version != loaded.version
+            ):
+                return False
+        return True
+
+    def _cases_new(self, case_id: str) -> bool:
+        return case_id in self._cases and self._cases[case_id].new
+
+    def _member_rows(self, cohort: CaseState) -> list[tuple[str, int]]:
+        if cohort.members is None:
+            cohort.members = [] if cohort.new else self.rows.members(cohort.id)
+        return cohort.members
+
+    def _views(self, owner: str, ids: Sequence[str]) -> list[CaseView]:
+        self.get(owner)
+        self.sets_read.add(owner)
+        self.load(ids)
+        return self._sorted(dict.fromkeys(ids))
+
+    def _sorted(self, ids: Iterable[str]) -> list[CaseView]:
+        found = sorted((self.get(i) for i in ids), key=lambda c: (c.opened_at, c.id))
+        return [c.view() for c in found]

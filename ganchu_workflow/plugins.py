@@ -1,0 +1,154 @@
+"""Discovering stages and channels: through entry points, verified against their contract before they are registered.
+
+The built-in stages arrive by the same door as anybody else's.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from pydantic import BaseModel
+
+from ganchu_workflow.errors import PluginInvalid
+from ganchu_workflow.process.language import Lifecycle, Stage
+
+STAGES = "ganchu_workflow.stages"
+CHANNELS = "ganchu_workflow.channels"
+CONTRACT = 1
+"""The version of the contract between the engine and a stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One registered plugin: its name, what it is, and who brought it."""
+
+    name: str
+    brought: Any
+    distribution: str
+    """Name and version, for example `ganchu-workflow 0.1.0`."""
+    place: str
+
+
+@dataclass
+class Registry:
+    """The plugins of one group by name. What could not be loaded is kept too, and refused when it is asked for."""
+
+    group: str = STAGES
+    plugins: dict[str, Plugin] = field(default_factory=dict)
+    broken: dict[str, PluginInvalid] = field(default_factory=dict)
+
+    @classmethod
+    def discover(cls, group: str = STAGES, found: Iterable[EntryPoint] | None = None) -> Registry:
+        """Everything installed under an entry-point group.
+
+        Raises `PluginInvalid`, naming both distributions, when two claim one name. A plugin that cannot be loaded, or
+        breaks its contract, is put aside: it is refused when a plan uses it, and stops no other.
+        """
+        registry = cls(group)
+        seen: set[tuple[str, str, str]] = set()
+        for point in entry_points(group=group) if found is None else found:
+            identity = (point.name, point.value, _distribution(point))
+            if identity in seen:
+                continue  # the same distribution is on the path twice
+            seen.add(identity)
+            try:
+                registry.register(point.name, _load(point), distribution=_distribution(point), place=point.value)
+            except _Broken as error:
+                registry.broken[point.name] = PluginInvalid(str(error), name=point.name, group=group)
+        return registry
+
+    def register(self, name: str, brought: Any, *, distribution: str = "the host", place: str = "") -> None:
+        """Verify `brought` against the contract of the group, then register it under `name`.
+
+        Raises `PluginInvalid` when the name is taken, naming both claimants, or when the contract is not kept.
+        """
+        if name in self.plugins:
+            first = self.plugins[name]
+            raise PluginInvalid(
+                f"two plugins claim the name '{name}' in {self.group}: {first.distribution} ({first.place}) and "
+                f"{distribution} ({place}); uninstall one of them",
+                name=name,
+                claimants=[first.distribution, distribution],
+            )
+        problems = list(_CONTRACTS[self.group](name, brought))
+        if problems:
+            raise _Broken(
+                f"the plugin '{name}' of {distribution} ({place}) does not keep its contract: {'; '.join(problems)}"
+            )
+        self.plugins[name] = Plugin(name, brought, distribution, place)
+
+    def get(self, name: str) -> Plugin:
+        """The plugin of that name. Raises `PluginInvalid` saying what there is, or why it was put aside."""
+        if name in self.broken:
+            raise self.broken[name]
+        if name not in self.plugins:
+            near = get_close_matches(name, self.plugins, 1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise PluginInvalid(
+                f"there is no '{name}' in {self.group}; {hint}"
+                f"installed are: {', '.join(sorted(self.plugins)) or 'none'}",
+                name=name,
+            )
+        return self.plugins[name]
+
+    def distributions(self) -> dict[str, str]:
+        """Top-level package → the distribution that brought it."""
+        return {p.brought.__module__.partition(".")[0]: p.distribution for p in self.plugins.values()}
+
+
+class _Broken(PluginInvalid):
+    """A plugin that cannot be used, and is put aside."""
+
+
+def _load(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:
+        raise _Broken(
+            f"the plugin '{point.name}' of {_distribution(point)} ({point.value}) cannot be loaded: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _distribution(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
+
+
+def _stage_contract(name: str, brought: Any) -> Iterator[str]:
+    if not (inspect.isclass(brought) and issubclass(brought, Stage)):
+        yield "it is not a subclass of ganchu_workflow.process.Stage"
+        return
+    if brought.name != name:
+        yield f"its class says name = {brought.name!r}, the entry point says {name!r}"
+    if brought.contract != CONTRACT:
+        yield f"it was written for version {brought.contract} of the contract, this engine has {CONTRACT}"
+    settings = brought.Settings
+    if not (inspect.isclass(settings) and issubclass(settings, BaseModel)):
+        yield "its Settings are not a pydantic model"
+    elif settings.model_config.get("extra") != "forbid":
+        yield "its Settings must have extra='forbid', or a misspelt key of a plan would go unnoticed"
+    for case in brought.cases:
+        if not (inspect.isclass(case) and issubclass(case, Lifecycle)):
+            yield f"cases= holds {case!r}, which is not a Lifecycle"
+    try:
+        brought()
+    except TypeError as error:
+        yield f"it cannot be made without arguments: {error}"
+
+
+def _channel_contract(name: str, brought: Any) -> Iterator[str]:
+    if getattr(brought, "name", None) != name:
+        yield f"its class says name = {getattr(brought, 'name', None)!r}, the entry point says {name!r}"
+    deliver = getattr(brought, "deliver", None)
+    if not callable(deliver):
+        yield "it has no method deliver(message)"
+    elif list(inspect.signature(deliver).parameters) != ["self", "message"]:
+        yield f"its method is deliver{inspect.signature(deliver)}, it must be deliver(self, message)"
+
+
+_CONTRACTS = {STAGES: _stage_contract, CHANNELS: _channel_contract}

