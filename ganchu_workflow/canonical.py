@@ -18,15 +18,18 @@ _LARGEST = 2**53 - 1
 
 def encode(value: Any) -> str:
     """The canonical text of `value`. Raises `NotCanonical`, naming the path, for anything outside the subset."""
-    _check(value, "$")
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    try:
+        _check(value, "$")
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except RecursionError as error:
+        raise NotCanonical("the value is nested too deeply") from error
 
 
 def decode(text: str) -> Any:
     """The value of a canonical text. Raises `NotCanonical` when `text` is not canonical to the byte."""
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NotCanonical(f"not JSON: {error}") from error
     if encode(value) != text:
         raise NotCanonical("the text is JSON but not canonical: keys out of order, spaces, or another spelling")
@@ -48,8 +51,8 @@ def _check(value: Any, path: str) -> None:
             raise NotCanonical(f"{path}: the integer {value} is beyond 2^53-1; write it as a string")
     elif isinstance(value, dict):
         for key, item in value.items():
-            if not isinstance(key, str) or not key.isascii():
-                raise NotCanonical(f"{path}: the key {key!r} is not an ASCII string")
+            if not isinstance(key, str) or not key.isascii() or "\x00" in key:
+                raise NotCanonical(f"{path}: the key {key!r} is not an ASCII string without U+0000")
             _check(item, f"{path}.{key}")
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
@@ -68,7 +71,11 @@ def digest(text: str, algorithm: str = "sha256") -> str:
     if algorithm not in ALGORITHMS:
         raise NotCanonical(f"unknown digest algorithm '{algorithm}'; use one of {', '.join(ALGORITHMS)}")
     try:
-        return hashlib.new(algorithm, text.encode("utf-8")).hexdigest()
+        octets = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise NotCanonical("a lone surrogate has no digest") from error
+    try:
+        return hashlib.new(algorithm, octets).hexdigest()
     except ValueError as error:
         raise NotCanonical(f"this Python's OpenSSL has no {algorithm}; use a build that has, or sha256") from error
 

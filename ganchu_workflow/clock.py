@@ -63,15 +63,19 @@ def aware(instant: datetime) -> datetime:
 
 def to_text(instant: datetime) -> str:
     """The fixed-width UTC text of `instant`."""
-    return aware(instant).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # strftime("%Y") would not pad the year 999 to four digits.
+    return aware(instant).astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def from_text(text: str) -> datetime:
     """The instant that `to_text` wrote. Raises `Invalid` for any other form."""
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise Invalid(f"'{text}' is not an instant of the form 2021-09-03T09:30:00.000000Z") from error
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is not None and to_text(instant) == text:
+            return instant
+    except (ValueError, OverflowError):
+        pass
+    raise Invalid(f"'{text}' is not an instant of the form 2021-09-03T09:30:00.000000Z")
 
 
 def to_micros(instant: datetime) -> int:

@@ -25,6 +25,7 @@ from ganchu_workflow.process.compiler import define
 from ganchu_workflow.process.definition import Process, StageInstance
 from ganchu_workflow.process.language import Outcome, Stage, Transition
 from ganchu_workflow.process.rounds import CORE_KINDS
+from ganchu_workflow.timing.periods import is_minute
 
 KEYS = ("title", "code", "timezone", "close_of_business", "digest", "demonstration", "stage")
 STAGE_KEYS = ("use", "as", "on", "window", "phase")
@@ -168,10 +169,19 @@ class _Reader:
         self._outcomes(where, stage, on)
         if settings is None:
             return None
-        defaulted = entry.get("defaults")
-        if defaulted is None:
-            defaulted = [n for n in type(settings).model_fields if n not in settings.model_fields_set]
-        return PlannedStage(use, name, settings, tuple(defaulted), dict(on), opens_at, closes_at)
+        return PlannedStage(use, name, settings, self._defaulted(where, entry, settings), dict(on), opens_at, closes_at)
+
+    def _defaulted(self, where: str, entry: Mapping[str, Any], settings: BaseModel) -> tuple[str, ...]:
+        allowed = list(type(settings).model_fields)
+        said = entry.get("defaults")  # a plan's own document says which of its values nobody chose
+        if said is None:
+            return tuple(n for n in allowed if n not in settings.model_fields_set)
+        if not isinstance(said, list) or not all(name in allowed for name in said):
+            self._wrong(
+                f"{where}.defaults", f"must be a list of settings; this stage has: {', '.join(allowed) or 'none'}"
+            )
+            return ()
+        return tuple(said)
 
     def _window(self, where: str, stage: type[Stage], entry: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
         rest = {k: v for k, v in entry.items() if k not in ("use", "as", "on", "defaults")}
@@ -229,19 +239,20 @@ class _Reader:
         name = self.raw.get("timezone", "Asia/Shanghai")
         try:
             return ZoneInfo(str(name))
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, such as "Asia"
             self._wrong("timezone", f"'{name}' is no time zone; the usual one is Asia/Shanghai")
             return ZoneInfo("Asia/Shanghai")
 
     def _close_of_business(self) -> time:
         value = self.raw.get("close_of_business", "17:30")
-        if isinstance(value, time):
-            return value
         try:
-            return time.fromisoformat(str(value))
-        except ValueError:
-            self._wrong("close_of_business", f"'{value}' is no time of day; write 17:30:00")
-            return time(17, 30)
+            hour = value if isinstance(value, time) else time.fromisoformat(value)
+            if is_minute(hour):
+                return hour
+        except (TypeError, ValueError):
+            pass
+        self._wrong("close_of_business", f"'{value}' is no time of day to the minute; write 17:30:00")
+        return time(17, 30)
 
     def _unknown(self, where: str, key: str, allowed: Sequence[str]) -> None:
         near = get_close_matches(key, allowed, 1)

@@ -50,12 +50,16 @@ class Registry:
         breaks its contract, is put aside: it is refused when a plan uses it, and stops no other.
         """
         registry = cls(group)
-        seen: set[tuple[str, str, str]] = set()
+        claimed: dict[str, EntryPoint] = {}
         for point in entry_points(group=group) if found is None else found:
-            identity = (point.name, point.value, _distribution(point))
-            if identity in seen:
-                continue  # the same distribution is on the path twice
-            seen.add(identity)
+            first = claimed.setdefault(point.name, point)
+            if first is not point:
+                if (first.value, _distribution(first)) == (point.value, _distribution(point)):
+                    continue  # the same distribution is on the path twice
+                # Before either is loaded: one that is broken must not hide that two claim the name.
+                raise _taken(
+                    point.name, group, (_distribution(first), first.value), (_distribution(point), point.value)
+                )
             try:
                 registry.register(point.name, _load(point), distribution=_distribution(point), place=point.value)
             except _Broken as error:
@@ -69,13 +73,11 @@ class Registry:
         """
         if name in self.plugins:
             first = self.plugins[name]
-            raise PluginInvalid(
-                f"two plugins claim the name '{name}' in {self.group}: {first.distribution} ({first.place}) and "
-                f"{distribution} ({place}); uninstall one of them",
-                name=name,
-                claimants=[first.distribution, distribution],
-            )
-        problems = list(_CONTRACTS[self.group](name, brought))
+            raise _taken(name, self.group, (first.distribution, first.place), (distribution, place))
+        try:
+            problems = list(_CONTRACTS[self.group](name, brought))
+        except Exception as error:
+            problems = [f"it cannot be checked: {type(error).__name__}: {error}"]
         if problems:
             raise _Broken(
                 f"the plugin '{name}' of {distribution} ({place}) does not keep its contract: {'; '.join(problems)}"
@@ -85,7 +87,8 @@ class Registry:
     def get(self, name: str) -> Plugin:
         """The plugin of that name. Raises `PluginInvalid` saying what there is, or why it was put aside."""
         if name in self.broken:
-            raise self.broken[name]
+            # A copy: an error that is raised again and again collects the frames of all who asked.
+            raise PluginInvalid(self.broken[name].message, **self.broken[name].fields)
         if name not in self.plugins:
             near = get_close_matches(name, self.plugins, 1)
             hint = f"did you mean '{near[0]}'? " if near else ""
@@ -105,10 +108,19 @@ class _Broken(PluginInvalid):
     """A plugin that cannot be used, and is put aside."""
 
 
+def _taken(name: str, group: str, *claims: tuple[str, str]) -> PluginInvalid:
+    claimants = " and ".join(f"{distribution} ({place})" for distribution, place in claims)
+    return PluginInvalid(
+        f"two plugins claim the name '{name}' in {group}: {claimants}; uninstall one of them",
+        name=name,
+        claimants=[distribution for distribution, _ in claims],
+    )
+
+
 def _load(point: EntryPoint) -> Any:
     try:
         return point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a module may be a script that ends with sys.exit()
         raise _Broken(
             f"the plugin '{point.name}' of {_distribution(point)} ({point.value}) cannot be loaded: "
             f"{type(error).__name__}: {error}"
@@ -132,12 +144,15 @@ def _stage_contract(name: str, brought: Any) -> Iterator[str]:
         yield "its Settings are not a pydantic model"
     elif settings.model_config.get("extra") != "forbid":
         yield "its Settings must have extra='forbid', or a misspelt key of a plan would go unnoticed"
-    for case in brought.cases:
-        if not (inspect.isclass(case) and issubclass(case, Lifecycle)):
-            yield f"cases= holds {case!r}, which is not a Lifecycle"
+    if not isinstance(brought.cases, tuple):
+        yield f"cases= must be a tuple, not {brought.cases!r}"
+    else:
+        for case in brought.cases:
+            if not (inspect.isclass(case) and issubclass(case, Lifecycle)):
+                yield f"cases= holds {case!r}, which is not a Lifecycle"
     try:
         brought()
-    except TypeError as error:
+    except Exception as error:
         yield f"it cannot be made without arguments: {error}"
 
 

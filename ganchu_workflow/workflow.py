@@ -29,6 +29,7 @@ from ganchu_workflow.entropy import Entropy, SystemEntropy
 from ganchu_workflow.errors import DefinitionChanged, Invalid, Refusal, Refused, Unknown
 from ganchu_workflow.plan import Plan, read_plan
 from ganchu_workflow.plugins import Registry
+from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.store.database import connect, migrate, require_schema
 from ganchu_workflow.timing import WorkingCalendar
@@ -107,6 +108,7 @@ class Workflow:
         The round is pinned to this plan, every default spelt out, and to the process it describes. Raises `PlanInvalid`
         or `DefinitionInvalid` with all that is wrong; nothing is left behind.
         """
+        received_at = self.clock.now()
         read = plan if isinstance(plan, Plan) else read_plan(plan, self.stages)
         if self.entropy.seeded and not read.demonstration:
             raise Invalid(
@@ -123,8 +125,8 @@ class Workflow:
             "demonstration": read.demonstration,
             "phases": phases,
         }
-        receipt = self._act(Step("", None, data, actor, Opening("round", "")), "", key, None, book)
-        return receipt
+        step = Step("", None, data, actor, Opening("round", ""))
+        return self._act(Request(step, "", received_at, key), book)
 
     def open(
         self,
@@ -145,6 +147,7 @@ class Workflow:
         Its round is that of `parent`, `of` or the members; else `round`, else the only one that is open. The opener
         becomes a party under its own scope. Raises `Refused` when it may not be opened, now or by this actor.
         """
+        received_at = self.clock.now()
         ids = [_id(c) for c in (parent, of, *members) if c is not None]
         round_id = _id(round) if round is not None else self._read(lambda c: _round_of(c, ids))
         opening = Opening(
@@ -155,7 +158,8 @@ class Workflow:
             stage,
             [_id(m) for m in members],
         )
-        return self._act(Step("", None, plain(data or {}), actor, opening), round_id, key, document)
+        step = Step("", None, plain(data or {}), actor, opening)
+        return self._act(Request(step, round_id, received_at, key, document))
 
     def fire(
         self,
@@ -173,9 +177,13 @@ class Workflow:
         from it happens. With `key` the call may be repeated: the same request gets the same receipt, another request
         under the same key is refused. Raises `Refused` with the reason; the refusal is kept as a row.
         """
+        # Taken before the database is asked anything: it is what decides whether the act is in time.
+        received_at = self.clock.now()
         case_id = _id(case)
         round_id = self._read(lambda c: _round_of(c, [case_id]))
-        return self._act(Step(trigger, case_id, plain(data or {}), actor), round_id, key, document)
+        return self._act(
+            Request(Step(trigger, case_id, plain(data or {}), actor), round_id, received_at, key, document)
+        )
 
     def tick(self) -> Swept:
         """Fire every deadline that has run out, oldest first. Idempotent; any number of nodes may call it."""
@@ -239,6 +247,10 @@ class Workflow:
 
         return self._read(ask)
 
+    def process(self, round: Case) -> Process:
+        """The process a round is played by: its kinds, states, labels and edges."""
+        return self._read(lambda c: self._book(_id(round), Rows(c))).process
+
     def next_due(self) -> datetime | None:
         """The nearest instant at which a deadline runs out."""
         return self._read(queries.next_due)
@@ -249,23 +261,16 @@ class Workflow:
 
     # ── inside ──
 
-    def _act(
-        self, step: Step, round_id: str, key: str | None, document: str | None, book: Rulebook | None = None
-    ) -> Receipt:
-        # Taken before anything else: it is what decides whether an act is in time.
-        received_at = self.clock.now()
-        if step.actor.role in RESERVED:
+    def _act(self, request: Request, book: Rulebook | None = None) -> Receipt:
+        role, key = request.step.actor.role, request.key
+        if role in RESERVED:
             raise Refused(
-                Refusal(
-                    "reserved_role",
-                    "该角色由系统专用",
-                    f"nobody acts as the {step.actor.role}: it is the library itself",
-                )
+                Refusal("reserved_role", "该角色由系统专用", f"nobody acts as the {role}: it is the library itself")
             )
         if key is not None and not 0 < len(key) <= 120:
             raise Invalid("a key has 1 to 120 characters")
         self._ready()
-        return self._engine.carry_out(Request(step, round_id, received_at, key, document), book)
+        return self._engine.carry_out(request, book)
 
     def _ready(self) -> None:
         if self._checked:
@@ -282,8 +287,7 @@ class Workflow:
         return self._engine.transactions.read(work)
 
     def _default_parent(self, kind: str, round_id: str) -> str | None:
-        process = self._read(lambda c: self._book(round_id, Rows(c))).process
-        return round_id if process.kind(kind).is_cohort else None
+        return round_id if self.process(round_id).kind(kind).is_cohort else None
 
     def _book(self, round_id: str, rows: Rows) -> Rulebook:
         """The rulebook of a round: its pinned plan, assembled from the code that runs now, which must mean the same."""

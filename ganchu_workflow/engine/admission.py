@@ -13,6 +13,7 @@ from ganchu_workflow.engine.deadlines import STOPPED
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.definition import Edge, Process, Timer
+from ganchu_workflow.process.language import FactRule
 from ganchu_workflow.timing import closes_in_time
 
 LIVE_WITHOUT_ROUND = ("round", "phase")
@@ -82,6 +83,10 @@ def _deadline_refusal(work: Workspace, host: CaseState, timer: Timer, received_a
     if running is None:
         if host.state in timer.runs_in | timer.stops_in:
             return None  # the settings give this window no end
+        rule = timer.deadline.rule
+        printed = host.facts.get(rule.key) if isinstance(rule, FactRule) else None
+        if printed is not None and not closes_in_time(received_at, from_text(printed)):
+            return _closed("已超过截止时间", "the window has closed", {"window": timer.name, "closes_at": printed})
         return _closed("期限未开始或已结束", "its window is not running", {"window": timer.name})
     if running.due_at is None:
         return (

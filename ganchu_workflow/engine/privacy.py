@@ -12,8 +12,8 @@ from ganchu_workflow.errors import Fault
 from ganchu_workflow.process.language import Private
 
 Row = dict[str, Any]
-SHORTEST = 4
-"""A private text of fewer characters is not searched for: it would be found by coincidence."""
+LONG = 12
+"""A private text of so many characters is looked for inside others; a shorter one would be found by coincidence."""
 
 
 class PrivateLeak(Fault):
@@ -37,10 +37,10 @@ def keep_secret(value: str, name: str, case_id: str, salt: Callable[[], str], ro
 
 
 def refuse_leaks(values: Any, private: list[str]) -> None:
-    """Raise `PrivateLeak` when a text among `values` contains one of the private texts."""
-    watched = [p for p in private if len(p) >= SHORTEST]
+    """Raise `PrivateLeak` when a text among `values` is one of the private texts, or contains a long one."""
+    watched = [p for p in private if p]
     for text in _texts(values) if watched else ():
-        if any(p in text for p in watched):
+        if any(p == text or (len(p) >= LONG and p in text) for p in watched):
             raise PrivateLeak(
                 "an effect copied a private value into facts or a message; use ctx.given instead of ctx.data"
             )

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ganchu_workflow.actors import Role
-from ganchu_workflow.canonical import encode
+from ganchu_workflow.canonical import digest, encode
 from ganchu_workflow.clock import to_text
 from ganchu_workflow.engine import deadlines
 from ganchu_workflow.engine.cases import CaseState
@@ -129,7 +129,9 @@ class Recorder:
         told: list[dict[str, Any]] = []
         for message in (m for e in effects for m in e.tell):
             recipient = _recipient(message, case)
-            told.append({"message": message.kind, "recipient": recipient})
+            body = encode(plain(message.body))
+            proof = digest(body, self.book.algorithm)
+            told.append({"message": message.kind, "recipient": recipient, "digest": proof})
             self.work.pending.outbox.append(
                 {
                     "id": self.work.new_id(),
@@ -139,7 +141,7 @@ class Recorder:
                     "ordinal": len(told),
                     "message": message.kind,
                     "recipient": recipient,
-                    "body": encode(plain(message.body)),
+                    "body": body,
                     "status": "waiting",
                     "created_at": self.work.around.now,
                 }

@@ -5,6 +5,7 @@ Reads take no locks. `lock` takes them, in the lock order, once everything that 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, delete, insert, select, update
 
 from ganchu_workflow.actors import Role
-from ganchu_workflow.canonical import decode, encode
+from ganchu_workflow.canonical import encode
 from ganchu_workflow.engine.cases import CaseState, Loaded, Running
 from ganchu_workflow.store.tables import METADATA
 
@@ -60,7 +61,7 @@ class Rows:
                     parent=row.parent_id,
                     of=row.of_id,
                     position=row.position,
-                    facts=decode(row.facts),
+                    facts=json.loads(row.facts),
                     parties={},
                     opened_at=row.opened_at,
                     recorded_at=row.recorded_at,

@@ -104,6 +104,9 @@ class Run:
                     trigger=step.trigger,
                 )
             label = kind.states[case.state].label
+            late = self._came_too_late(step, case, kind)
+            if late is not None:
+                raise self._refused(step, case, late)
             raise self._refused(
                 step,
                 case,
@@ -116,6 +119,16 @@ class Run:
             )
         return case, edges[0]
 
+    def _came_too_late(self, step: Step, case: CaseState, kind: KindDefinition) -> Refusal | None:
+        """The case has moved on because the window for this very act has closed: that is the reason to give."""
+        edges = [e for e in kind.edges if step.trigger in (e.trigger, e.name)] if step.cause is None else []
+        received_at = self.request.received_at
+        for edge in edges:
+            refusal = window_refusal(self.work, self.process, edge, case, received_at)
+            if refusal is not None and refusal.code == "window_closed" and refusal.detail.get("closes_at"):
+                return refusal
+        return None
+
     def _authorised(self, step: Step, case: CaseState, edge: Edge) -> Actor:
         if may(edge, step.actor, case):
             return step.actor
@@ -127,7 +140,8 @@ class Run:
         work, kind = self.work, self.process.kind(case.kind)
         source = edge.source
         opening = step.opening
-        if case.kind != "round" or source is not None:
+        # What follows from an act stands in the round the act found: `cancel` still calls its applications off.
+        if step.cause is None and (case.kind != "round" or source is not None):
             still = round_stands_still(work.get(case.round), case.kind)
             if still is not None:
                 raise self._refused(step, case, still, edge)

@@ -86,6 +86,10 @@ class HostTransaction:
 
         Before anything is written an act may be computed again; after that the database's error is the host's to see.
         """
+        raw = self.connection.connection.dbapi_connection
+        if self.connection.dialect.name == "sqlite" and raw is not None and not raw.in_transaction:
+            # The driver begins a transaction only before a change; a savepoint outside one would commit on release.
+            self.connection.exec_driver_sql("BEGIN IMMEDIATE")
         with self.connection.begin_nested():
             for _ in range(TRIES):
                 try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -54,8 +54,8 @@ class _DueFirst(Exception):
 class Swept:
     """What one sweep did: the deadlines it fired, and those that would not fire, with why."""
 
-    fired: int = 0
-    refused: list[dict[str, str]] = field(default_factory=list)
+    fired: tuple[Receipt, ...] = ()
+    refused: tuple[dict[str, str], ...] = ()
 
 
 class Engine:
@@ -95,21 +95,21 @@ class Engine:
         row, is reported, and holds up no other.
         """
         now = self.clock.now()
-        fired = 0
+        fired: list[Receipt] = []
         refused: list[dict[str, str]] = []
         failed: set[tuple[str, str]] = set()
         while True:
             found = self.transactions.read(lambda c: Rows(c).due(now, SWEEP + len(failed)))
             due = [row for row in found if row[:2] not in failed]
             if not due:
-                return Swept(fired, refused)
+                return Swept(tuple(fired), tuple(refused))
             for case_id, name, due_at in due:
-                error = self._fire_due(case_id, name, due_at, now)
-                if error is None:
-                    fired += 1
-                else:
+                done = self._fire_due(case_id, name, due_at, now)
+                if isinstance(done, Receipt):
+                    fired.append(done)
+                elif done is not None:
                     failed.add((case_id, name))
-                    refused.append({"case": case_id, "deadline": name, "code": error.code, "why": error.message})
+                    refused.append({"case": case_id, "deadline": name, "code": done.code, "why": done.message})
 
     # ── one transaction ──
 
@@ -151,8 +151,10 @@ class Engine:
             if due:
                 raise _DueFirst(due)
 
-    def _fire_due(self, case_id: str, name: str, due_at: datetime, received_at: datetime) -> WorkflowError | None:
-        """Fire one deadline, if it is still due. Returns what stood in the way, if anything did."""
+    def _fire_due(
+        self, case_id: str, name: str, due_at: datetime, received_at: datetime
+    ) -> Receipt | WorkflowError | None:
+        """Fire one deadline. Returns what stood in the way, if anything did; None when it was no longer due."""
 
         def locate(connection: Connection) -> tuple[str, str] | None:
             rows = Rows(connection)
@@ -166,7 +168,7 @@ class Engine:
         step = Step(found[1], case_id, {}, CLOCK, due=Due(name, due_at))
         request = Request(step, found[0], received_at)
         try:
-            self._kept(request, lambda: self._once(request, None, set()))
+            return self._kept(request, lambda: self._once(request, None, set()))
         except _Gone:
             return None
         except (Refused, Fault) as error:
@@ -174,7 +176,6 @@ class Engine:
                 "a deadline did not fire", extra={"action": "deadline_refused", "case": case_id, "code": error.code}
             )
             return error
-        return None
 
     # ── repeating under a key ──
 

@@ -75,9 +75,9 @@ def the_clock_has_something_to_do(kind: KindDefinition) -> Iterator[Finding]:
 
 def somebody_fires(kind: KindDefinition) -> Iterator[Finding]:
     """Every transition has a role that may fire it, or a condition under which the engine does."""
-    for edge in _transitions(kind):
-        if not edge.by:
-            yield Finding(f"{kind.kind}.{edge.name}", "nobody may fire it; give by= or when=")
+    # Edge by edge: by=OWNER may mean somebody from one state and nobody from another.
+    for name in dict.fromkeys(edge.name for edge in kind.edges if not edge.by):
+        yield Finding(f"{kind.kind}.{name}", "nobody may fire it; give by= or when=")
 
 
 def the_clock_fires_by_deadline(kind: KindDefinition) -> Iterator[Finding]:
@@ -245,9 +245,10 @@ def names_fit_the_tables(process: Process) -> Iterator[Finding]:
 
 def _transitions(kind: KindDefinition) -> Iterable[Edge]:
     """One edge for each transition; one with several sources shows them in the others."""
-    seen: dict[tuple[str, str], Edge] = {}
+    seen: dict[tuple[str, int], Edge] = {}
     for edge in kind.edges:
-        seen.setdefault((edge.stage, edge.trigger), edge)
+        # Not by the trigger's name: a kind may have an `open` of its own beside the implicit one.
+        seen.setdefault((edge.stage, id(edge.transition)), edge)
     return seen.values()
 
 

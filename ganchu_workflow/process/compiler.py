@@ -238,12 +238,18 @@ def define(stages: Sequence[StageInstance], core: Sequence[type[Lifecycle]]) -> 
     """
     if not stages:
         raise DefinitionInvalid.of("of a plan", [Finding("stage", "a plan needs at least one stage")])
+    used = dict.fromkeys([*core, *(c for s in stages for c in (type(s.stage), *s.stage.cases))])
+    strange = [f for lifecycle in used for f in _strange_states(lifecycle)]
+    if strange:
+        raise DefinitionInvalid.of("of a plan", strange)
     draft = Draft()
     kinds: dict[str, KindDefinition] = {}
     classes: dict[str, type[Lifecycle]] = {}
     for lifecycle in [*core, *(c for s in stages for c in s.stage.cases)]:
         known = classes.setdefault(lifecycle.kind, lifecycle)
-        if known is not lifecycle:
+        if lifecycle.kind == "application":
+            draft.wrong("application", f"is the kind that the stages make up; rename the one of {_place(lifecycle)}")
+        elif known is not lifecycle:
             draft.wrong(lifecycle.kind, f"two life cycles claim this kind: {_place(known)} and {_place(lifecycle)}")
         elif lifecycle.kind not in kinds:
             kinds[lifecycle.kind] = standalone(lifecycle, draft)
@@ -254,6 +260,23 @@ def define(stages: Sequence[StageInstance], core: Sequence[type[Lifecycle]]) -> 
     if findings:
         raise DefinitionInvalid.of("of a plan", findings)
     return process
+
+
+def _strange_states(lifecycle: type[Lifecycle]) -> Iterable[Finding]:
+    """States that are named where they mean nothing: a slot left open, a state removed, or another life cycle's."""
+    own = lifecycle.parts(State)
+    declared = [value for base in lifecycle.__mro__ for value in vars(base).values()]
+    named = [(t.name, s) for t in lifecycle.parts(Transition).values() for s in (*t.sources, t.target)]
+    named += [(d.name, s) for d in lifecycle.parts(Deadline).values() for s in (*d.runs_in, *d.stops_in)]
+    found: list[Finding] = []
+    for name, state in named:
+        where = lifecycle.__name__
+        meant = getattr(lifecycle, state.name, None) if isinstance(state, Slot) else state
+        if isinstance(state, Slot) and not isinstance(meant, State):
+            found.append(Finding(where, f"the slot '{state.name}' of its mixin is not filled with a state"))
+        elif isinstance(meant, State) and not (meant.name in own and any(meant is d for d in declared)):
+            found.append(Finding(f"{where}.{name}", f"names the state '{meant.name}', which {where} does not have"))
+    return dict.fromkeys(found)
 
 
 def _with_admitted(kind: KindDefinition, kinds: Mapping[str, KindDefinition], draft: Draft) -> list[Timer]:

@@ -6,9 +6,14 @@ fates do.
 
 from __future__ import annotations
 
-from typing import Any, get_args, get_origin
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from ganchu_workflow.canonical import digest_of, encode
 from ganchu_workflow.process.definition import Edge, KindDefinition, Process
@@ -21,7 +26,7 @@ def document(process: Process) -> dict[str, Any]:
     """The meaning of the process as canonical JSON; it is stored beside the fingerprint."""
     return {
         "format": FORMAT,
-        "kinds": {name: _kind(kind) for name, kind in process.kinds.items()},
+        "kinds": {name: _kind(process, kind) for name, kind in process.kinds.items()},
         "stages": [
             {
                 "name": s.name,
@@ -39,12 +44,12 @@ def fingerprint(process: Process) -> str:
     return digest_of(document(process))
 
 
-def _kind(kind: KindDefinition) -> dict[str, Any]:
+def _kind(process: Process, kind: KindDefinition) -> dict[str, Any]:
     return {
         "rank": kind.rank,
         "initial": kind.initial,
         "orphaned": kind.lifecycle.orphaned.name if kind.lifecycle.orphaned else None,
-        "indexed": list(kind.lifecycle.indexed),
+        "indexed": list(process.indexed(kind.kind)),
         "states": {
             name: {"owner": s.owner.value if s.owner else None, "final": s.final, "success": s.success}
             for name, s in kind.states.items()
@@ -87,14 +92,17 @@ def _phase(process: Process, stage: str) -> dict[str, Any] | None:
     window = process.phase_window(stage)
     if window is None:
         return None
-    fates = {s.name: None if fate is CARRY_ON else getattr(fate, "name", None) for s, fate in window.at_close.items()}
+    fates = {
+        process.slot(stage, s).name: None if fate is CARRY_ON else getattr(fate, "name", None)
+        for s, fate in window.at_close.items()
+    }
     return {"admits": [t.name for t in window.admits], "at_close": fates}
 
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:
     """The fields of a data model. Not its JSON schema: that changes with pydantic, and would strand a round."""
     return {
-        name: {"type": _type(f.annotation), "required": f.is_required(), "rules": [_constraint(m) for m in f.metadata]}
+        name: {"type": _type(f.annotation), "required": f.is_required(), "rules": _constraints(f.metadata)}
         for name, f in model.model_fields.items()
     }
 
@@ -102,15 +110,43 @@ def _fields(model: type[BaseModel]) -> dict[str, Any]:
 def _type(annotation: Any) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return _fields(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return ["Enum", *(str(member.value) for member in annotation)]
     arguments = get_args(annotation)
     if not arguments:
         return getattr(annotation, "__name__", str(annotation))
-    origin = getattr(get_origin(annotation), "__name__", str(get_origin(annotation)))
-    return [origin, *(_type(a) for a in arguments)]
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return ["Annotated", _type(arguments[0]), *_constraints(arguments[1:])]
+    if origin is Literal:
+        return ["Literal", *(repr(a) for a in arguments)]
+    if origin in (Union, UnionType):  # `X | None` and `Optional[X]`: which of the two it is depends on Python
+        return ["Union", *(_type(a) for a in arguments)]
+    return [getattr(origin, "__name__", str(origin)), *(_type(a) for a in arguments)]
+
+
+def _constraints(metadata: Iterable[Any]) -> list[str]:
+    found: list[str] = []
+    for constraint in metadata:
+        found += _constraints(constraint.metadata) if isinstance(constraint, FieldInfo) else [_constraint(constraint)]
+    return found
 
 
 def _constraint(constraint: Any) -> str:
-    return constraint.__name__ if isinstance(constraint, type) else repr(constraint)
+    """What a constraint says: never its repr, which may hold an address, or a private name of pydantic's."""
+    if isinstance(constraint, type):
+        return constraint.__name__
+    if is_dataclass(constraint):
+        values = {f.name: getattr(constraint, f.name) for f in fields(constraint)}
+    else:
+        values = dict(getattr(constraint, "__dict__", {}))
+    said = ", ".join(f"{key}={_value(value)}" for key, value in values.items())
+    name = type(constraint).__name__
+    return f"{'' if name.startswith('_') else name}({said})"
+
+
+def _value(value: Any) -> str:
+    return f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else repr(value)
 
 
 def body(process: Process) -> str:

@@ -266,14 +266,17 @@ class Lifecycle:
         Setting an inherited one to None removes it.
         """
         found: dict[str, Part] = {}
+        bound: dict[str, str] = {}
         for base in reversed(cls.__mro__):
             for attribute, value in vars(base).items():
                 name = attribute.rstrip("_")
                 if isinstance(value, of_type):
                     if value.name == name:
                         found[name] = value
-                elif name in found:
-                    del found[name]
+                        bound[attribute] = name
+                elif value is None or attribute in bound:
+                    # Not by the name alone: the state `open_` and the transition `open` live side by side.
+                    found.pop(bound.pop(attribute, name), None)
         return found
 
 

@@ -56,10 +56,14 @@ def _ask(event: Any) -> bool:
 def step(machine: Machine, trigger: str, source: str | None, target: str, ask: Ask) -> Refusal | None:
     """Ask the table for one step, with `ask()` putting the guards' question. Returns why not, or None.
 
-    Raises `Fault` when the table leads elsewhere than the edge says: the two were built from different definitions.
+    Raises `Fault` when the table does not have the edge, or leads elsewhere than it says: the two were built from
+    different definitions.
     """
     probe = Probe(source or NEW, ask)
-    machine.events[trigger].trigger(probe)
+    event = machine.events.get(trigger)
+    if event is None or probe.state not in event.transitions:
+        raise Fault(f"the table knows no {trigger} from {probe.state}")
+    event.trigger(probe)
     if probe.refusal is None and probe.state != target:
         raise Fault(f"the table leads {trigger} from {source or NEW} to {probe.state}, not to {target}")
     return probe.refusal

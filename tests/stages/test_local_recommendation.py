@@ -315,12 +315,12 @@ USED_UP = Refusal(
     [
         (application("y", "end.checking"), USED_UP),
         (application("y", "end.announced"), USED_UP),
-        (application("y", "end.disqualified"), None),
+        (application("y", "end.disqualified"), USED_UP),
         (application("y", "local_recommendation.over_quota"), None),
         (application("y", "end.checking", "360400"), None),
     ],
 )
-def test_quota_counts_what_this_recommender_has_on_its_way(second: CaseView, expected: Refusal | None) -> None:
+def test_quota_counts_all_that_this_recommender_has_recommended(second: CaseView, expected: Refusal | None) -> None:
     ctx = issuing({"a": 1}, A, application("x", "end.checking"), second)
 
     assert LETTER.a_place_is_left(ctx) == expected

@@ -170,7 +170,7 @@ def test_deadlines() -> None:
         for t in timers
     ] == [
         ("correction_due", "setting:correction", {"correcting"}, set(), "give_up", {"resubmit"}),
-        ("office_limit", "setting:office_limit", {"checking"}, {"correcting"}, "overdue", set()),
+        ("office_limit", "setting:office_limit", {"checking"}, {"correcting", "deferred"}, "overdue", set()),
         ("reconsideration", "setting:reconsideration", {"disqualified"}, set(), None, {"reconsider"}),
     ]
 
