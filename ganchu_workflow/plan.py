@@ -92,7 +92,7 @@ def _raw(source: str | Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]
         return "a mapping", source
     path = Path(source)
     try:
-        return str(path), tomllib.loads(path.read_text(encoding="utf-8"))
+        return str(path), tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise PlanInvalid(f"there is no plan at '{path}'", path=str(path)) from error
     except (OSError, UnicodeDecodeError) as error:
@@ -187,6 +187,8 @@ class _Reader:
         rest = {k: v for k, v in entry.items() if k not in ("use", "as", "on", "defaults")}
         key = "window" if isinstance(rest.get("window"), Mapping) else "phase"
         table = rest.pop(key, None)
+        if key == "window" and rest.pop("phase", None) is not None:
+            self._wrong(f"{where}.phase", "says the same as window = { … }; give one of the two")
         if isinstance(rest.get("window"), str) and "window" not in stage.Settings.model_fields:
             self._wrong(f"{where}.window", "this stage has a window from … to …: window = { opens = …, closes = … }")
             rest.pop("window")

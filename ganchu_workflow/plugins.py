@@ -21,6 +21,8 @@ STAGES = "ganchu_workflow.stages"
 CHANNELS = "ganchu_workflow.channels"
 CONTRACT = 1
 """The version of the contract between the engine and a stage."""
+TAKEN = ("use", "as", "on", "phase", "defaults")
+"""What a plan says of every stage: no setting can have such a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +54,15 @@ class Registry:
         registry = cls(group)
         claimed: dict[str, EntryPoint] = {}
         for point in entry_points(group=group) if found is None else found:
-            first = claimed.setdefault(point.name, point)
-            if first is not point:
+            if point.name in claimed:
+                first = claimed[point.name]
                 if (first.value, _distribution(first)) == (point.value, _distribution(point)):
                     continue  # the same distribution is on the path twice
-                # Before either is loaded: one that is broken must not hide that two claim the name.
+                # Asked of the claims, not of what was registered: a broken plugin claims its name all the same.
                 raise _taken(
                     point.name, group, (_distribution(first), first.value), (_distribution(point), point.value)
                 )
+            claimed[point.name] = point
             try:
                 registry.register(point.name, _load(point), distribution=_distribution(point), place=point.value)
             except _Broken as error:
@@ -144,6 +147,10 @@ def _stage_contract(name: str, brought: Any) -> Iterator[str]:
         yield "its Settings are not a pydantic model"
     elif settings.model_config.get("extra") != "forbid":
         yield "its Settings must have extra='forbid', or a misspelt key of a plan would go unnoticed"
+    else:
+        for key in TAKEN:
+            if key in settings.model_fields:
+                yield f"its Settings have a field '{key}', which a plan says of every stage; rename it"
     if not isinstance(brought.cases, tuple):
         yield f"cases= must be a tuple, not {brought.cases!r}"
     else:

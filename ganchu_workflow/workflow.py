@@ -91,12 +91,14 @@ class Workflow:
         return inside
 
     def keep(self, refused: Refused) -> None:
-        """Write the row of a refusal that happened in a host's transaction; in our own it has been written already."""
+        """Write the row of a refusal that happened in a host's transaction: in that one, or after it in our own.
+
+        A row that is there already, as of every refusal in our own transactions, is not written twice.
+        """
         row = refused.fields.get("attempt")
         if row is None:
             raise Invalid("this refusal carries no attempt: only refusals of an act do")
-        if not self._engine.transactions.own:
-            self._engine.transactions.write(lambda connection: keep_attempt(connection, row))
+        self._engine.transactions.write(lambda connection: keep_attempt(connection, row))
 
     # ── acts ──
 
@@ -242,6 +244,7 @@ class Workflow:
             return [
                 task
                 for r in queries.rounds(connection)
+                if r.state != "cancelled"  # there nothing can be done any more
                 for task in queries.tasks(connection, r.id, self._book(r.id, rows).process, actor)
             ]
 

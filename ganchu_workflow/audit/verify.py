@@ -55,7 +55,7 @@ _SHAPE: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 """What an event of format 1 holds. In canonical text the keys are in this order."""
 # A quotation mark inside a canonical string is escaped, so that this finds keys and nothing else.
-_REFERENCE = re.compile(r'(?:"([A-Za-z0-9_]+)":)?\{"private":"([0-9a-f]{64})"\}')
+_REFERENCE = re.compile(r'\{"private":"([0-9a-f]{64})"\}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,9 +249,9 @@ class _Verification:
                 so_far.deadlines[change["name"]] = change
         for ordinal, told in enumerate(body["tells"], start=1):
             so_far.told[body["seq"], ordinal] = told
-        for key, proof in _REFERENCE.findall(text):
-            so_far.referred.setdefault(proof, name)
-            so_far.fields.add((key, proof))
+        for found in _REFERENCE.finditer(text):
+            so_far.referred.setdefault(found[1], name)
+            so_far.fields.add((_key_before(text, found.start()), found[1]))
 
     # ── what the events say, and what the rows say ──
 
@@ -582,6 +582,11 @@ def _well_formed(body: dict[str, Any]) -> bool:
         and (cause is None or _is(cause, case=str, seq=int))
         and (opening is None or all(type(opening.get(k, 0)) in (str, _NONE) for k in ("parent", "of")))
     )
+
+
+def _key_before(text: str, at: int) -> str:
+    """The key whose value begins there; empty in a list."""
+    return text[text.rindex('"', 0, at - 2) + 1 : at - 2] if text[at - 1] == ":" else ""
 
 
 @cache

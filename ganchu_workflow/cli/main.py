@@ -7,15 +7,25 @@ A user's mistake never shows a traceback. The library is imported inside the com
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sys
+from collections.abc import Mapping
+from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
     from ganchu_workflow.actors import Actor
+    from ganchu_workflow.engine.events import Receipt
+    from ganchu_workflow.process.values import CaseView
     from ganchu_workflow.workflow import Workflow
+
+BAD_INPUT, REFUSED, BROKEN = 2, 3, 4
+"""The exit codes of a command that was not done."""
 
 app = typer.Typer(
     help="运行评选批次:显式状态机、法定期限、可核验的记录。 / Runs selection rounds.",
@@ -42,24 +52,48 @@ Database = Annotated[
 As = Annotated[
     str, typer.Option("--as", help="以何身份 / who acts: role or role:scope, for example office, applicant:E1")
 ]
-Data = Annotated[str, typer.Option("--data", help="材料 (JSON) / the data, as a JSON object")]
+Person = Annotated[
+    str, typer.Option("--person", help="经办人编号,勿填姓名 / a reference to the person who acts, never a name")
+]
+Basis = Annotated[str | None, typer.Option("--document", help="依据文件 / the document the act rests on")]
+Data = Annotated[
+    str, typer.Option("--data", help="材料:JSON 或 @文件 / the data: a JSON object, or @file (keeps it out of `ps`)")
+]
 Key = Annotated[str | None, typer.Option("--key", help="幂等键 / a key that makes the call safe to repeat")]
 AsJson = Annotated[bool, typer.Option("--json", help="以 JSON 输出 / print JSON")]
+PlanFile = Annotated[Path, typer.Argument(help="方案文件 (TOML) / the plan")]
+CaseId = Annotated[str, typer.Argument(help="案件编号 / the id of the case")]
+RoundId = Annotated[str, typer.Argument(help="批次编号 / the id of the round")]
 
 
 def run() -> None:
-    """The entry point: runs a command, and turns this library's errors into a message and an exit code."""
+    """The entry point: runs a command, and turns what went wrong into a message and an exit code."""
     from ganchu_workflow.errors import Fault, Refused, WorkflowError
 
     for stream in (sys.stdout, sys.stderr):
         # A server's POSIX locale would otherwise fail on the first Chinese character.
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    # Without a handler Python prints the library's warnings beside what the command says about the same thing.
+    logging.getLogger("ganchu_workflow").addHandler(logging.NullHandler())
     try:
         app()
+    except Refused as error:
+        _fail("不予办理 / refused", error.code, error.message, REFUSED)
     except WorkflowError as error:
-        word = "不予办理 / refused" if isinstance(error, Refused) else "错误 / error"
-        typer.echo(f"{word} [{error.code}]\n{error.message}", err=True)
-        sys.exit(3 if isinstance(error, Refused) else 4 if isinstance(error, Fault) else 2)
+        _fail("错误 / error", error.code, error.message, BROKEN if isinstance(error, Fault) else BAD_INPUT)
+    except UnicodeEncodeError as error:
+        if not 0xDC80 <= ord(error.object[error.start]) <= 0xDCFF:
+            raise
+        # What Python could not decode on the command line reaches us as surrogates.
+        message = "an argument is not text in this locale's encoding; write UTF-8 and set PYTHONUTF8=1"
+        _fail("错误 / error", "not_text", message, BAD_INPUT)
+    except OSError as error:
+        _fail("错误 / error", "system", str(error), BROKEN)
+
+
+def _fail(word: str, code: str, message: str, status: int) -> NoReturn:
+    typer.echo(f"{word} [{code}]\n{message}", err=True)
+    sys.exit(status)
 
 
 def _workflow(database: str) -> Workflow:
@@ -68,30 +102,96 @@ def _workflow(database: str) -> Workflow:
     return Workflow(database)
 
 
-def _actor(text: str) -> Actor:
-    from ganchu_workflow.actors import Actor, Role, Via
+def _actor(text: str, person: str = "") -> Actor:
+    from ganchu_workflow.actors import SCOPED, Actor, Role, Via
     from ganchu_workflow.errors import Invalid
 
     role, _, scope = text.partition(":")
     if role not in set(Role):
-        raise Invalid(f"there is no role '{role}'; roles are: {', '.join(Role)}")
-    return Actor(Role(role), scope, via=Via.CLI)
+        near = get_close_matches(role, list(Role), 1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise Invalid(f"--as: there is no role '{role}'; {hint}roles are: {', '.join(Role)}")
+    if role in SCOPED and not scope:
+        raise Invalid(f"--as: the role '{role}' acts for somebody; say for whom, as in {role}:<reference>")
+    return Actor(Role(role), scope, person, Via.CLI)
 
 
 def _object(text: str) -> dict[str, Any]:
     from ganchu_workflow.errors import Invalid
 
     try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise Invalid(f"--data is not JSON: {error}") from error
+        if text.startswith("@"):
+            text = Path(text[1:]).read_text(encoding="utf-8-sig")
+        elif any("\udc80" <= c <= "\udcff" for c in text):
+            # In a POSIX locale Python leaves the bytes of Chinese text undecoded.
+            text = os.fsencode(text).decode("utf-8")
+    except OSError as error:
+        raise Invalid(f"--data: the file cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise Invalid(f"--data is not UTF-8: {error}") from error
+    try:
+        value = json.loads(text, parse_constant=_no_number, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f'--data is not JSON: {error}; write it like {{"letter": "1"}}') from error
     if not isinstance(value, dict):
         raise Invalid('--data must be a JSON object, for example {"letter": "1"}')
     return value
 
 
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Python keeps the last of two equal keys: which one was meant, nobody knows.
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key '{key}' is given twice")
+        found[key] = value
+    return found
+
+
+def _round(workflow: Workflow, round_id: str) -> CaseView:
+    from ganchu_workflow.errors import Unknown
+
+    found = workflow.case(round_id)
+    if found.kind != "round":
+        raise Unknown(f"'{round_id}' is a case of the kind {found.kind}, not a round; see `ganchu round list`")
+    return found
+
+
+def _local(workflow: Workflow, round_id: str, instant: datetime) -> str:
+    from zoneinfo import ZoneInfo
+
+    zone = ZoneInfo(workflow.case(round_id).facts["plan"]["timezone"])
+    return instant.astimezone(zone).isoformat(" ")
+
+
+def _receipt(receipt: Receipt) -> dict[str, Any]:
+    return {
+        "case": receipt.case_id,
+        "kind": receipt.kind,
+        "seq": receipt.seq,
+        "trigger": receipt.trigger,
+        "source": receipt.source,
+        "state": receipt.state,
+        "effective_at": receipt.effective_at,
+        "recorded_at": receipt.recorded_at,
+        "digest": receipt.digest,
+    }
+
+
 def _print(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_as_json))
+
+
+def _as_json(value: Any) -> Any:
+    from ganchu_workflow.clock import to_text
+
+    if isinstance(value, datetime):
+        return to_text(value)
+    return dict(value) if isinstance(value, Mapping) else str(value)
 
 
 @app.command()
@@ -117,10 +217,20 @@ def db_upgrade(database: Database) -> None:
 
 
 @round_app.command("open")
-def round_open(plan: Path, database: Database, actor: As = "office", key: Key = None) -> None:
-    """按方案开立批次。 / Opens a round from a plan; start it with: ganchu fire <round> start --as office."""
-    receipt = _workflow(database).open_round(plan, actor=_actor(actor), key=key)
+def round_open(
+    plan: PlanFile,
+    database: Database,
+    actor: As = "office",
+    person: Person = "",
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """按方案开立批次。 / Opens a round from a plan; start it with: ganchu fire ROUND start --as office."""
+    receipt = _workflow(database).open_round(plan, actor=_actor(actor, person), key=key)
+    if as_json:
+        return _print(_receipt(receipt))
     typer.echo(receipt.case_id)
+    return None
 
 
 @round_app.command("list")
@@ -138,144 +248,227 @@ def round_list(database: Database, as_json: AsJson = False) -> None:
 
 
 @round_app.command("cases")
-def round_cases(round_id: str, database: Database, kind: str | None = None, as_json: AsJson = False) -> None:
+def round_cases(
+    round_id: RoundId,
+    database: Database,
+    kind: Annotated[str | None, typer.Option("--kind", help="只列此类案件 / only cases of this kind")] = None,
+    as_json: AsJson = False,
+) -> None:
     """列出批次中的案件。 / Lists the cases of a round."""
-    rows = [
-        {"case": c.id, "kind": c.kind, "state": c.state, "stage": c.stage}
-        for c in _workflow(database).cases(round_id, kind)
-    ]
+    workflow = _workflow(database)
+    _round(workflow, round_id)
+    found = workflow.cases(round_id, kind)
+    if kind is not None and not found:
+        workflow.process(round_id).kind(kind)
+    rows = [{"case": c.id, "kind": c.kind, "state": c.state, "stage": c.stage} for c in found]
     if as_json:
         return _print(rows)
     for row in rows:
-        typer.echo("  ".join(row.values()))
+        typer.echo("  ".join(v or "-" for v in row.values()))
     return None
 
 
 @app.command("open")
 def open_case(
-    kind: str,
+    kind: Annotated[str, typer.Argument(help="案件种类 / the kind, for example application, objection")],
     database: Database,
     actor: As,
     data: Data = "{}",
-    round_id: Annotated[str | None, typer.Option("--round")] = None,
-    parent: Annotated[str | None, typer.Option()] = None,
-    of: Annotated[str | None, typer.Option()] = None,
-    stage: Annotated[str, typer.Option()] = "",
-    member: Annotated[list[str] | None, typer.Option()] = None,
+    round_id: Annotated[
+        str | None, typer.Option("--round", help="批次,仅有一个进行中时可省 / its round, if several are open")
+    ] = None,
+    parent: Annotated[str | None, typer.Option("--parent", help="上级案件 / the case it belongs under")] = None,
+    of: Annotated[str | None, typer.Option("--of", help="所针对的案件 / the act it is about")] = None,
+    stage: Annotated[str, typer.Option("--stage", help="环节,不唯一时必填 / its stage, if several bring it")] = "",
+    member: Annotated[
+        list[str] | None, typer.Option("--member", help="名单中的申报,可重复 / an application on its list; repeatable")
+    ] = None,
+    person: Person = "",
+    document: Basis = None,
     key: Key = None,
+    as_json: AsJson = False,
 ) -> None:
     """开立案件(申报、推荐函、公示……)。 / Opens a case: an application, a letter, a notice."""
     receipt = _workflow(database).open(
         kind,
         _object(data),
-        actor=_actor(actor),
+        actor=_actor(actor, person),
         round=round_id,
         parent=parent,
         of=of,
         stage=stage,
         members=member or (),
         key=key,
+        document=document,
     )
+    if as_json:
+        return _print(_receipt(receipt))
     typer.echo(f"{receipt.case_id}  {receipt.state}")
+    return None
 
 
 @app.command("fire")
-def fire(case: str, trigger: str, database: Database, actor: As, data: Data = "{}", key: Key = None) -> None:
+def fire(
+    case: CaseId,
+    trigger: Annotated[str, typer.Argument(help="触发的动作 / the trigger, see: ganchu allowed CASE --as ROLE")],
+    database: Database,
+    actor: As,
+    data: Data = "{}",
+    person: Person = "",
+    document: Basis = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
     """办理:在案件上触发一步。 / Fires a trigger on a case."""
-    receipt = _workflow(database).fire(case, trigger, _object(data), actor=_actor(actor), key=key)
+    receipt = _workflow(database).fire(
+        case, trigger, _object(data), actor=_actor(actor, person), key=key, document=document
+    )
+    if as_json:
+        return _print(_receipt(receipt))
     typer.echo(f"{receipt.case_id}  {receipt.source} → {receipt.state}")
+    return None
 
 
 @app.command("allowed")
-def allowed(case: str, database: Database, actor: As, as_json: AsJson = False) -> None:
+def allowed(case: CaseId, database: Database, actor: As, as_json: AsJson = False) -> None:
     """此刻可办什么,不能办的为什么。 / What may be done now; for the rest, why not."""
     found = _workflow(database).allowed(case, _actor(actor))
     if as_json:
         return _print(
-            [{"trigger": a.trigger, "may": a.may, "why": str(a.refusal or ""), "fields": a.fields} for a in found]
+            [
+                {
+                    "trigger": a.trigger,
+                    "may": a.may,
+                    "code": a.refusal.code if a.refusal else None,
+                    "why": str(a.refusal) if a.refusal else None,
+                    "fields": a.fields,
+                    "required": a.required,
+                }
+                for a in found
+            ]
         )
     for item in found:
-        typer.echo(f"{'✓' if item.may else '✗'} {item.trigger}  {item.refusal or ', '.join(item.fields)}")
+        fields = ", ".join(f"{f}*" if f in item.required else f for f in item.fields)
+        typer.echo(f"{'✓' if item.may else '✗'} {item.trigger}  {item.refusal or fields}".rstrip())
     return None
 
 
 @app.command("tasks")
 def tasks(database: Database, actor: As, as_json: AsJson = False) -> None:
-    """待办。 / What waits for this actor, soonest deadline first."""
-    found = _workflow(database).tasks(_actor(actor))
-    rows = [{"case": t.case.id, "kind": t.case.kind, "state": t.label, "due_at": t.due_at} for t in found]
+    """待办,先到期的在前。 / What waits for this actor, soonest deadline first."""
+    workflow = _workflow(database)
+    found = workflow.tasks(_actor(actor))
     if as_json:
-        return _print(rows)
-    for row in rows:
-        typer.echo("  ".join(str(v or "-") for v in row.values()))
+        return _print(
+            [
+                {"case": t.case.id, "kind": t.case.kind, "state": t.case.state, "label": t.label, "due_at": t.due_at}
+                for t in found
+            ]
+        )
+    for t in found:
+        due = _local(workflow, t.case.round, t.due_at) if t.due_at else "-"
+        typer.echo(f"{t.case.id}  {t.case.kind}  {t.label}  {due}")
     return None
 
 
 @app.command("history")
-def history(case: str, database: Database, as_json: AsJson = False) -> None:
+def history(case: CaseId, database: Database, as_json: AsJson = False) -> None:
     """案件的经过。 / The events of a case."""
-    found = _workflow(database).history(case)
+    from ganchu_workflow.clock import from_text
+
+    workflow = _workflow(database)
+    round_id = workflow.case(case).round
+    found = workflow.history(case)
     if as_json:
         return _print(found)
     for e in found:
-        typer.echo(
-            f"{e['seq']:>3}  {e['effective_at']}  {e['trigger']}  {e['source'] or '∅'} → {e['target']}  {e['actor']['role']}"
-        )
+        at = _local(workflow, round_id, from_text(e["effective_at"]))
+        moved = f"{e['source'] or '∅'} → {e['target']}" if e["refusal"] is None else f"✗ {e['refusal']['code']}"
+        typer.echo(f"{e['seq']:>3}  {at}  {e['trigger']}  {moved}  {e['actor']['role']}")
     return None
 
 
 @app.command("tick")
-def tick(database: Database) -> None:
-    """触发已到期的期限。 / Fires every deadline that has run out."""
+def tick(database: Database, as_json: AsJson = False) -> None:
+    """触发已到期的期限。 / Fires every deadline that has run out; exit code 4 when one did not fire."""
     swept = _workflow(database).tick()
-    typer.echo(f"已触发 {len(swept.fired)} 项 / fired {len(swept.fired)}")
+    if as_json:
+        _print({"fired": [_receipt(r) for r in swept.fired], "refused": swept.refused})
+    else:
+        typer.echo(f"已触发 {len(swept.fired)} 项 / fired {len(swept.fired)}")
     for item in swept.refused:
         typer.echo(f"未触发 / did not fire: {item['case']} {item['deadline']} [{item['code']}] {item['why']}", err=True)
     if swept.refused:
-        raise typer.Exit(4)
+        raise typer.Exit(BROKEN)
 
 
 @process_app.command("check")
-def process_check(plan: Path) -> None:
-    """检查方案与流程定义。 / Checks a plan and the process it assembles, and lists the defaults it rests on."""
+def process_check(plan: PlanFile, as_json: AsJson = False) -> None:
+    """检查方案与流程定义,并列出所依据的默认值。 / Checks a plan and its process, and lists the defaults it rests on."""
     from ganchu_workflow.plan import read_plan
     from ganchu_workflow.plugins import Registry
     from ganchu_workflow.process.fingerprint import fingerprint
 
     read = read_plan(plan, Registry.discover())
+    if as_json:
+        return _print({"fingerprint": fingerprint(read.process), **read.document()})
     typer.echo(f"{read.title}  [{read.code}]  {fingerprint(read.process)}")
     for stage in read.stages:
-        typer.echo(f"- {stage.name}")
+        typer.echo(f"- {stage.name}" + (f" ({stage.use})" if stage.use != stage.name else ""))
+        for word, instant in (("opens", stage.opens_at), ("closes", stage.closes_at)):
+            if instant is not None:
+                typer.echo(f"    {word} {instant.astimezone(read.zone).isoformat(' ')}")
+        for outcome, target in stage.on.items():
+            typer.echo(f"    on {outcome} → {target}")
         for name, value in stage.settings.model_dump(mode="json").items():
             mark = "  (默认值,非“赣出精品”规定 / default, not a rule)" if name in stage.defaulted else ""
             typer.echo(f"    {name} = {json.dumps(value, ensure_ascii=False)}{mark}")
+    return None
 
 
 @audit_app.command("verify")
-def audit_verify(database: Database) -> None:
+def audit_verify(database: Database, as_json: AsJson = False) -> None:
     """核验全部记录。 / Verifies the whole record; exit code 4 when something is wrong."""
     report = _workflow(database).verify()
-    typer.echo(f"案件 {report.cases} 件,事件 {report.events} 条 / {report.cases} cases, {report.events} events")
-    for problem in report.problems:
-        typer.echo(f"✗ {problem}", err=True)
-    typer.echo(
-        "记录完整 / the record is whole"
-        if report.ok
-        else f"发现问题 {len(report.problems)} 处 / {len(report.problems)} problems"
-    )
+    if as_json:
+        problems = [{"code": p.code, "row": p.row, "what": p.what} for p in report.problems]
+        _print({"ok": report.ok, "cases": report.cases, "events": report.events, "problems": problems})
+    else:
+        typer.echo(f"案件 {report.cases} 件,事件 {report.events} 条 / {report.cases} cases, {report.events} events")
+        for problem in report.problems:
+            typer.echo(f"✗ {problem}", err=True)
+        typer.echo(
+            "记录完整 / the record is whole"
+            if report.ok
+            else f"发现问题 {len(report.problems)} 处 / {len(report.problems)} problems"
+        )
     if not report.ok:
-        raise typer.Exit(4)
+        raise typer.Exit(BROKEN)
 
 
 @plugins_app.command("list")
-def plugins_list() -> None:
+def plugins_list(as_json: AsJson = False) -> None:
     """已安装的环节与渠道。 / The installed stages and channels, and who brought them."""
     from ganchu_workflow.plugins import CHANNELS, STAGES, Registry
 
+    rows: list[dict[str, str | None]] = []
     for group in (STAGES, CHANNELS):
         registry = Registry.discover(group)
-        typer.echo(group)
-        for plugin in sorted(registry.plugins.values(), key=lambda p: p.name):
-            typer.echo(f"  {plugin.name}  {plugin.distribution}  {plugin.place}")
-        for name, error in sorted(registry.broken.items()):
-            typer.echo(f"  ✗ {name}  {error.message}")
+        rows += [
+            {"group": group, "name": p.name, "distribution": p.distribution, "place": p.place, "error": None}
+            for p in sorted(registry.plugins.values(), key=lambda p: p.name)
+        ]
+        rows += [
+            {"group": group, "name": name, "distribution": None, "place": None, "error": error.message}
+            for name, error in sorted(registry.broken.items())
+        ]
+    if as_json:
+        return _print(rows)
+    group = ""
+    for row in rows:
+        if row["group"] != group:
+            group = str(row["group"])
+            typer.echo(group)
+        said = f"✗ {row['name']}  {row['error']}" if row["error"] else f"{row['name']}  {row['distribution']}"
+        typer.echo(f"  {said}" + (f"  {row['place']}" if row["place"] else ""))
+    return None

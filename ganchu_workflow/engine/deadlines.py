@@ -69,6 +69,9 @@ def _after(
 ) -> Running | None:
     if case.state in timer.runs_in:
         stayed = source in timer.runs_in and (before is not None or not _waits_for_its_start(timer))
+        if before is not None and before.status == STOPPED and before.remainder is None:
+            # Stopped at its very last instant: nothing is left to run.
+            return Running(timer.name, ARMED, at, before.rule, before.fires, at)
         if before is not None and before.status == STOPPED and before.remainder is not None:
             return _armed(work, timer, at, Period.parse(before.remainder), at)
         if isinstance(timer.deadline.rule, FactRule):

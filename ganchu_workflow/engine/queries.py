@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, or_, select
 
 from ganchu_workflow.actors import SCOPED, Actor
 from ganchu_workflow.canonical import decode
-from ganchu_workflow.engine.rows import CASE, DEADLINE, EVENT, OUTBOX, PARTY, Rows
+from ganchu_workflow.engine.rows import CASE, DEADLINE, EVENT, NOT_CALLED_OFF, OUTBOX, PARTY, Rows
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
@@ -99,7 +99,9 @@ def _nearest(connection: Connection, case_ids: Iterable[str]) -> dict[str, datet
 
 def next_due(connection: Connection) -> datetime | None:
     """The nearest instant at which a deadline runs out; None when none is running."""
-    query = select(DEADLINE.c.due_at).where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None))
+    query = select(DEADLINE.c.due_at).where(
+        DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), NOT_CALLED_OFF
+    )
     found: datetime | None = connection.execute(query.order_by(DEADLINE.c.due_at).limit(1)).scalar()
     return found
 

@@ -47,6 +47,8 @@ class Recorder:
         self.request = request
         self.first: Receipt | None = None
         """The receipt of the act itself: its first event."""
+        self.private: list[str] = []
+        """The private texts given or kept so far: nothing that follows from them may repeat them openly."""
 
     def record(self, taken: Taken) -> Cause:
         """Change the case, its deadlines and the outbox as the step says, and add its event to the chain."""
@@ -95,9 +97,13 @@ class Recorder:
             parties |= {Role(r): s for r, s in effect.parties.items()}
             for name, value in effect.secrets.items():
                 facts[name] = keep_secret(value, name, taken.case.id, self.work.secret, taken.private)
+        if taken.step.cause is not None:
+            refuse_leaks(taken.given, self.private)
+        self.private += private_values(taken.model)
+        self.private += [value for e in taken.effects for value in e.secrets.values()]
         told = [m.body for e in taken.effects for m in e.tell]
-        opened = [[o.facts, o.data] for e in taken.effects for o in e.open if not isinstance(o.data, BaseModel)]
-        refuse_leaks([facts, told, opened], list(private_values(taken.model)))
+        opened = [[o.facts, o.parties] for e in taken.effects for o in e.open]
+        refuse_leaks([facts, parties, told, opened], self.private)
         return facts, parties
 
     def _change(self, case: CaseState, edge: Edge, facts: dict[str, Any], parties: dict[Role, str]) -> None:

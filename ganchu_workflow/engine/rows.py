@@ -6,8 +6,9 @@ Reads take no locks. `lock` takes them, in the lock order, once everything that 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_, delete, insert, select, update
@@ -27,6 +28,8 @@ OUTBOX = METADATA.tables["ganchu_outbox"]
 DEFINITION = METADATA.tables["ganchu_definition"]
 CALENDAR = METADATA.tables["ganchu_calendar_version"]
 PRIVATE = METADATA.tables["ganchu_private_value"]
+NOT_CALLED_OFF = ~select(CASE.c.id).where(CASE.c.id == DEADLINE.c.round_id, CASE.c.state == "cancelled").exists()
+"""Of deadlines: nothing is due any more in a round that was cancelled, whatever was running there."""
 CHUNK = 400
 """How many identifiers go into one statement: below the smallest limit of the supported databases."""
 
@@ -126,7 +129,7 @@ class Rows:
     ) -> list[tuple[str, str, datetime]]:
         """(case, deadline, due instant) of what was due before that instant, in the order of due instants."""
         query = select(DEADLINE.c.case_id, DEADLINE.c.name, DEADLINE.c.due_at).where(
-            DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), DEADLINE.c.due_at < before
+            DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), DEADLINE.c.due_at < before, NOT_CALLED_OFF
         )
         if case_ids is not None:
             query = query.where(DEADLINE.c.case_id.in_(list(case_ids)))
@@ -147,16 +150,18 @@ class Rows:
 
     # ── locking ──
 
-    def lock(self, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    def lock(self, ids: Sequence[str], written: Container[str]) -> dict[str, tuple[int, int]]:
         """Lock these cases in the order given, which must be the lock order; (seq, version) of each as it is now.
 
-        SQLite has no row locks: there the transaction already holds the write lock.
+        What will be `written` is locked for itself; what was only read is locked so that nobody changes it, and others
+        may read it too. SQLite has no row locks: there the transaction already holds the write lock.
         """
         found: dict[str, tuple[int, int]] = {}
-        for some in chunks(ids):
-            query = select(CASE.c.id, CASE.c.seq, CASE.c.version).where(CASE.c.id.in_(some))
-            query = query.order_by(CASE.c.position, CASE.c.id).with_for_update()
-            found |= {r.id: (r.seq, r.version) for r in self.connection.execute(query)}
+        for writes, group in groupby(ids, key=lambda i: i in written):
+            for some in chunks(group):
+                query = select(CASE.c.id, CASE.c.seq, CASE.c.version).where(CASE.c.id.in_(some))
+                query = query.order_by(CASE.c.position, CASE.c.id).with_for_update(read=not writes)
+                found |= {r.id: (r.seq, r.version) for r in self.connection.execute(query)}
         return found
 
     def versions(self, ids: Sequence[str]) -> dict[str, tuple[int, int]]:

@@ -90,7 +90,7 @@ class Rulebook:
                     refusal = Refusal(
                         "guard_crashed",
                         f"规则“{guard.id}”运行出错,未予办理",
-                        f"the guard '{guard.id}' crashed ({type(error).__name__}: {error}); the act was refused",
+                        f"the guard '{guard.id}' crashed ({type(error).__name__}); the act was refused",
                         {"guard": guard.id, "version": guard.version, "error": type(error).__name__},
                     )
             if refusal is not None and not isinstance(refusal, Refusal):

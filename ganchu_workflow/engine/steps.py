@@ -17,7 +17,7 @@ from ganchu_workflow.engine.admission import may, not_allowed, round_stands_stil
 from ganchu_workflow.engine.cases import CaseState
 from ganchu_workflow.engine.events import Cause, Receipt
 from ganchu_workflow.engine.opening import place, prepare
-from ganchu_workflow.engine.privacy import commit_private
+from ganchu_workflow.engine.privacy import commit_private, private_values, refuse_leaks
 from ganchu_workflow.engine.recorder import Recorder, Taken, plain
 from ganchu_workflow.engine.requests import Opening, Request, Step
 from ganchu_workflow.engine.rulebook import Rulebook
@@ -25,7 +25,7 @@ from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import DoesNotRest, Fault, Refusal, Refused, Unknown, WorkflowError, YearNotPublished
 from ganchu_workflow.process.context import Context
 from ganchu_workflow.process.definition import Edge, KindDefinition
-from ganchu_workflow.process.language import Data
+from ganchu_workflow.process.language import Data, Transition
 from ganchu_workflow.process.machine import step as ask_the_table
 from ganchu_workflow.process.values import Effects, Fire, Open
 
@@ -94,7 +94,8 @@ class Run:
         case = self.work.get(str(step.case))
         kind = self.process.kind(case.kind)
         edges = kind.find(case.state, step.trigger)
-        if len(edges) > 1 and step.stage:
+        if step.stage and any(e.stage == step.stage and step.trigger in (e.trigger, e.name) for e in kind.edges):
+            # Where a stage is used twice, what follows from the one use never fires the other.
             edges = tuple(e for e in edges if e.stage == step.stage)
         if not edges:
             if step.trigger not in kind.triggers():
@@ -161,6 +162,7 @@ class Run:
             kind.machine, edge.name, source, edge.target, lambda: self.book.ask(edge, ctx, work, guards)
         )
         if refusal is not None:
+            refuse_leaks([refusal.zh, refusal.en, refusal.detail], list(private_values(model)))
             raise self._refused(step, case, refusal, edge)
         taken = Taken(step, case, edge, self._effects(edge, ctx), model, given, private, guards, request)
         from_stage, visit = (case.stage, case.visit) if source is not None else ("", 0)
@@ -175,6 +177,8 @@ class Run:
         )
         if left:
             follow += self._orphans(case, from_stage, visit, cause)
+        if step.cause is None and case.kind == "application":
+            follow += self._fate(case, edge, cause)
         self.agenda.extendleft(reversed(follow))
         self._remember_pokes(case, kind, cause)
 
@@ -238,6 +242,7 @@ class Run:
                     rule=rule.id,
                     trigger=edge.name,
                     case=ctx.case.id,
+                    error=type(error).__name__,
                 ) from error
         return found
 
@@ -272,6 +277,21 @@ class Run:
                 if child.stage == stage and child.visit == visit and not self.process.is_final(child):
                     steps.append(Step(orphaned.name, child.id, {}, ENGINE, None, cause, must=False))
         return steps
+
+    def _fate(self, case: CaseState, edge: Edge, cause: Cause) -> list[Step]:
+        """An act that was in time, though its phase was closed meanwhile, meets what that closing did to all others."""
+        stage = case.stage
+        window = self.process.phase_window(stage)
+        if window is None or edge.stage != stage or edge.trigger not in {t.name for t in window.admits}:
+            return []
+        phase = self.work.phase(case.round, stage)
+        if phase is None or phase.state != "closed":
+            return []
+        return [
+            Step(f"{stage}.{fate.name}", case.id, {}, ENGINE, None, cause)
+            for state, fate in window.at_close.items()
+            if isinstance(fate, Transition) and case.state == f"{stage}.{self.process.slot(stage, state).name}"
+        ]
 
     # ── what moves by itself ──
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from threading import RLock
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -40,6 +42,9 @@ class OwnTransactions:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        # SQLite lets one writer in at a time and has no queue: of many threads one can wait until it gives up.
+        sqlite = engine.dialect.name == "sqlite"
+        self._turn: AbstractContextManager[object] = RLock() if sqlite else nullcontext()
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Commit what `work` wrote. Computes it again when something it read has changed, at most `TRIES` times.
@@ -49,7 +54,7 @@ class OwnTransactions:
         last: Exception | None = None
         for _ in range(TRIES):
             try:
-                with write(self.engine) as connection:
+                with self._turn, write(self.engine) as connection:
                     return work(connection)
             except Stale as error:
                 last = error

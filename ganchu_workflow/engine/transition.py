@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from pydantic import ValidationError
+from sqlalchemy import Connection, insert, select
 
 from ganchu_workflow.actors import CLOCK, Actor
 from ganchu_workflow.canonical import commitment, decode, digest, encode
@@ -29,7 +30,7 @@ from ganchu_workflow.engine.steps import RuleCrashed, Run
 from ganchu_workflow.engine.transactions import Transactions
 from ganchu_workflow.engine.workspace import Stale, Surroundings, Workspace
 from ganchu_workflow.entropy import Entropy, new_id
-from ganchu_workflow.errors import Fault, Refusal, Refused, WorkflowError
+from ganchu_workflow.errors import Refusal, Refused, WorkflowError
 from ganchu_workflow.process.language import Data
 from ganchu_workflow.store.tables import METADATA
 from ganchu_workflow.timing import WorkingCalendar
@@ -43,11 +44,11 @@ Books = Callable[[str, Rows], Rulebook]
 
 
 class _DueFirst(Exception):
-    """Deadlines of the cases concerned ran out before the act was received: they are settled first."""
+    """A deadline of the cases concerned ran out before the act was received: it is settled first."""
 
-    def __init__(self, rows: list[tuple[str, str, datetime]]) -> None:
+    def __init__(self, row: tuple[str, str, datetime]) -> None:
         super().__init__()
-        self.rows = rows
+        self.row = row
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +80,14 @@ class Engine:
         Raises `Refused` when it may not be done (the refusal is kept as a row), `Unknown` for a case, kind or trigger
         that does not exist, and a `Fault` when something broke; in each case nothing of the act is left.
         """
-        settled: set[tuple[str, str]] = set()
+        settled: set[tuple[str, str, datetime]] = set()
         while True:
             try:
                 return self._kept(request, lambda: self._once(request, book, settled))
             except _DueFirst as due:
-                for case_id, name, due_at in due.rows:
-                    settled.add((case_id, name))
-                    self._fire_due(case_id, name, due_at, request.received_at)
+                # One at a time: what it fires may start another that was due before the rest.
+                settled.add(due.row)
+                self._fire_due(*due.row, request.received_at)
 
     def tick(self) -> Swept:
         """Fire everything whose end has passed, in the order of due instants, until nothing is due.
@@ -103,7 +104,10 @@ class Engine:
             due = [row for row in found if row[:2] not in failed]
             if not due:
                 return Swept(tuple(fired), tuple(refused))
+            started = len(fired)
             for case_id, name, due_at in due:
+                if len(fired) > started and self._due_before(due_at, failed):
+                    break  # what has just fired started one that was due before this
                 done = self._fire_due(case_id, name, due_at, now)
                 if isinstance(done, Receipt):
                     fired.append(done)
@@ -111,13 +115,17 @@ class Engine:
                     failed.add((case_id, name))
                     refused.append({"case": case_id, "deadline": name, "code": done.code, "why": done.message})
 
+    def _due_before(self, instant: datetime, failed: set[tuple[str, str]]) -> bool:
+        found = self.transactions.read(lambda c: Rows(c).due(instant, 1 + len(failed)))
+        return any(row[:2] not in failed for row in found)
+
     # ── one transaction ──
 
-    def _once(self, request: Request, book: Rulebook | None, settled: set[tuple[str, str]]) -> Receipt:
+    def _once(self, request: Request, book: Rulebook | None, settled: set[tuple[str, str, datetime]]) -> Receipt:
         return self.transactions.write(lambda connection: self._in_transaction(connection, request, book, settled))
 
     def _in_transaction(
-        self, connection: Connection, request: Request, book: Rulebook | None, settled: set[tuple[str, str]]
+        self, connection: Connection, request: Request, book: Rulebook | None, settled: set[tuple[str, str, datetime]]
     ) -> Receipt:
         rows = Rows(connection)
         book = book or self.books(request.round, rows)
@@ -144,12 +152,11 @@ class Engine:
         work.commit()
         return receipt
 
-    def _require_settled(self, work: Workspace, request: Request, settled: set[tuple[str, str]]) -> None:
+    def _require_settled(self, work: Workspace, request: Request, settled: set[tuple[str, str, datetime]]) -> None:
         ids = _concerned(work, request)
-        if ids:
-            due = [row for row in work.rows.due(request.received_at, SWEEP, ids) if row[:2] not in settled]
-            if due:
-                raise _DueFirst(due)
+        for row in work.rows.due(request.received_at, 1 + len(settled), ids) if ids else ():
+            if row not in settled:
+                raise _DueFirst(row)
 
     def _fire_due(
         self, case_id: str, name: str, due_at: datetime, received_at: datetime
@@ -171,7 +178,7 @@ class Engine:
             return self._kept(request, lambda: self._once(request, None, set()))
         except _Gone:
             return None
-        except (Refused, Fault) as error:
+        except WorkflowError as error:
             log.warning(
                 "a deadline did not fire", extra={"action": "deadline_refused", "case": case_id, "code": error.code}
             )
@@ -180,12 +187,7 @@ class Engine:
     # ── repeating under a key ──
 
     def _again(self, rows: Rows, book: Rulebook, request: Request, body: dict[str, Any]) -> Receipt:
-        kind = book.process.kind(body["kind"])
-        edge = next(e for e in kind.edges if e.name == body["trigger"] and e.source == body["source"])
-        model = (edge.transition.data or Data).model_validate(plain(request.step.data))
-        given, private = commit_private(model, body["case"], lambda: "")
-        same = request.digest(given) == body["request"] and _same_private(rows, given, body["data"], private)
-        if not same:
+        if not _same_request(rows, book, request, body):
             raise Refused(
                 Refusal(
                     "key_reused",
@@ -208,7 +210,9 @@ class Engine:
             self._keep(row, refused)
             raise
         except RuleCrashed as crash:
-            reason = Refusal("rule_crashed", "规则运行出错,未予办理", crash.message, trigger=request.step.trigger)
+            # Not its message: what an exception says may quote a private value, and this row is for ever.
+            why = "the effect '{rule}' of {trigger} crashed ({error})".format(**crash.fields)
+            reason = Refusal("rule_crashed", "规则运行出错,未予办理", why, trigger=request.step.trigger)
             self._keep(self._attempt(request, "crashed", reason), crash)
             raise
 
@@ -249,8 +253,9 @@ class _Gone(Exception):
 
 
 def keep_attempt(connection: Connection, row: dict[str, Any]) -> None:
-    """Write an attempt as a row, on this connection."""
-    connection.execute(insert(ATTEMPT), [row])
+    """Write an attempt as a row, on this connection, unless it is there."""
+    if connection.execute(select(ATTEMPT.c.id).where(ATTEMPT.c.id == row["id"])).first() is None:
+        connection.execute(insert(ATTEMPT), [row])
 
 
 def _label(actor: Actor) -> str:
@@ -286,6 +291,20 @@ def _concerned(work: Workspace, request: Request) -> list[str]:
         if stage_name == stage or not stage:
             ids.append(phase_id)
     return list(dict.fromkeys(i for i in ids if i))
+
+
+def _same_request(rows: Rows, book: Rulebook, request: Request, body: dict[str, Any]) -> bool:
+    """Whether the event was written by this very request; what cannot even be read as it was another one."""
+    kind = book.process.kinds.get(body["kind"])
+    edges = [e for e in kind.edges if e.name == body["trigger"] and e.source == body["source"]] if kind else []
+    if not edges:
+        return False
+    try:
+        model = (edges[0].transition.data or Data).model_validate(plain(request.step.data))
+    except ValidationError:
+        return False
+    given, private = commit_private(model, body["case"], lambda: "")
+    return request.digest(given) == body["request"] and _same_private(rows, given, body["data"], private)
 
 
 def _same_private(rows: Rows, given: dict[str, Any], stored: dict[str, Any], private: list[dict[str, Any]]) -> bool:

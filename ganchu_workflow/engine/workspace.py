@@ -251,7 +251,7 @@ class Workspace:
         touched = {i for i in self.touched if not self._cases_new(i)} - {c.id for c in changed}
         self.load(touched)
         ids = self._compared(also=touched)
-        if not self._same(self.rows.lock(ids), ids):
+        if not self._same(self.rows.lock(ids, touched | {c.id for c in changed}), ids):
             raise Stale
         rows = self.rows
         if self.pending.definition is not None:

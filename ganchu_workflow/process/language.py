@@ -114,7 +114,9 @@ class Rule:
 
 
 def _many(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, tuple | list | set | frozenset) else (value,)
+    if isinstance(value, set | frozenset):
+        raise TypeError("use a tuple: a set has no order, and the order of declaration is part of the fingerprint")
+    return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
 class Transition(Named):
@@ -137,7 +139,7 @@ class Transition(Named):
     ) -> None:
         self.sources: tuple[Source, ...] = _many(sources)
         self.target = target
-        self.by: tuple[Role | _Mark, ...] = _many(by)
+        self.by: tuple[Role | _Mark, ...] = (by,) if isinstance(by, Role | _Mark) else tuple(by)
         self.data = data
         self.when = when
         self.reopens = reopens

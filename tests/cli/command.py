@@ -1,0 +1,79 @@
+"""The real command `ganchu` in a process of its own, and what a database holds before and after it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, inspect, select
+
+from ganchu_workflow import Workflow
+from ganchu_workflow.store.database import connect, read, write
+from ganchu_workflow.store.tables import METADATA
+
+ROOT = Path(__file__).parents[2]
+ENTRY = "from ganchu_workflow.cli.main import run; run()"
+INHERITED = ("PATH", "HOME", "SYSTEMROOT", "LD_LIBRARY_PATH")
+FIXED = {"LC_ALL": "C.UTF-8", "COLUMNS": "400", "TERMINAL_WIDTH": "400"}
+
+Dump = dict[str, list[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left: its exit code and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+def ganchu(*args: str, cwd: Path, env: dict[str, str] | None = None) -> Done:
+    """Runs the command; whatever it was given, it shows no traceback, and all it writes is UTF-8."""
+    script = shutil.which("ganchu", path=str(Path(sys.executable).parent))
+    command = [script] if script else [sys.executable, "-c", ENTRY]
+    environment = {k: os.environ[k] for k in INHERITED if k in os.environ} | FIXED | (env or {})
+    done = subprocess.run(
+        [*command, *args], cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    found = Done(done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8"))
+    assert "Traceback" not in found.out + found.err, found.err
+    return found
+
+
+def dump(url: str) -> Dump:
+    """Every row of every table of the library, in an order of its own; no tables, no entries."""
+    engine = connect(url)
+    try:
+        with read(engine) as connection:
+            there = set(inspect(connection).get_table_names())
+            tables = [t for t in METADATA.sorted_tables if t.name in there]
+            return {t.name: sorted((tuple(r) for r in connection.execute(select(t))), key=repr) for t in tables}
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def meddling(url: str) -> Iterator[Connection]:
+    """A transaction of somebody who goes around the library."""
+    engine = connect(url)
+    try:
+        with write(engine) as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def workflow(url: str) -> Iterator[Workflow]:
+    """The library itself on a database, for what a test needs to be there."""
+    found = Workflow(url)
+    try:
+        yield found
+    finally:
+        found.database.dispose()
