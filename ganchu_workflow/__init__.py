@@ -5,19 +5,54 @@
 Stage authors import `ganchu_workflow.process`; the errors are in `ganchu_workflow.errors`.
 """
 
-from ganchu_workflow.actors import Actor, Role, Via
-from ganchu_workflow.audit.verify import Problem, Report
-from ganchu_workflow.clock import Clock, SimulatedClock, SystemClock
-from ganchu_workflow.engine.events import Receipt
-from ganchu_workflow.engine.queries import Allowed, Task
-from ganchu_workflow.engine.transition import Swept
-from ganchu_workflow.entropy import Entropy, SeededEntropy, SystemEntropy
-from ganchu_workflow.errors import Fault, Invalid, Refusal, Refused, WorkflowError
-from ganchu_workflow.plan import Plan, read_plan
-from ganchu_workflow.plugins import Registry
-from ganchu_workflow.process.values import CaseView
-from ganchu_workflow.timing import Period, WorkingCalendar
-from ganchu_workflow.workflow import Workflow
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ganchu_workflow.actors import Actor, Role, Via
+    from ganchu_workflow.audit.verify import Problem, Report
+    from ganchu_workflow.clock import Clock, SimulatedClock, SystemClock
+    from ganchu_workflow.engine.events import Receipt
+    from ganchu_workflow.engine.queries import Allowed, Task
+    from ganchu_workflow.engine.transition import Swept
+    from ganchu_workflow.entropy import Entropy, SeededEntropy, SystemEntropy
+    from ganchu_workflow.errors import Fault, Invalid, Refusal, Refused, WorkflowError
+    from ganchu_workflow.plan import Plan, read_plan
+    from ganchu_workflow.plugins import Registry
+    from ganchu_workflow.process.values import CaseView
+    from ganchu_workflow.timing import Period, WorkingCalendar
+    from ganchu_workflow.workflow import Workflow
+
+# Looked up when first asked for: the command line's help and a stage's tests need no tables.
+_WHERE = {
+    "Actor": "actors",
+    "Allowed": "engine.queries",
+    "CaseView": "process.values",
+    "Clock": "clock",
+    "Entropy": "entropy",
+    "Fault": "errors",
+    "Invalid": "errors",
+    "Period": "timing",
+    "Plan": "plan",
+    "Problem": "audit.verify",
+    "Receipt": "engine.events",
+    "Refusal": "errors",
+    "Refused": "errors",
+    "Registry": "plugins",
+    "Report": "audit.verify",
+    "Role": "actors",
+    "SeededEntropy": "entropy",
+    "SimulatedClock": "clock",
+    "Swept": "engine.transition",
+    "SystemClock": "clock",
+    "SystemEntropy": "entropy",
+    "Task": "engine.queries",
+    "Via": "actors",
+    "Workflow": "workflow",
+    "WorkflowError": "errors",
+    "WorkingCalendar": "timing",
+    "read_plan": "plan",
+}
 
 __all__ = [
     "Actor",
@@ -48,3 +83,9 @@ __all__ = [
     "WorkingCalendar",
     "read_plan",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ganchu_workflow.errors import Invalid
+
 
 class Role(StrEnum):
     """The roles of a selection. A scoped role acts only on cases whose party of that role has the actor's scope."""
@@ -31,6 +33,8 @@ class Role(StrEnum):
     """引擎: the library itself, in a follow-up. Nobody can act as it."""
 
 
+LONGEST = 120
+"""The longest scope or reference of a person, in characters: what fits the columns of every database."""
 SCOPED = frozenset({Role.APPLICANT, Role.LOCAL_AUTHORITY, Role.EXPERT, Role.DEPARTMENT, Role.PUBLIC})
 RESERVED = frozenset({Role.CLOCK, Role.ENGINE})
 
@@ -76,6 +80,10 @@ class Actor:
         # A role that arrives as text from JSON or a command line must be the enum, or `in` tests fail silently.
         object.__setattr__(self, "role", Role(self.role))
         object.__setattr__(self, "via", Via.ON_BEHALF if self.on_behalf_of else Via(self.via))
+        for name in ("scope", "person", "on_behalf_of"):
+            value = getattr(self, name)
+            if len(value) > LONGEST or "\x00" in value:
+                raise Invalid(f"the {name} of an actor has at most {LONGEST} characters, and no U+0000")
 
     def __str__(self) -> str:
         return f"{self.role.value}:{self.scope}" if self.scope else self.role.value

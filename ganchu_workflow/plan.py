@@ -94,7 +94,7 @@ def _raw(source: str | Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]
     try:
         return str(path), tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
-        raise PlanInvalid(f"there is no plan at '{path}'", path=str(path)) from error
+        raise PlanInvalid(f"there is no plan at '{path}'; give the path of a TOML file", path=str(path)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise PlanInvalid(f"the plan '{path}' cannot be read: {error}", path=str(path)) from error
     except tomllib.TOMLDecodeError as error:

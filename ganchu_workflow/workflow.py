@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +36,7 @@ from ganchu_workflow.store.database import connect, migrate, require_schema
 from ganchu_workflow.timing import WorkingCalendar
 
 T = TypeVar("T")
+log = logging.getLogger("ganchu_workflow")
 Case = str | CaseView | Receipt
 """A case, however the caller has it: its id, a view of it, or the receipt of an act on it."""
 
@@ -150,6 +152,10 @@ class Workflow:
         becomes a party under its own scope. Raises `Refused` when it may not be opened, now or by this actor.
         """
         received_at = self.clock.now()
+        if kind in ("round", "phase"):
+            raise Invalid(
+                f"a {kind} is not opened by itself: open_round reads a plan and opens the round with its phases"
+            )
         ids = [_id(c) for c in (parent, of, *members) if c is not None]
         round_id = _id(round) if round is not None else self._read(lambda c: _round_of(c, ids))
         opening = Opening(
@@ -187,10 +193,15 @@ class Workflow:
             Request(Step(trigger, case_id, plain(data or {}), actor), round_id, received_at, key, document)
         )
 
-    def tick(self) -> Swept:
-        """Fire every deadline that has run out, oldest first. Idempotent; any number of nodes may call it."""
+    def tick(self, *, grace: timedelta = timedelta()) -> Swept:
+        """Fire every deadline that has run out, oldest first. Idempotent; any number of nodes may call it.
+
+        Deadlines whose end lies less than `grace` back are left for a later sweep: an act that was received in time may
+        still be on its way on another node. Whether an act is in time never depends on it. Deadlines that waited for a
+        year's calendar start to run once it is loaded.
+        """
         self._ready()
-        return self._engine.tick()
+        return self._engine.tick(grace)
 
     # ── questions ──
 
@@ -237,16 +248,26 @@ class Workflow:
         return self._read(ask)
 
     def tasks(self, actor: Actor) -> list[Task]:
-        """待办: the open cases that wait for this actor, in every round, soonest deadline first."""
+        """待办: the open cases that wait for this actor, in every round, soonest deadline first.
+
+        A round that the installed stages can no longer run is left out, with a warning in the log.
+        """
 
         def ask(connection: Connection) -> list[Task]:
             rows = Rows(connection)
-            return [
-                task
-                for r in queries.rounds(connection)
-                if r.state != "cancelled"  # there nothing can be done any more
-                for task in queries.tasks(connection, r.id, self._book(r.id, rows).process, actor)
-            ]
+            found: list[Task] = []
+            for r in queries.rounds(connection):
+                if r.state == "cancelled":
+                    continue  # there nothing can be done any more
+                try:
+                    book = self._book(r.id, rows)
+                except (DefinitionChanged, Invalid) as error:
+                    log.warning(
+                        "a round cannot be run", extra={"action": "round_left_out", "round": r.id, "code": error.code}
+                    )
+                    continue
+                found += queries.tasks(connection, r.id, book.process, actor)
+            return found
 
         return self._read(ask)
 

@@ -58,10 +58,13 @@ def window_refusal(
 
     At the closing instant it is in time; one microsecond later it is late, whether or not a sweep has run.
     """
+    against: dict[str, list[Refusal | None]] = {}
     for host, timer in _governing(work, process, edge, case):
-        refusal = _deadline_refusal(work, host, timer, received_at)
-        if refusal is not None:
-            return refusal
+        against.setdefault(host.id, []).append(_deadline_refusal(work, host, timer, received_at))
+    for found in against.values():
+        # Of several windows of one case, for its several states, one that runs is enough.
+        if None not in found:
+            return max((r for r in found if r is not None), key=lambda r: "closes_at" in r.detail)
     return _phase_refusal(work, process, edge, case, received_at)
 
 

@@ -5,6 +5,7 @@ Each change is noted in the event itself, so that the deadline table can be comp
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -73,10 +74,11 @@ def _after(
             # Stopped at its very last instant: nothing is left to run.
             return Running(timer.name, ARMED, at, before.rule, before.fires, at)
         if before is not None and before.status == STOPPED and before.remainder is not None:
-            return _armed(work, timer, at, Period.parse(before.remainder), at)
+            return _armed(work, timer, at, Period.parse(before.remainder))
         if isinstance(timer.deadline.rule, FactRule):
             return _fixed(timer, timer.deadline.rule, case, before, at)
-        if stayed and source is not None:
+        ran_out = before is not None and before.status == FIRED and source in timer.stops_in
+        if (stayed and source is not None) or ran_out:
             return before
         return _started(work, process, case, timer, at)
     if case.state in timer.stops_in:
@@ -111,16 +113,23 @@ def _started(work: Workspace, process: Process, case: CaseState, timer: Timer, a
         if text is None:
             return None
         start = from_text(text)
-    return _armed(work, timer, start, period, at)
+    return _armed(work, timer, start, period)
 
 
-def _armed(work: Workspace, timer: Timer, start: datetime, period: Period, at: datetime) -> Running:
-    rule = f"{timer.deadline.rule} = {period}"
+def _armed(work: Workspace, timer: Timer, start: datetime, period: Period) -> Running:
+    waiting = Running(
+        timer.name, AWAITING, None, f"{timer.deadline.rule} = {period}", _fires(timer), start, remainder=str(period)
+    )
+    return resolved(work, waiting) or waiting
+
+
+def resolved(work: Workspace, waiting: Running) -> Running | None:
+    """The deadline with its end, reckoned from where it started; None while a year it reaches into is not loaded."""
     try:
-        reckoning = work.reckon(period, start)
+        reckoning = work.reckon(Period.parse(str(waiting.remainder)), waiting.armed_at)
     except YearNotPublished:
-        return Running(timer.name, AWAITING, None, rule, _fires(timer), at, remainder=str(period))
-    return Running(timer.name, ARMED, reckoning.due_at, rule, _fires(timer), at, calendar=reckoning.calendar_version)
+        return None
+    return replace(waiting, status=ARMED, due_at=reckoning.due_at, remainder=None, calendar=reckoning.calendar_version)
 
 
 def _stopped(

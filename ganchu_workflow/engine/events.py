@@ -12,7 +12,7 @@ from ganchu_workflow.canonical import digest, encode
 from ganchu_workflow.clock import from_text, to_text
 
 FORMAT = 1
-MOVED, NOT_CARRIED_OUT = "moved", "not_carried_out"
+MOVED, NOT_CARRIED_OUT, RESOLVED = "moved", "not_carried_out", "deadline_resolved"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,10 @@ def prepare(work: Workspace, process: Process, step: Step, opening: Opening) -> 
     if not edges:
         raise Unknown(f"a {opening.kind} cannot be opened by '{step.trigger}'")
     parent = work.get(opening.parent) if opening.parent else None
-    if opening.of:
-        work.get(opening.of)
+    of = work.get(opening.of) if opening.of else None
+    for other in (parent, of):
+        if other is not None and other.round != opening.round:
+            raise Unknown(f"the {other.kind} {other.id} belongs to another round", case=other.id, round=other.round)
     case = CaseState(
         id=work.new_id(),
         kind=opening.kind,

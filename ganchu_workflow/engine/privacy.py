@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -25,10 +25,11 @@ class PrivateLeak(Fault):
 def commit_private(model: BaseModel, case_id: str, salt: Callable[[], str]) -> tuple[dict[str, Any], list[Row]]:
     """What was given as canonical values, with each private field replaced by its commitment, and the rows to keep."""
     rows: list[Row] = []
-    return _commit(model, model.model_dump(mode="json"), case_id, salt, rows), rows
+    given: dict[str, Any] = _commit(model, model.model_dump(mode="json"), case_id, salt, rows)
+    return given, rows
 
 
-def keep_secret(value: str, name: str, case_id: str, salt: Callable[[], str], rows: list[Row]) -> dict[str, str]:
+def keep_secret(value: Any, name: str, case_id: str, salt: Callable[[], str], rows: list[Row]) -> dict[str, str]:
     """The reference that stands for a private value; the value itself joins `rows`."""
     salted = salt()
     proof = commitment(salted, value)
@@ -36,50 +37,65 @@ def keep_secret(value: str, name: str, case_id: str, salt: Callable[[], str], ro
     return {"private": proof}
 
 
-def refuse_leaks(values: Any, private: list[str]) -> None:
-    """Raise `PrivateLeak` when a text among `values` is one of the private texts, or contains a long one."""
-    watched = [p for p in private if p]
+def refuse_leaks(values: Any, private: Iterable[str], open_already: Any) -> None:
+    """Raise `PrivateLeak` when a text among `values` is one of the private texts, or contains a long one.
+
+    What stands in the open anyway, in `open_already`, is no secret, though somebody gave it as one.
+    """
+    known = set(_texts(open_already))
+    watched = [p for p in private if p and p not in known]
     for text in _texts(values) if watched else ():
-        if any(p == text or (len(p) >= LONG and p in text) for p in watched):
+        if any(p == text or (len(p) >= LONG and p in text and text not in known) for p in watched):
             raise PrivateLeak(
                 "an effect copied a private value into facts or a message; use ctx.given instead of ctx.data"
             )
 
 
-def private_values(model: BaseModel) -> Iterator[str]:
-    """The private texts of what was given."""
-    for name, field in type(model).model_fields.items():
-        value = getattr(model, name)
-        if _is_private(field):
-            if isinstance(value, str):
-                yield value
-        else:
-            for nested in value if isinstance(value, list | tuple) else [value]:
-                if isinstance(nested, BaseModel):
-                    yield from private_values(nested)
+def private_values(value: Any) -> Iterator[str]:
+    """The private texts of what was given, however deep."""
+    if isinstance(value, BaseModel):
+        for name, field in type(value).model_fields.items():
+            inner = getattr(value, name)
+            yield from _texts(_plain(inner)) if _is_private(field) else private_values(inner)
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from private_values(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from private_values(inner)
 
 
-def _commit(model: BaseModel, dumped: dict[str, Any], case_id: str, salt: Callable[[], str], rows: list[Row]) -> Row:
-    out: dict[str, Any] = {}
-    for name, field in type(model).model_fields.items():
-        value, plain = getattr(model, name), dumped[name]
-        if _is_private(field):
-            out[name] = keep_secret(str(plain), name, case_id, salt, rows) if plain not in (None, "") else None
-        elif isinstance(value, BaseModel):
-            out[name] = _commit(value, plain, case_id, salt, rows)
-        elif isinstance(value, list | tuple) and any(isinstance(v, BaseModel) for v in value):
-            out[name] = [_commit(v, p, case_id, salt, rows) for v, p in zip(value, plain, strict=True)]
-        elif isinstance(value, Mapping) and any(isinstance(v, BaseModel) for v in value.values()):
-            out[name] = {k: _commit(v, plain[str(k)], case_id, salt, rows) for k, v in value.items()}
-        else:
-            out[name] = plain
-    return out
+def _commit(value: Any, plain: Any, case_id: str, salt: Callable[[], str], rows: list[Row]) -> Any:
+    if isinstance(value, BaseModel):
+        out: dict[str, Any] = {}
+        for name, field in type(value).model_fields.items():
+            if not _is_private(field):
+                out[name] = _commit(getattr(value, name), plain[name], case_id, salt, rows)
+            elif plain[name] in (None, "", [], {}):
+                out[name] = None
+            else:
+                out[name] = keep_secret(plain[name], name, case_id, salt, rows)
+        return out
+    if isinstance(value, Mapping):
+        return {str(k): _commit(v, plain[str(k)], case_id, salt, rows) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_commit(v, p, case_id, salt, rows) for v, p in zip(value, plain, strict=True)]
+    return plain
 
 
 def _is_private(field: Any) -> bool:
-    return any(m is Private for m in field.metadata) or any(
-        m is Private for arg in get_args(field.annotation) for m in getattr(arg, "__metadata__", ())
-    )
+    return any(m is Private for m in field.metadata) or _holds_private(field.annotation)
+
+
+def _holds_private(annotation: Any) -> bool:
+    """Whether the annotation, however deep, marks a part as private: then the whole field is kept apart."""
+    if any(m is Private for m in getattr(annotation, "__metadata__", ())):
+        return True
+    return any(_holds_private(argument) for argument in get_args(annotation))
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
 
 def _texts(value: Any) -> Iterator[str]:

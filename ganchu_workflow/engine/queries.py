@@ -99,9 +99,7 @@ def _nearest(connection: Connection, case_ids: Iterable[str]) -> dict[str, datet
 
 def next_due(connection: Connection) -> datetime | None:
     """The nearest instant at which a deadline runs out; None when none is running."""
-    query = select(DEADLINE.c.due_at).where(
-        DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), NOT_CALLED_OFF
-    )
+    query = select(DEADLINE.c.due_at).where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), NOT_CALLED_OFF)
     found: datetime | None = connection.execute(query.order_by(DEADLINE.c.due_at).limit(1)).scalar()
     return found
 

@@ -12,8 +12,8 @@ from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import digest, encode
 from ganchu_workflow.clock import to_text
 from ganchu_workflow.engine import deadlines
-from ganchu_workflow.engine.cases import CaseState
-from ganchu_workflow.engine.events import MOVED, NOT_CARRIED_OUT, Cause, Event, Receipt
+from ganchu_workflow.engine.cases import CaseState, Running
+from ganchu_workflow.engine.events import MOVED, NOT_CARRIED_OUT, RESOLVED, Cause, Event, Receipt
 from ganchu_workflow.engine.privacy import keep_secret, private_values, refuse_leaks
 from ganchu_workflow.engine.requests import Request, Step
 from ganchu_workflow.engine.rulebook import Rulebook
@@ -89,6 +89,14 @@ class Recorder:
         event.refusal = {"code": reason.code, "zh": reason.zh, "en": reason.en, "detail": plain(reason.detail)}
         self._append(case, event)
 
+    def deadline_resolved(self, step: Step, running: Running) -> None:
+        """A deadline that waited for a year's calendar has its end now: an event of its own, the case stays put."""
+        case = self.work.get(str(step.case))
+        self.work.deadlines(case)[running.name] = running
+        event = self._event(step, case, None, RESOLVED)
+        event.deadlines, event.calendar = [deadlines.describe(running)], running.calendar
+        self._append(case, event)
+
     def _gather(self, taken: Taken) -> tuple[dict[str, Any], dict[Role, str]]:
         facts: dict[str, Any] = {}
         parties: dict[Role, str] = {}
@@ -98,12 +106,12 @@ class Recorder:
             for name, value in effect.secrets.items():
                 facts[name] = keep_secret(value, name, taken.case.id, self.work.secret, taken.private)
         if taken.step.cause is not None:
-            refuse_leaks(taken.given, self.private)
+            refuse_leaks(taken.given, self.private, taken.case.facts)
         self.private += private_values(taken.model)
         self.private += [value for e in taken.effects for value in e.secrets.values()]
         told = [m.body for e in taken.effects for m in e.tell]
         opened = [[o.facts, o.parties] for e in taken.effects for o in e.open]
-        refuse_leaks([facts, parties, told, opened], self.private)
+        refuse_leaks([facts, parties, told, opened], self.private, [taken.given, taken.case.facts, taken.case.parties])
         return facts, parties
 
     def _change(self, case: CaseState, edge: Edge, facts: dict[str, Any], parties: dict[Role, str]) -> None:

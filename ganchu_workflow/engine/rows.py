@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, delete, insert, select, update
+from sqlalchemy import Connection, Table, and_, delete, insert, select, tuple_, update
 
 from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import encode
@@ -135,6 +135,14 @@ class Rows:
             query = query.where(DEADLINE.c.case_id.in_(list(case_ids)))
         query = query.order_by(DEADLINE.c.due_at, DEADLINE.c.case_id, DEADLINE.c.name).limit(limit)
         return [(r.case_id, r.name, r.due_at) for r in self.connection.execute(query)]
+
+    def awaiting(self, limit: int, after: tuple[str, str]) -> list[tuple[str, str]]:
+        """(case, deadline) of what waits for a year's calendar, in order, after that one."""
+        query = select(DEADLINE.c.case_id, DEADLINE.c.name).where(
+            DEADLINE.c.status == "awaiting_calendar", tuple_(DEADLINE.c.case_id, DEADLINE.c.name) > tuple_(*after)
+        )
+        query = query.order_by(DEADLINE.c.case_id, DEADLINE.c.name).limit(limit)
+        return [(r.case_id, r.name) for r in self.connection.execute(query)]
 
     def event_by_key(self, key: str) -> str | None:
         """The body of the event that was written under an idempotency key."""

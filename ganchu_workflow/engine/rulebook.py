@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
@@ -63,12 +64,12 @@ class Rulebook:
 
     def handler(self, lifecycle: Lifecycle) -> dict[str, str]:
         """Who handles this life cycle: the distribution, and the digest of the module it is written in."""
-        module = inspect.getmodule(type(lifecycle))
+        modules = [base.__module__ for base in type(lifecycle).__mro__]
         package = type(lifecycle).__module__.partition(".")[0]
         return {
             "class": f"{type(lifecycle).__module__}:{type(lifecycle).__qualname__}",
             "distribution": self.distributions.get(package, "unknown"),
-            "code": source_digest(module) if module else "unknown",
+            "code": code_digest(package, frozenset(m for m in modules if m.partition(".")[0] == package)),
         }
 
     def ask(self, edge: Edge, ctx: Context[Any, Any], work: Workspace, results: list[dict[str, Any]]) -> Refusal | None:
@@ -115,6 +116,22 @@ class Rulebook:
 
 
 @cache
+def code_digest(package: str, modules: frozenset[str]) -> str:
+    """SHA-256 over the sources of these modules, and of every module of the package that those use."""
+    found: dict[str, str] = {}
+    ahead = set(modules)
+    while ahead:
+        name = ahead.pop()
+        module = sys.modules.get(name)
+        found[name] = source_digest(module) if module else "unknown"
+        used = {
+            getattr(v, "__name__" if inspect.ismodule(v) else "__module__", None)
+            for v in vars(module or inspect).values()
+        }
+        ahead |= {u for u in used if isinstance(u, str) and u.partition(".")[0] == package and u not in found}
+    return digest_of(found)
+
+
 def source_digest(module: ModuleType) -> str:
     """SHA-256 of a module's source text, with line ends as \\n; `unknown` where there is no source."""
     try:

@@ -17,7 +17,7 @@ from ganchu_workflow.engine.admission import may, not_allowed, round_stands_stil
 from ganchu_workflow.engine.cases import CaseState
 from ganchu_workflow.engine.events import Cause, Receipt
 from ganchu_workflow.engine.opening import place, prepare
-from ganchu_workflow.engine.privacy import commit_private, private_values, refuse_leaks
+from ganchu_workflow.engine.privacy import PrivateLeak, commit_private, private_values, refuse_leaks
 from ganchu_workflow.engine.recorder import Recorder, Taken, plain
 from ganchu_workflow.engine.requests import Opening, Request, Step
 from ganchu_workflow.engine.rulebook import Rulebook
@@ -100,7 +100,7 @@ class Run:
         if not edges:
             if step.trigger not in kind.triggers():
                 raise Unknown(
-                    f"a {case.kind} has no trigger '{step.trigger}'; it has: "
+                    f"the kind {case.kind} has no trigger '{step.trigger}'; it has: "
                     f"{', '.join(sorted({e.trigger for e in kind.edges if e.source is not None}))}",
                     trigger=step.trigger,
                 )
@@ -162,8 +162,7 @@ class Run:
             kind.machine, edge.name, source, edge.target, lambda: self.book.ask(edge, ctx, work, guards)
         )
         if refusal is not None:
-            refuse_leaks([refusal.zh, refusal.en, refusal.detail], list(private_values(model)))
-            raise self._refused(step, case, refusal, edge)
+            raise self._refused(step, case, self._without_private(refusal, model, given, case), edge)
         taken = Taken(step, case, edge, self._effects(edge, ctx), model, given, private, guards, request)
         from_stage, visit = (case.stage, case.visit) if source is not None else ("", 0)
         cause = self.recorder.record(taken)
@@ -177,8 +176,8 @@ class Run:
         )
         if left:
             follow += self._orphans(case, from_stage, visit, cause)
-        if step.cause is None and case.kind == "application":
-            follow += self._fate(case, edge, cause)
+        if case.kind == "application":
+            follow += self._fate(case, source, cause)
         self.agenda.extendleft(reversed(follow))
         self._remember_pokes(case, kind, cause)
 
@@ -194,7 +193,8 @@ class Run:
                 Refusal(
                     "data_invalid",
                     f"材料不全或有误:{';'.join(problems)}",
-                    f"the data cannot be used: {'; '.join(problems)}",
+                    f"the data cannot be used: {'; '.join(problems)}; "
+                    f"it takes: {', '.join(model.model_fields) or 'nothing'}",
                     {"fields": problems, "expected": sorted(model.model_fields)},
                 ),
                 edge,
@@ -246,6 +246,15 @@ class Run:
                 ) from error
         return found
 
+    @staticmethod
+    def _without_private(refusal: Refusal, model: BaseModel, given: Mapping[str, Any], case: CaseState) -> Refusal:
+        """The refusal, without its words where they repeat a private value: it is kept as a row."""
+        try:
+            refuse_leaks([refusal.zh, refusal.en, refusal.detail], private_values(model), [given, case.facts])
+        except PrivateLeak:
+            return Refusal(refusal.code, "不予办理(理由涉及非公开内容)", "refused; the reason repeats a private value")
+        return refusal
+
     # ── what follows ──
 
     def _follow(self, step: Step, case: CaseState, cause: Cause, item: Open | Fire) -> Step:
@@ -278,19 +287,19 @@ class Run:
                     steps.append(Step(orphaned.name, child.id, {}, ENGINE, None, cause, must=False))
         return steps
 
-    def _fate(self, case: CaseState, edge: Edge, cause: Cause) -> list[Step]:
-        """An act that was in time, though its phase was closed meanwhile, meets what that closing did to all others."""
-        stage = case.stage
-        window = self.process.phase_window(stage)
-        if window is None or edge.stage != stage or edge.trigger not in {t.name for t in window.admits}:
+    def _fate(self, case: CaseState, source: str | None, cause: Cause) -> list[Step]:
+        """Whoever comes to stand in a stage whose phase has closed meets what that closing did to all others there."""
+        window = self.process.phase_window(case.stage)
+        if window is None or case.state == source or self.process.is_final(case.view()):
             return []
-        phase = self.work.phase(case.round, stage)
+        phase = self.work.phase(case.round, case.stage)
         if phase is None or phase.state != "closed":
             return []
         return [
-            Step(f"{stage}.{fate.name}", case.id, {}, ENGINE, None, cause)
+            Step(f"{case.stage}.{fate.name}", case.id, {}, ENGINE, None, cause)
             for state, fate in window.at_close.items()
-            if isinstance(fate, Transition) and case.state == f"{stage}.{self.process.slot(stage, state).name}"
+            if isinstance(fate, Transition)
+            and case.state == f"{case.stage}.{self.process.slot(case.stage, state).name}"
         ]
 
     # ── what moves by itself ──

@@ -8,9 +8,10 @@ one transaction. A refusal changes nothing and is a row of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,10 +20,10 @@ from sqlalchemy import Connection, insert, select
 from ganchu_workflow.actors import CLOCK, Actor
 from ganchu_workflow.canonical import commitment, decode, digest, encode
 from ganchu_workflow.clock import Clock
-from ganchu_workflow.engine.deadlines import ARMED
+from ganchu_workflow.engine.deadlines import ARMED, AWAITING, resolved
 from ganchu_workflow.engine.events import Receipt
-from ganchu_workflow.engine.privacy import commit_private
-from ganchu_workflow.engine.recorder import plain
+from ganchu_workflow.engine.privacy import PrivateLeak, commit_private
+from ganchu_workflow.engine.recorder import Recorder, plain
 from ganchu_workflow.engine.requests import Due, Request, Step
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
@@ -30,7 +31,7 @@ from ganchu_workflow.engine.steps import RuleCrashed, Run
 from ganchu_workflow.engine.transactions import Transactions
 from ganchu_workflow.engine.workspace import Stale, Surroundings, Workspace
 from ganchu_workflow.entropy import Entropy, new_id
-from ganchu_workflow.errors import Refusal, Refused, WorkflowError
+from ganchu_workflow.errors import DoesNotRest, NotCanonical, Refusal, Refused, WorkflowError
 from ganchu_workflow.process.language import Data
 from ganchu_workflow.store.tables import METADATA
 from ganchu_workflow.timing import WorkingCalendar
@@ -89,18 +90,19 @@ class Engine:
                 settled.add(due.row)
                 self._fire_due(*due.row, request.received_at)
 
-    def tick(self) -> Swept:
-        """Fire everything whose end has passed, in the order of due instants, until nothing is due.
+    def tick(self, grace: timedelta = timedelta()) -> Swept:
+        """Fire everything whose end lies more than `grace` back, in the order of due instants, until nothing is due.
 
         Idempotent, and safe on any number of nodes: a deadline fires once. One that is refused or crashes keeps its
-        row, is reported, and holds up no other.
+        row, is reported, and holds up no other. What waited for a year's calendar starts to run once it is loaded.
         """
+        refused = self._resolve_awaiting()
         now = self.clock.now()
+        before = now - grace
         fired: list[Receipt] = []
-        refused: list[dict[str, str]] = []
         failed: set[tuple[str, str]] = set()
         while True:
-            found = self.transactions.read(lambda c: Rows(c).due(now, SWEEP + len(failed)))
+            found = self.transactions.read(lambda c: Rows(c).due(before, SWEEP + len(failed)))
             due = [row for row in found if row[:2] not in failed]
             if not due:
                 return Swept(tuple(fired), tuple(refused))
@@ -119,6 +121,41 @@ class Engine:
         found = self.transactions.read(lambda c: Rows(c).due(instant, 1 + len(failed)))
         return any(row[:2] not in failed for row in found)
 
+    def _resolve_awaiting(self) -> list[dict[str, str]]:
+        refused: list[dict[str, str]] = []
+        found = self._awaiting(("", ""))
+        while found:
+            for case_id, name in found:
+                try:
+                    self.transactions.write(partial(self._resolve, case_id, name))
+                except WorkflowError as error:
+                    refused.append({"case": case_id, "deadline": name, "code": error.code, "why": error.message})
+            found = self._awaiting(found[-1])
+        return refused
+
+    def _awaiting(self, after: tuple[str, str]) -> list[tuple[str, str]]:
+        return self.transactions.read(lambda c: Rows(c).awaiting(SWEEP, after))
+
+    def _resolve(self, case_id: str, name: str, connection: Connection) -> None:
+        rows = Rows(connection)
+        cases = rows.cases([case_id])
+        if not cases:
+            return
+        book = self.books(cases[0].round, rows)
+        work = self._workspace(rows, book, cases[0].round)
+        waiting = work.deadlines(work.get(case_id)).get(name)
+        running = resolved(work, waiting) if waiting is not None and waiting.status == AWAITING else None
+        if running is not None:
+            step = Step("resolve_deadline", case_id, {}, CLOCK)
+            Recorder(work, book, Request(step, cases[0].round, work.around.now)).deadline_resolved(step, running)
+            work.commit()
+
+    def _workspace(self, rows: Rows, book: Rulebook, round_id: str) -> Workspace:
+        around = Surroundings(self.calendar, book.zone, book.close_of_business, self.entropy, self.clock.now())
+        work = Workspace(rows, around)
+        work.in_round(round_id)
+        return work
+
     # ── one transaction ──
 
     def _once(self, request: Request, book: Rulebook | None, settled: set[tuple[str, str, datetime]]) -> Receipt:
@@ -133,11 +170,9 @@ class Engine:
             earlier = rows.event_by_key(request.key)
             if earlier is not None:
                 return self._again(rows, book, request, decode(earlier))
-        around = Surroundings(self.calendar, book.zone, book.close_of_business, self.entropy, self.clock.now())
-        work = Workspace(rows, around)
-        work.in_round(request.round)
+        work = self._workspace(rows, book, request.round)
         if request.step.due is None:
-            self._require_settled(work, request, settled)
+            self._require_settled(work, request, settled, _concerned(work, request))
         elif not _still_due(work, request.step):
             raise _Gone
         try:
@@ -145,18 +180,23 @@ class Engine:
                 work.pending.definition = (book.fingerprint, book.body)
             receipt = Run(work, book, request).to_rest()
         except Refused as refused:
-            # A refusal that rests on something which has changed meanwhile is no refusal.
-            if not work.unchanged():
+            # A refusal that rests on something which has changed meanwhile, or should have, is no refusal.
+            if not work.unchanged() or (request.key is not None and rows.event_by_key(request.key) is not None):
                 raise Stale from refused
+            self._require_settled(work, request, settled, sorted(work.content_read))
             raise
+        self._require_settled(work, request, settled, sorted(work.content_read))
         work.commit()
         return receipt
 
-    def _require_settled(self, work: Workspace, request: Request, settled: set[tuple[str, str, datetime]]) -> None:
-        ids = _concerned(work, request)
-        for row in work.rows.due(request.received_at, 1 + len(settled), ids) if ids else ():
-            if row not in settled:
-                raise _DueFirst(row)
+    def _require_settled(
+        self, work: Workspace, request: Request, settled: set[tuple[str, str, datetime]], ids: Sequence[str]
+    ) -> None:
+        """Every deadline of these cases that ran out before the act was received has been seen to."""
+        if request.step.due is None and ids:
+            for row in work.rows.due(request.received_at, 1 + len(settled), ids):
+                if row not in settled:
+                    raise _DueFirst(row)
 
     def _fire_due(
         self, case_id: str, name: str, due_at: datetime, received_at: datetime
@@ -215,6 +255,12 @@ class Engine:
             reason = Refusal("rule_crashed", "规则运行出错,未予办理", why, trigger=request.step.trigger)
             self._keep(self._attempt(request, "crashed", reason), crash)
             raise
+        except (PrivateLeak, DoesNotRest, NotCanonical) as fault:
+            reason = Refusal(
+                fault.code, "系统故障,未予办理", f"the act was abandoned: {fault.code}", trigger=request.step.trigger
+            )
+            self._keep(self._attempt(request, "crashed", reason), fault)
+            raise
 
     def _keep(self, row: dict[str, Any], error: WorkflowError) -> None:
         """Our own transaction: the attempt becomes a row. The host's: the host is handed the row, to keep or not."""
@@ -270,13 +316,11 @@ def _still_due(work: Workspace, step: Step) -> bool:
 
 
 def _concerned(work: Workspace, request: Request) -> list[str]:
-    """The cases whose deadlines may govern the act: its case, parent, act, phase, and the cohorts that list it."""
+    """The cases whose deadlines may govern the act: its case, parent, act, the cohorts that list it, every phase."""
     step = request.step
     ids: list[str | None] = []
-    stage = ""
     if step.case is not None:
         case = work.get(step.case)
-        stage = case.stage
         ids += [case.id, case.parent, case.of]
         if case.kind == "application":
             ids += [cohort for cohort, _, _ in work.rows.acts(case.id)]
@@ -284,12 +328,8 @@ def _concerned(work: Workspace, request: Request) -> list[str]:
         if step.opening.kind == "round":
             return []
         ids += [step.opening.parent, step.opening.of]
-        stage = step.opening.stage
-        if step.opening.parent and not stage:
-            stage = work.get(step.opening.parent).stage
-    for stage_name, phase_id in work.phases(request.round).items():
-        if stage_name == stage or not stage:
-            ids.append(phase_id)
+    # All of them: an act may lead into any stage, and meet there what the end of its phase did.
+    ids += work.phases(request.round).values()
     return list(dict.fromkeys(i for i in ids if i))
 
 

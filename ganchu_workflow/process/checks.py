@@ -10,6 +10,9 @@ from ganchu_workflow.process.definition import Edge, KindDefinition, Process, Ti
 from ganchu_workflow.process.language import CARRY_ON, FactRule, Slot, State, Transition
 from ganchu_workflow.process.values import Reversal
 
+_WAYS_OUT = frozenset({"withdraw", "call_off"})
+"""What every stage inherits: a state that only these leave waits for ever in an ordinary round."""
+
 
 def check_process(process: Process) -> list[Finding]:
     """Everything that is wrong with the process."""
@@ -33,13 +36,14 @@ def reachable_states(kind: KindDefinition) -> Iterator[Finding]:
 
 
 def no_traps(kind: KindDefinition) -> Iterator[Finding]:
-    """From every state some end can be reached."""
+    """From every state some end can be reached, without the application being taken back or the round cancelled."""
     ending = {name for name, state in kind.states.items() if state.final}
+    onward = [e for e in kind.edges if e.source is not None and e.trigger not in _WAYS_OUT]
     grown = True
     while grown:
-        more = {e.source for e in kind.edges if e.target in ending and e.source is not None} - ending
+        more = {e.source for e in onward if e.target in ending} - ending
         grown = bool(more)
-        ending |= more
+        ending |= {source for source in more if source is not None}
     for state in kind.states:
         if state not in ending:
             yield Finding(f"{kind.kind}.{state}", "from this state no end can be reached")

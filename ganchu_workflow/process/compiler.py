@@ -156,6 +156,11 @@ def _stage_target(
     if not isinstance(target, Outcome):
         return f"{instance.name}.{resolve_state(type(instance.stage), target).name}"
     wired = instance.wiring.get(target.name)
+    if wired is not None and (target is PASSED or target.ends_in) and wired != target.ends_in:
+        draft.wrong(
+            where, f"the outcome '{target.name}' has its own meaning and cannot be wired to '{wired}'; drop it from on"
+        )
+        return None
     if wired is not None:
         if wired in entries:
             return entries[wired]

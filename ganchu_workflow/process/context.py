@@ -93,10 +93,11 @@ class Context(Generic[D, S]):
         return self.reads.case(self.case.round)
 
     def children(self, kind: type[Lifecycle], *states: State, of: CaseView | None = None) -> list[CaseView]:
-        """The children of a kind: of an application, those of its present stage and visit only."""
+        """The children of a kind: of an application, those of its present stage, and of its present visit to it."""
         found = self.reads.children(self.case.id, kind.kind)
         if self.case.kind == self.process.application.kind:
-            found = [c for c in found if c.visit == self.case.visit and c.stage == self.case.stage]
+            found = [c for c in found if c.stage == self.case.stage]
+            found = [c for c in found if kind.every_visit or c.visit == self.case.visit]
         if of is not None:
             found = [c for c in found if c.of == of.id]
         return _standing(found, states)

@@ -33,6 +33,7 @@ def document(process: Process) -> dict[str, Any]:
                 "use": s.stage.name,
                 "phase": _phase(process, s.name),
                 "brings": [c.kind for c in s.stage.cases],
+                "rules": dict(s.stage.rules),
             }
             for s in process.stages
         ],
@@ -49,6 +50,7 @@ def _kind(process: Process, kind: KindDefinition) -> dict[str, Any]:
         "rank": kind.rank,
         "initial": kind.initial,
         "orphaned": kind.lifecycle.orphaned.name if kind.lifecycle.orphaned else None,
+        "every_visit": kind.lifecycle.every_visit,
         "indexed": list(process.indexed(kind.kind)),
         "states": {
             name: {"owner": s.owner.value if s.owner else None, "final": s.final, "success": s.success}

@@ -254,6 +254,8 @@ class Lifecycle:
     """Its place in the lock order: round 0, phase 1, cohort 2, application 3, child 4."""
     indexed: ClassVar[tuple[str, ...]] = ()
     """Facts that can be searched for."""
+    every_visit: ClassVar[bool] = False
+    """Whether it counts on every visit of its application to the stage, not only on the one that opened it."""
     orphaned: ClassVar[Transition | None] = None
     """Fired on a case still open when its application leaves the stage; None: it lives on."""
 
@@ -319,6 +321,8 @@ class Stage(Lifecycle):
     """The version of the contract with the engine that it was written for."""
     cases: ClassVar[tuple[type[Lifecycle], ...]] = ()
     Settings: ClassVar[type[BaseModel]] = NoSettings
+    rules: ClassVar[Mapping[str, int]] = {}
+    """The named rules its settings may choose among, with their versions: part of the fingerprint."""
     rank = 3
 
     withdraw: ClassVar[Transition | None] = Transition(OPEN, WITHDRAWN, by=Role.APPLICANT, data=Withdrawal)

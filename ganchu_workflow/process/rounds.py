@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from ganchu_workflow.actors import Role
 from ganchu_workflow.clock import aware, to_text
@@ -23,7 +23,7 @@ from ganchu_workflow.process.language import (
     Transition,
     fact,
 )
-from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open
+from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open, Reversal
 
 
 class PhaseSpan(Data):
@@ -48,8 +48,21 @@ class RoundOpening(Data):
 class NewEnd(Data):
     """A new closing instant, with the ground it rests on."""
 
-    closes_at: datetime
+    closes_at: AwareDatetime
     ground: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class EarlyEnd(Data):
+    """Why a phase ends before its time: the document that orders it, and the provision it rests on."""
+
+    document: Annotated[str, Field(min_length=1, max_length=120)]
+    ground: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Reopening(Reversal):
+    """A closed phase is opened again, until a new end."""
+
+    closes_at: AwareDatetime
 
 
 class Ground(Data):
@@ -70,14 +83,17 @@ class Phase(Lifecycle):
 
     begin = Transition(waiting, open_, by=(Role.CLOCK, Role.ENGINE))
     extend = Transition((waiting, open_), open_, by=Role.OFFICE, data=NewEnd)
-    close = Transition(open_, closed, by=(Role.CLOCK, Role.OFFICE))
+    close = Transition(open_, closed, by=Role.CLOCK)
+    close_early = Transition(open_, closed, by=Role.OFFICE, data=EarlyEnd)
+    reopen = Transition(closed, open_, by=Role.OFFICE, data=Reopening, reopens=True)
     call_off = Transition((waiting, open_), closed, by=Role.ENGINE)
 
     opens = Deadline(waiting, rule=fact("opens_at"), fires=begin)
     closes = Deadline(open_, rule=fact("closes_at"), fires=close)
 
     @extend.guard("end_moves_later")
-    def end_moves_later(self, ctx: Context[NewEnd, Any]) -> Refusal | None:
+    @reopen.guard("end_moves_later")
+    def end_moves_later(self, ctx: Context[Any, Any]) -> Refusal | None:
         """An end moves later, never earlier and never into the past."""
         new = aware(ctx.data.closes_at)
         printed = ctx.case.facts.get("closes_at")
@@ -95,11 +111,27 @@ class Phase(Lifecycle):
         """The phase ends at the new instant."""
         return Effects(facts={"closes_at": to_text(ctx.data.closes_at), "extended_on": ctx.data.ground})
 
+    @reopen.effect("open_until")
+    def open_until(self, ctx: Context[Reopening, Any]) -> Effects:
+        """The phase is open until the new end. What its closing did is undone, where it may be, case by case."""
+        return Effects(facts={"closes_at": to_text(ctx.data.closes_at), "reopened_on": ctx.data.document})
+
     @close.effect("apply_fates")
     def apply_fates(self, ctx: Context[Any, Any]) -> Effects:
         """Every application that stands in an open state of the stage meets the fate its stage declares."""
-        facts = {} if ctx.actor.role is Role.CLOCK else {"closes_at": to_text(ctx.now)}
+        return Effects(fire=tuple(self._fates(ctx)))
+
+    @close_early.effect("apply_fates")
+    def end_now(self, ctx: Context[EarlyEnd, Any]) -> Effects:
+        """The phase ends at this instant, on the ground given, and the fates are applied."""
+        facts = {"closes_at": to_text(ctx.now), "closed_early_on": [ctx.data.document, ctx.data.ground]}
         return Effects(facts=facts, fire=tuple(self._fates(ctx)))
+
+    @call_off.effect("end_with_the_round")
+    def end_with_the_round(self, ctx: Context[Any, Any]) -> Effects:
+        """Nothing is in time any more, even where the printed end lies ahead."""
+        printed = ctx.case.facts.get("closes_at")
+        return Effects(facts={"closes_at": min(printed, to_text(ctx.now)) if printed else to_text(ctx.now)})
 
     @staticmethod
     def _fates(ctx: Context[Any, Any]) -> Iterator[Fire]:
@@ -126,7 +158,7 @@ class Round(Lifecycle):
     open_round = Transition(START, planning, by=Role.OFFICE, data=RoundOpening)
     start = Transition(planning, running, by=Role.OFFICE)
     announce = Transition(running, announced, by=Role.ENGINE)
-    close = Transition(announced, closed, by=Role.OFFICE)
+    close = Transition((running, announced), closed, by=Role.OFFICE)
     cancel = Transition((planning, running), cancelled, by=Role.OFFICE, data=Ground)
 
     @open_round.effect("open_phases")

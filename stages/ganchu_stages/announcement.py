@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from ganchu_stages.recognition import Recognition, RecognitionSettings, Revocation
+from ganchu_stages.recognition import Decision, Recognition, RecognitionSettings, Revocation
 from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import digest_of
 from ganchu_workflow.clock import to_text
@@ -121,7 +121,8 @@ class AnnouncementAct(Cohort):
 class Announcement(Stage):
     """公布, seen from one application: decided, and silent, until the announcement names it.
 
-    There is no way for the applicant to withdraw from here: what is decided is announced or called off.
+    There is no way for the applicant to withdraw from here: what is decided is announced, set aside by the office with
+    its reason, or called off.
     """
 
     name = "announcement"
@@ -131,9 +132,11 @@ class Announcement(Stage):
 
     decided = State("待公布", owner=Role.OFFICE, initial=True)
     announced = State("已公布", success=True)
+    set_aside = State("不予公布", final=True)
 
     withdraw = None
     announce = Transition(decided, announced, by=Role.ENGINE, data=Announced)
+    set_aside_ = Transition(decided, set_aside, by=Role.OFFICE, data=Decision)
 
     phase = PhaseWindow(at_close={decided: CARRY_ON})
 
@@ -144,3 +147,8 @@ class Announcement(Stage):
         granted = {"number": ctx.data.number, "document": ctx.data.document, "announced_at": to_text(ctx.now)}
         holder = {key: facts[key] for key in ("enterprise", "product") if key in facts}
         return Effects(facts=granted, open=[Open(Recognition, parent=ctx.case, facts={**granted, **holder})])
+
+    @set_aside_.effect("keep_the_decision")
+    def keep_the_decision(self, ctx: Context[Decision, AnnouncementSettings]) -> Effects:
+        """The item will not be announced, and its place is free. The decision is kept; nobody outside is told."""
+        return Effects(facts={"set_aside_by": ctx.data.document, "set_aside_for": ctx.given["reason"]})

@@ -72,5 +72,6 @@ class Deliberation(Stage):
     @hold.effect("keep_the_resolution")
     @reject.effect("keep_the_resolution")
     def keep_the_resolution(self, ctx: Context[Resolution, Any]) -> Effects:
-        """The application carries the latest resolution: its document, and its reason or changes."""
-        return Effects(facts={f"resolution_{key}": value for key, value in ctx.given.items()})
+        """The application carries every resolution, in order: document, decision, and its reason or changes."""
+        resolution = {**ctx.given, "decision": ctx.trigger.rpartition(".")[2]}
+        return Effects(facts={"resolutions": [*ctx.case.facts.get("resolutions", ()), resolution]})

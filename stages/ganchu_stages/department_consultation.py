@@ -73,7 +73,7 @@ class Opposition(Reply):
 
 
 class Decision(Data):
-    """The office's decision about an item that a department opposes."""
+    """The office's decision about an item that a department opposes, or has not answered about."""
 
     document: DocumentNumber
     reason: FreeText
@@ -259,7 +259,8 @@ class ConsultationLetter(Cohort):
 class DepartmentConsultation(Stage):
     """征求部门意见, seen from one application: it waits for every department asked, and for the office if one opposes.
 
-    What the departments say is internal: nobody outside is told.
+    The office owns the wait: it sends the letters, and goes on without a department that stays silent. The departments
+    own their consultations. What they say is internal: nobody outside is told.
     """
 
     name = "department_consultation"
@@ -267,16 +268,37 @@ class DepartmentConsultation(Stage):
     cases = (ConsultationLetter, Consultation)
     Settings = DepartmentConsultationSettings
 
-    consulting = State("征求意见中", owner=Role.DEPARTMENT, initial=True)
+    consulting = State("征求意见中", owner=Role.OFFICE, initial=True)
     objected = State("部门有不同意见", owner=Role.OFFICE)
     rejected = State("不予通过", final=True)
 
     object_ = Transition(consulting, objected, when=any_in(Consultation, Consultation.objects))
     clear = Transition(consulting, PASSED, when=settled(Consultation))
+    proceed = Transition(consulting, PASSED, by=Role.OFFICE, data=Decision)
     override = Transition(objected, PASSED, by=Role.OFFICE, data=Decision)
     reject = Transition(objected, rejected, by=Role.OFFICE, data=Decision)
 
     phase = PhaseWindow(at_close={consulting: CARRY_ON, objected: CARRY_ON})
+
+    @proceed.guard("only_silence_is_left")
+    def only_silence_is_left(self, ctx: Context[Decision, DepartmentConsultationSettings]) -> Refusal | None:
+        """The office goes on without a department only where its time to reply is over, and never without asking."""
+        if not ctx.children(Consultation):
+            return Refusal("nobody_asked", "尚未就该项征求部门意见", "no department has been asked about the item yet")
+        if running := ctx.children(Consultation, Consultation.sent):
+            return Refusal(
+                "replies_running",
+                f"尚有{len(running)}个部门的反馈期限未满",
+                f"{len(running)} department(s) still have time to reply",
+                {"departments": [c.facts["department"] for c in running][:20]},
+            )
+        return None
+
+    @proceed.effect("keep_the_decision")
+    def keep_the_decision(self, ctx: Context[Decision, DepartmentConsultationSettings]) -> Effects:
+        """The item passes, with the decision and the departments it went on without; what they were asked is moot."""
+        silent = [c.facts["department"] for c in ctx.children(Consultation, Consultation.no_reply)]
+        return Effects(facts={"proceeded": {**ctx.given, "without": silent}})
 
 
 def _end(ctx: Context[Letter, DepartmentConsultationSettings]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ganchu_stages.panel import Code, ExpertReviewSettings, Reference, nobody_to_review, not_odd
+from ganchu_stages.panel import Code, ExpertReviewSettings, Reference, nobody_to_review, not_odd, size_fixed
 from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import digest
 from ganchu_workflow.errors import Refusal
@@ -67,7 +67,7 @@ class Convening(Data):
     exclusions: dict[Reference, Code] = {}
     """Who of the pool is not drawn, and why: a reason code such as `conflict`."""
     size: Annotated[int, Field(ge=1)] | None = None
-    """How many experts; None: the setting `panel_size`."""
+    """How many experts; None: the setting `panel_size`, the only size there is where the quorum is a share of it."""
     reserves: Annotated[int, Field(ge=0)] = 0
     """How many more may be invited in their turn when somebody declines, as far as the pool reaches."""
     places: Annotated[int, Field(ge=0)] | None = None
@@ -170,6 +170,8 @@ class DrawnPanel(Cohort):
             )
         if ctx.settings.odd and size % 2 == 0:
             return not_odd(size)
+        if isinstance(ctx.settings.quorum, str) and size != ctx.settings.panel_size:
+            return size_fixed(size, ctx.settings)
         free = len(pool) - len(ctx.data.exclusions)
         if free < size:
             return Refusal(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ganchu_stages.draw import DrawnPanel, Seat
+from ganchu_stages.draw import VERSION, DrawnPanel, Seat
 from ganchu_stages.panel import (
     Assignment,
     ExpertReviewSettings,
@@ -16,6 +16,8 @@ from ganchu_stages.panel import (
     TieDecision,
     nobody_to_review,
     not_odd,
+    panel_of,
+    taken_by,
     tie_at_cut,
 )
 from ganchu_stages.scoring_rules import RULES, Place, changes, tabulate
@@ -185,7 +187,7 @@ class Panel(DrawnPanel):
     def _present(ctx: Given) -> list[CaseView]:
         """The members that are in this panel's hands: in its stage, open, and taken by no other panel since."""
         members = [m for m in ctx.members() if m.stage == ctx.case.stage and not ctx.is_final(m)]
-        return [m for m in members if m.facts.get("panel") == ctx.case.id]
+        return [m for m in members if panel_of(ctx, m) == ctx.case.id]
 
     @staticmethod
     def _totals(ctx: Given, applications: Iterable[str]) -> dict[str, dict[str, int]]:
@@ -291,7 +293,7 @@ class Panel(DrawnPanel):
     def _can(ctx: Given, member: CaseView, step: Transition) -> bool:
         """Whether the application is still this panel's, and the step leads from where it stands."""
         edges = ctx.process.application.find(member.state, f"{ctx.case.stage}.{step.name}")
-        return bool(edges) and member.facts.get("panel") == ctx.case.id
+        return bool(edges) and panel_of(ctx, member) == ctx.case.id
 
 
 class ExpertReview(Stage):
@@ -305,6 +307,7 @@ class ExpertReview(Stage):
     label = "专家评审"
     cases = (Panel, Seat, Sheet)
     Settings = ExpertReviewSettings
+    rules = {name: rule.version for name, rule in RULES.items()} | {"draw": VERSION}
 
     grouping = State("待分组", owner=Role.OFFICE, initial=True)
     scoring = State("评审中", owner=Role.EXPERT)
@@ -341,7 +344,7 @@ class ExpertReview(Stage):
     @assign.effect("belong_to_the_panel")
     def belong_to_the_panel(self, ctx: Context[Assignment, ExpertReviewSettings]) -> Effects:
         """The application is in this panel's hands."""
-        return Effects(facts={"panel": ctx.given["panel"]})
+        return Effects(facts={"panel": taken_by(ctx, ctx.given["panel"])})
 
     @fall_short.guard("too_few_are_left")
     def too_few_are_left(self, ctx: Given) -> Refusal | None:
@@ -354,7 +357,7 @@ class ExpertReview(Stage):
     def set_aside_the_old_sheets(self, ctx: Given) -> Effects:
         """The application is free for another panel; what is left of the old sheets no longer counts."""
         sheets = ctx.children(Sheet, Sheet.scored)
-        return Effects(facts={"panel": None}, fire=[Fire(s, Sheet.set_aside) for s in sheets])
+        return Effects(facts={"panel": taken_by(ctx, None)}, fire=[Fire(s, Sheet.set_aside) for s in sheets])
 
     @fill.guard("place_free")
     def place_free(self, ctx: Context[Filling, ExpertReviewSettings]) -> Refusal | None:
@@ -367,7 +370,7 @@ class ExpertReview(Stage):
     @fill.guard("next_in_line")
     def next_in_line(self, ctx: Context[Filling, ExpertReviewSettings]) -> Refusal | None:
         """The highest ranked of its panel's reserve goes first; between equals, a document decides."""
-        table = ctx.reads.case(ctx.case.facts["panel"]).facts["results"][-1]["ranking"]
+        table = ctx.reads.case(str(panel_of(ctx, ctx.case))).facts["results"][-1]["ranking"]
         ranks = {row["application"]: row["rank"] for row in table}
         waiting = [a.id for a in ctx.applications(ExpertReview.reserve) if a.id in ranks and a.id != ctx.case.id]
         mine = ranks[ctx.case.id]

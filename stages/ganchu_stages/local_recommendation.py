@@ -11,6 +11,7 @@ from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
 from ganchu_workflow.process.language import (
+    CARRY_ON,
     LATER,
     PASSED,
     START,
@@ -180,8 +181,9 @@ class Recommendation(Cohort):
 class LocalRecommendation(CorrectableFile, Stage):
     """地方推荐, seen from one application: it waits for its recommender's letter, which names it or does not.
 
-    What no letter has named when the phase closes was missed. A recommendation can be revoked as long as the
-    application is still on its way.
+    What no letter has named when the phase closes was missed; a correction under way runs on, and what comes back from
+    it to a closed phase was missed as well. A recommendation can be revoked as long as the application is still on its
+    way.
     """
 
     name = "local_recommendation"
@@ -198,10 +200,10 @@ class LocalRecommendation(CorrectableFile, Stage):
     recommend = Transition(pending, PASSED, by=Role.ENGINE, data=Ranked)
     exceed = Transition(pending, over_quota, by=Role.ENGINE, data=Ranked)
     decline = Transition(pending, not_recommended, by=Role.LOCAL_AUTHORITY, data=Decision)
-    miss = Transition((pending, Correctable.correcting), missed, by=Role.ENGINE)
+    miss = Transition(pending, missed, by=Role.ENGINE)
     revoke = Transition(LATER, not_recommended, by=Role.LOCAL_AUTHORITY, data=Reversal, reopens=True)
 
-    phase = PhaseWindow(admits=Recommendation.issue, at_close={pending: miss, Correctable.correcting: miss})
+    phase = PhaseWindow(admits=Recommendation.issue, at_close={pending: miss, Correctable.correcting: CARRY_ON})
 
     @recommend.effect("keep_rank")
     @exceed.effect("keep_rank")
@@ -239,5 +241,8 @@ def _places(ctx: Context[Any, LocalRecommendationSettings]) -> int | None:
 
 
 def _used(ctx: Context[Any, LocalRecommendationSettings]) -> int:
-    """The places taken: by all that this recommender has recommended, whatever became of it later."""
+    """The places taken: by all that this recommender has recommended, whatever became of it later.
+
+    Only a recommendation that it has revoked frees its place.
+    """
     return sum(a.parties.get(Role.LOCAL_AUTHORITY) == _recommender(ctx) for a in ctx.passed())

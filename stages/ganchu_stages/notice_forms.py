@@ -28,6 +28,9 @@ class PublicNoticeSettings(ObjectionSettings):
     no other than `window` (default, not a rule of 赣出精品)."""
 
 
+INTERRUPTED = "interrupted"
+"""The anomaly of a notice that has been taken down: it was not to be seen for all of its printed time."""
+
 PublicField = Literal["enterprise", "product", "city"]
 COLUMNS = ("ordinal", "application", "enterprise", "product", "city")
 """A row of the frozen list. What is printed is the number, enterprise, product and city, and no more."""
@@ -83,6 +86,19 @@ def not_later(ctx: Context[Any, Any], new: datetime) -> Refusal | None:
             {"closes_at": printed},
         )
     return None
+
+
+def too_short(ctx: Context[Any, Any], closes_at: datetime, period: Period) -> Refusal | None:
+    """Why a window from now may not end at `closes_at`, if it may not: the period would not be kept."""
+    earliest = ctx.reckon(period).due_at
+    if closes_at >= earliest:
+        return None
+    return Refusal(
+        "shorter_than_minimum",
+        f"公示期短于{period.label_zh()}:最早应于{earliest:%Y-%m-%d %H:%M}截止",
+        f"the window is shorter than {period}: it may not end before {earliest:%Y-%m-%d %H:%M}",
+        {"closes_at": to_text(closes_at), "period": str(period), "earliest": to_text(earliest)},
+    )
 
 
 def strict(period: Period) -> Period:

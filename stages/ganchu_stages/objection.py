@@ -119,11 +119,12 @@ class Objection(Lifecycle):
     """异议: its parent is the application, which it keeps from passing. It belongs to a notice, whose window admits it.
 
     A filed one only waits for the office; an admitted one holds its item and is examined, with an end of its own. It
-    lives on when its item leaves the notice.
+    lives on when its item leaves the notice, and counts again when the item comes back to be shown.
     """
 
     label = "异议"
     indexed = ("kind",)
+    every_visit = True
 
     filed = State("已提出", owner=Role.OFFICE, initial=True)
     investigating = State("核查中", owner=Role.OFFICE)

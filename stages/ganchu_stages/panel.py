@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
@@ -11,7 +12,7 @@ from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
 from ganchu_workflow.process.language import Data, Lifecycle, Private, State, Transition
-from ganchu_workflow.process.values import Effects, Fire, Reversal
+from ganchu_workflow.process.values import CaseView, Effects, Fire, Reversal
 from ganchu_workflow.timing import Period
 
 Reference = Annotated[str, Field(pattern=r"^[!-~]{1,64}$")]
@@ -34,7 +35,7 @@ class ExpertReviewSettings(BaseModel):
     """How many of each panel's next ones are kept in reserve (候补) (default, not a rule of 赣出精品)."""
     panel_size: Annotated[int, Field(ge=1)] = 5
     """How many experts a panel has, where its convening does not say (default, not a rule of 赣出精品). A quorum
-    given as a share is a share of this."""
+    given as a share is a share of this, and then every panel has this size."""
     panel_size_min: Annotated[int, Field(ge=1)] = 5
     """With fewer experts no panel is convened, and none begins when its reserves have run out
     (default, not a rule of 赣出精品)."""
@@ -214,6 +215,27 @@ def not_odd(size: int) -> Refusal:
         f"a panel has an odd number of experts, not {size}",
         {"size": size},
     )
+
+
+def size_fixed(size: int, settings: ExpertReviewSettings) -> Refusal:
+    """The quorum is a share of another size than the panel's."""
+    return Refusal(
+        "panel_size_fixed",
+        f"有效评分比例按{settings.panel_size}人计,专家组不得为{size}人;如需其他人数,请在方案中将比例改为人数",
+        "the quorum is a share of panel_size; convene with that size or give quorum as a count in the plan",
+        {"size": size, "panel_size": settings.panel_size, "quorum": settings.quorum},
+    )
+
+
+def panel_of(ctx: Context[Any, ExpertReviewSettings], application: CaseView) -> str | None:
+    """The panel that has taken the application in this stage: a plan may use the stage twice."""
+    panels: Mapping[str, str | None] = application.facts.get("panel", {})
+    return panels.get(ctx.case.stage)
+
+
+def taken_by(ctx: Context[Any, ExpertReviewSettings], panel: str | None) -> dict[str, str | None]:
+    """The fact `panel` of this application once `panel` has taken it, or none has it any more: stage → panel."""
+    return {**ctx.case.facts.get("panel", {}), ctx.case.stage: panel}
 
 
 def tie_at_cut(torn: list[list[str]]) -> Refusal:

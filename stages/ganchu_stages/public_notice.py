@@ -7,6 +7,7 @@ from typing import Any
 
 from ganchu_stages.notice_forms import (
     COLUMNS,
+    INTERRUPTED,
     Correction,
     Draft,
     Publication,
@@ -16,6 +17,7 @@ from ganchu_stages.notice_forms import (
     anomalies_of,
     not_later,
     strict,
+    too_short,
 )
 from ganchu_stages.objection import Objection
 from ganchu_workflow.actors import Role
@@ -68,7 +70,7 @@ class Notice(Cohort):
     close = Transition(open_, closed, by=Role.CLOCK)
 
     window = Deadline(open_, rule=fact("closes_at"), fires=close, admits=Objection.file)
-    end_while_down = Deadline(down, rule=fact("closes_at"), fires=remind)
+    end_while_down = Deadline(down, rule=fact("closes_at"), fires=remind, admits=Objection.file)
 
     @draft.guard("items_are_here")
     def items_are_here(self, ctx: Context[Draft, PublicNoticeSettings]) -> Refusal | None:
@@ -125,16 +127,8 @@ class Notice(Cohort):
         """The window keeps the round's length, and the strict minimum if there is one."""
         settings = ctx.settings
         closes_at = ctx.data.closes_at or ctx.reckon(settings.window).due_at
-        for period in (settings.window, *([strict(settings.minimum)] if settings.minimum else [])):
-            earliest = ctx.reckon(period).due_at
-            if closes_at < earliest:
-                return Refusal(
-                    "shorter_than_minimum",
-                    f"公示期短于{period.label_zh()}:最早应于{earliest:%Y-%m-%d %H:%M}截止",
-                    f"the window is shorter than {period}: it may not end before {earliest:%Y-%m-%d %H:%M}",
-                    {"closes_at": to_text(closes_at), "period": str(period), "earliest": to_text(earliest)},
-                )
-        return None
+        periods = (settings.window, *([strict(settings.minimum)] if settings.minimum else []))
+        return next((r for r in (too_short(ctx, closes_at, p) for p in periods) if r), None)
 
     @publish.effect("freeze_the_list")
     def freeze_the_list(self, ctx: Context[Publication, PublicNoticeSettings]) -> Effects:
@@ -227,8 +221,18 @@ class Notice(Cohort):
 
     @take_down.effect("note_the_interruption")
     def note_the_interruption(self, ctx: Context[Ground, PublicNoticeSettings]) -> Effects:
-        """The notice is not to be seen; its end stays where it was printed. Objections wait until it is up again."""
-        return Effects(facts={"taken_down_at": to_text(ctx.now), "taken_down_for": ctx.given["ground"]})
+        """The notice is not to be seen, which stays with it as an anomaly; its end stays where it was printed.
+
+        Objections are taken until that end all the same.
+        """
+        known = ctx.case.facts.get("anomalies", ())
+        return Effects(
+            facts={
+                "taken_down_at": to_text(ctx.now),
+                "taken_down_for": ctx.given["ground"],
+                "anomalies": [*known, *([] if INTERRUPTED in known else [INTERRUPTED])],
+            }
+        )
 
     @restore.guard("end_lies_ahead")
     def end_lies_ahead(self, ctx: Context[Restoration, PublicNoticeSettings]) -> Refusal | None:
@@ -245,13 +249,18 @@ class Notice(Cohort):
             )
         return None
 
+    @restore.guard("minimum_still_kept")
+    def minimum_still_kept(self, ctx: Context[Restoration, PublicNoticeSettings]) -> Refusal | None:
+        """Where the law demands a shortest time, it is counted anew: what was shown before the interruption is not."""
+        minimum = ctx.settings.minimum
+        closes_at = ctx.data.closes_at or from_text(ctx.case.facts["closes_at"])
+        return too_short(ctx, closes_at, strict(minimum)) if minimum else None
+
     @restore.effect("end_the_interruption")
     def end_the_interruption(self, ctx: Context[Restoration, PublicNoticeSettings]) -> Effects:
-        """The notice is to be seen again; how long it was not is kept. Only a given end moves the printed one."""
-        facts = ctx.case.facts
-        gap = {"from": facts["taken_down_at"], "to": to_text(ctx.now)}
+        """The notice is to be seen again; when it was not is kept. Only a given end moves the printed one."""
         end = {"closes_at": to_text(ctx.data.closes_at)} if ctx.data.closes_at else {}
-        return Effects(facts={"interruptions": [*facts.get("interruptions", ()), gap], **end})
+        return Effects(facts={"interruptions": self._interruptions(ctx), **end})
 
     @remind.effect("report_the_end")
     def report_the_end(self, ctx: Context[Any, PublicNoticeSettings]) -> Effects:
@@ -262,8 +271,10 @@ class Notice(Cohort):
     @drop.effect("take_the_items_back")
     def take_the_items_back(self, ctx: Context[Ground, PublicNoticeSettings]) -> Effects:
         """What this notice showed waits to be listed again: it has not been shown for its time."""
+        down = ctx.stands_in(ctx.case, self.down)
+        ended = {"interruptions": self._interruptions(ctx)} if down else {}
         return Effects(
-            facts={"dropped_for": ctx.given["ground"]},
+            facts={"dropped_for": ctx.given["ground"], **ended},
             fire=[Fire(m, PublicNotice.relist, ctx.data) for m in self._shown_here(ctx)],
         )
 
@@ -271,6 +282,13 @@ class Notice(Cohort):
     def report_the_close(self, ctx: Context[Any, PublicNoticeSettings]) -> Effects:
         """The office learns that the window is over. Items without an open objection pass by themselves."""
         return Effects(tell=[Message("notice_closed", to=Role.OFFICE, body={"title": ctx.case.facts["title"]})])
+
+    @staticmethod
+    def _interruptions(ctx: Context[Any, Any]) -> list[dict[str, Any]]:
+        """All interruptions with the one that ends now: from when to when, and on what ground it was taken down."""
+        facts = ctx.case.facts
+        gap = {"from": facts["taken_down_at"], "to": to_text(ctx.now), "ground": facts["taken_down_for"]}
+        return [*facts.get("interruptions", ()), gap]
 
     def _listing(self, ctx: Context[Any, Any], member: CaseView) -> list[CaseView]:
         """The notices of this stage that list the item on its present visit, in the order of opening."""
@@ -286,7 +304,8 @@ class PublicNotice(Stage):
     """公示, seen from one application.
 
     It is shown with its notice, is held while an objection to it is examined, and passes when the notice that showed it
-    last has closed and no objection to it is open. An upheld objection removes it; its place is then free.
+    last has closed and no objection to it is open. An upheld objection removes it; its place is then free. Objections
+    from an earlier visit count like any other: coming back forgets nothing.
     """
 
     name = "public_notice"

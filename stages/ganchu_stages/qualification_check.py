@@ -117,7 +117,7 @@ class QualificationCheckSettings(CorrectionSettings):
     """The settings of 资格审查. Silence in the correction is deemed withdrawal."""
 
     known: ClassVar[tuple[QualificationRule, ...]] = RULES
-    """The rules that `rules` may name; a stage of one's own may know more."""
+    """The rules that `rules` may name; a stage of one's own may know more, and then says so in its own `rules`."""
 
     rules: Annotated[list[str], Field(min_length=1)] = ["legal_person", "trademark_owner", "conditional_evidence"]
     """The rules that are applied, in this order."""
@@ -155,6 +155,7 @@ class QualificationCheck(CorrectableFile, Stage):
     name = "qualification_check"
     label = "资格审查"
     Settings = QualificationCheckSettings
+    rules = {rule.id: rule.version for rule in RULES}
 
     checking = State("审查中", owner=Role.OFFICE, initial=True)
     deferred = State("暂缓", owner=Role.OFFICE)

@@ -25,13 +25,15 @@ from ganchu_workflow.process.language import (
 from ganchu_workflow.process.mixins import Evidence
 from ganchu_workflow.process.rounds import Ground
 from ganchu_workflow.process.values import Effects, Fire, Message
-from ganchu_workflow.timing import Period, Unit
+from ganchu_workflow.timing import END_OF_DAY, Period, Unit
 
 
 def _without_roll(period: Period | None) -> Period | None:
-    if period is None or period.unit.in_hours or period.unit is Unit.WORKING_DAYS:
+    """No period to act: its last day is whole, unless the plan writes an hour, and does not move."""
+    if period is None or period.unit.in_hours:
         return period
-    return replace(period, rolls=False)
+    ends_at = END_OF_DAY if period.ends_at is None else period.ends_at
+    return replace(period, ends_at=ends_at, rolls=period.unit is Unit.WORKING_DAYS)
 
 
 class RecognitionSettings(BaseModel):
@@ -40,8 +42,8 @@ class RecognitionSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     validity: Annotated[Period | None, AfterValidator(_without_roll)] = None
-    """How long a recognition is valid before it is due for review; its end never rolls, for it is no period to act.
-    None: until the office reviews it (default, not a rule of 赣出精品)."""
+    """How long a recognition is valid before it is due for review; it ends at 24:00 unless an hour is written, and its
+    end never rolls, for it is no period to act. None: until the office reviews it (default, not a rule of 赣出精品)."""
     grace: Period | None = None
     """How long a review may take before the recognition expires by itself. None: the office decides (default, not a
     rule of 赣出精品)."""
@@ -59,6 +61,12 @@ class Document(Data):
     document: DocumentNumber
 
 
+class Decision(Document):
+    """A decision against an item or its holder, and its reason."""
+
+    reason: FreeText
+
+
 class NewName(Document):
     """A holder's new name, and the document that registers it."""
 
@@ -74,7 +82,8 @@ class Renunciation(Data):
 class Recognition(Lifecycle):
     """认定: it outlives the round. Its parent is the application.
 
-    When its validity has run out it is *due for review*; only a review that is not renewed in time lets it expire.
+    When its validity has run out it is *due for review*; it expires when the office declines to renew it, or when the
+    time for the review runs out.
     """
 
     label = "认定"
@@ -88,7 +97,8 @@ class Recognition(Lifecycle):
 
     review = Transition(valid, due_for_review, by=(Role.CLOCK, Role.OFFICE))
     renew = Transition(due_for_review, valid, by=Role.OFFICE, data=Document)
-    expire = Transition(due_for_review, expired, by=(Role.CLOCK, Role.OFFICE))
+    expire = Transition(due_for_review, expired, by=Role.CLOCK)
+    decline_renewal = Transition(due_for_review, expired, by=Role.OFFICE, data=Decision)
     cancel = Transition((valid, due_for_review), cancelled, by=Role.APPLICANT, data=Renunciation)
     revoke = Transition((valid, due_for_review), revoked, by=Role.ENGINE, data=Document)
     rename = Transition(valid, valid, by=Role.OFFICE, data=NewName)
@@ -113,7 +123,13 @@ class Recognition(Lifecycle):
             tell=[Message("recognition_renewed", to=Role.APPLICANT, body=body)],
         )
 
+    @decline_renewal.effect("keep_the_decision")
+    def keep_the_decision(self, ctx: Context[Decision, RecognitionSettings]) -> Effects:
+        """The decision not to renew is kept."""
+        return Effects(facts={"not_renewed_by": ctx.data.document, "not_renewed_for": ctx.given["reason"]})
+
     @expire.effect("tell_the_holder")
+    @decline_renewal.effect("tell_the_holder")
     def tell_the_holder(self, ctx: Context[Any, RecognitionSettings]) -> Effects:
         """The holder learns that the recognition has expired."""
         return Effects(
@@ -159,12 +175,6 @@ class Statement(Data):
     documents: list[Evidence] = []
 
 
-class RevocationDecision(Document):
-    """The decision to revoke, and its reason."""
-
-    reason: FreeText
-
-
 class Revocation(Lifecycle):
     """撤销: its parent is the recognition. The holder is told the facts and heard before anything is decided."""
 
@@ -178,7 +188,7 @@ class Revocation(Lifecycle):
     notify = Transition(START, noticed, by=Role.OFFICE, data=Notification)
     hear = Transition(noticed, heard, by=Role.APPLICANT, data=Statement)
     waive = Transition(noticed, heard, by=Role.CLOCK)
-    decide = Transition(heard, decided, by=Role.OFFICE, data=RevocationDecision)
+    decide = Transition(heard, decided, by=Role.OFFICE, data=Decision)
     drop = Transition((noticed, heard), dropped, by=Role.OFFICE, data=Ground)
 
     hearing = Deadline(noticed, rule=setting("hearing", start=fact("served_at")), fires=waive, admits=hear)
@@ -238,7 +248,7 @@ class Revocation(Lifecycle):
         return Effects(facts={"statement": None}, tell=[Message("statement_waived", to=Role.OFFICE)])
 
     @decide.effect("revoke")
-    def revoke(self, ctx: Context[RevocationDecision, RecognitionSettings]) -> Effects:
+    def revoke(self, ctx: Context[Decision, RecognitionSettings]) -> Effects:
         """The recognition is revoked and the holder told; if it no longer stands, nothing is decided."""
         document = ctx.data.document
         held = ctx.parent

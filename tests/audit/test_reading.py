@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, event, insert, text
 from sqlalchemy.exc import OperationalError
 
 from ganchu_workflow import Actor, Role, SeededEntropy, Workflow
-from ganchu_workflow.audit import verify as module
+from ganchu_workflow.audit import reading as module
 from ganchu_workflow.audit.verify import Report, verify
 from ganchu_workflow.canonical import commitment, digest, encode
 from ganchu_workflow.engine.events import MOVED, Event

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import typer
 
 from ganchu_workflow.cli.main import app
@@ -73,7 +72,7 @@ def test_the_whole_way_of_a_small_round(empty_database_url: str, plan: Path) -> 
     assert (first["actor"]["via"], second["actor"]["person"]) == ("cli", "p-7")
     assert (event["document"], event["key"]) == ("演函〔2026〕1号", "d-1")
     assert run("audit", "verify") == Done(
-        0, "案件 4 件,事件 8 条 / 4 cases, 8 events\n记录完整 / the record is whole\n", ""
+        0, "案件 4 件,事件 7 条 / 4 cases, 7 events\n记录完整 / the record is whole\n", ""
     )
 
 
@@ -168,7 +167,7 @@ def test_lists_as_json(scene: Scene) -> None:
         }
     ]
     assert ask("tasks", "--as", "office")[0]["due_at"] == "2099-12-31T09:30:00.000000Z"
-    assert ask("audit", "verify") == {"ok": True, "cases": 4, "events": 8, "problems": []}
+    assert ask("audit", "verify") == {"ok": True, "cases": 4, "events": 7, "problems": []}
 
 
 def test_a_plan_is_checked_and_its_defaults_are_marked(plan: Path) -> None:
@@ -228,19 +227,20 @@ def test_a_row_changed_behind_the_librarys_back_is_named(scene: Scene) -> None:
         connection.exec_driver_sql(
             f"UPDATE ganchu_case SET state = 'announcement.announced' WHERE id = '{scene.draft}'"
         )
-    name, what = (
-        f"ganchu_case {scene.draft}",
-        "state is 'announcement.announced', its history says 'self_declaration.draft'",
-    )
-    assert ganchu("audit", "verify", "--db", scene.url, cwd=scene.folder) == Done(
-        4,
-        "案件 4 件,事件 8 条 / 4 cases, 8 events\n发现问题 1 处 / 1 problems\n",
-        f"✗ case_differs {name}: {what}\n",
-    )
+    name = f"ganchu_case {scene.draft}"
+    done = ganchu("audit", "verify", "--db", scene.url, cwd=scene.folder)
+    assert (done.code, done.out) == (4, "案件 4 件,事件 7 条 / 4 cases, 7 events\n发现问题 1 处 / 1 problems\n")
+    start, _, what = done.err.removesuffix("\n").partition(": ")
+    assert start == f"✗ case_differs {name}"
+    assert re.findall(r"state|'[a-z_.]+'", what)[:3] == [
+        "state",
+        "'announcement.announced'",
+        "'self_declaration.draft'",
+    ]
     done = ganchu("audit", "verify", "--db", scene.url, "--json", cwd=scene.folder)
     assert (done.code, done.err) == (4, "")
     problems = [{"code": "case_differs", "row": name, "what": what}]
-    assert json.loads(done.out) == {"ok": False, "cases": 4, "events": 8, "problems": problems}
+    assert json.loads(done.out) == {"ok": False, "cases": 4, "events": 7, "problems": problems}
 
 
 def test_an_event_rewritten_by_who_took_the_triggers_away_is_named(scene: Scene) -> None:
@@ -259,7 +259,7 @@ def test_an_event_rewritten_by_who_took_the_triggers_away_is_named(scene: Scene)
                 connection.exec_driver_sql(f"ALTER TABLE ganchu_history {statement}" if statement else rewrite)
     assert ganchu("audit", "verify", "--db", scene.url, cwd=scene.folder) == Done(
         4,
-        "案件 4 件,事件 8 条 / 4 cases, 8 events\n发现问题 1 处 / 1 problems\n",
+        "案件 4 件,事件 7 条 / 4 cases, 7 events\n发现问题 1 处 / 1 problems\n",
         f"✗ digest_wrong ganchu_history {scene.round} event 2: its body does not have the stored digest\n",
     )
 
@@ -281,7 +281,10 @@ def test_a_posix_locale_does_no_harm(sqlite_url: str, plan: Path) -> None:
     assert (facts["enterprise"], facts["product"]) == (DECLARATION["enterprise"], DECLARATION["product"])
     late = ganchu("fire", opened, "close", "--as", "office", cwd=plan.parent, env=posix)
     assert (late.code, late.out) == (3, "")
-    assert late.err.startswith("不予办理 / refused [not_here]\n")
+    assert late.err == (
+        "不予办理 / refused [applications_open]\n"
+        "applications_open [close @ running]: 尚有1项申报未办结 / 1 application(s) have not come to an end\n"
+    )
 
 
 def described(command: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -323,7 +326,6 @@ def test_the_command_line_itself_loads_nothing_of_the_library(tmp_path: Path) ->
     }
 
 
-@pytest.mark.xfail(reason="ganchu_workflow/__init__.py imports the whole library, and runs before any of its modules")
 def test_help_loads_no_tables(tmp_path: Path) -> None:
     script = "import sys; sys.argv = ['ganchu', '--help']\nfrom ganchu_workflow.cli.main import run\n"
     script += "try: run()\nexcept SystemExit: print()"

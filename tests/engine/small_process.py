@@ -47,7 +47,7 @@ from ganchu_workflow.process import (
     settled,
 )
 from ganchu_workflow.store.tables import METADATA
-from ganchu_workflow.timing import Period
+from ganchu_workflow.timing import Period, WorkingCalendar
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 MICROSECOND = timedelta(microseconds=1)
@@ -514,6 +514,7 @@ class Small:
         clock: Clock | None = None,
         entropy: Entropy | None = None,
         stages: Registry | None = None,
+        calendar: WorkingCalendar | None = None,
     ) -> None:
         self.simulated = SimulatedClock(OPENS - HOUR)
         self.wf = Workflow(
@@ -521,6 +522,7 @@ class Small:
             clock=clock or self.simulated,
             entropy=entropy or SeededEntropy("engine"),
             stages=stages or registry(),
+            calendar=calendar,
         )
         self.round = ""
 

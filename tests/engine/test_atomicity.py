@@ -175,25 +175,27 @@ def test_a_follow_up_that_may_fail_says_so_too_where_the_case_has_moved_on(make:
 def test_automatic_transitions_that_never_rest_are_a_fault_and_leave_nothing(make: Callable[..., Small]) -> None:
     small = make().open_round({"use": "declare"}, {"use": "restless"})
     case = small.submitted()
-    before = small.dump()
+    before = small.dump("ganchu_attempt")
 
     with pytest.raises(DoesNotRest) as caught:
         small.wf.fire(case, "accept", actor=OFFICE)
 
     assert (caught.value.code, caught.value.fields["case"]) == ("does_not_rest", case)
-    assert small.dump() == before
+    assert small.dump("ganchu_attempt") == before
+    assert [(row["kind"], row["code"]) for row in small.wf.attempts(small.round)] == [("crashed", "does_not_rest")]
 
 
 @pytest.mark.parametrize("value", [1.5, datetime(2021, 1, 1, tzinfo=UTC), 2**53, b"x", {"甲": 1}], ids=repr)
 def test_facts_that_are_not_canonical_are_refused(small: Small, value: Any) -> None:
     case = small.draft()
-    before = small.dump()
+    before = small.dump("ganchu_attempt")
 
     with hooked(submit_effect=lambda ctx: Effects(facts={"value": value})), pytest.raises(NotCanonical) as caught:
         ACTS["submit"][1](small, case)
 
     assert caught.value.code == "not_canonical"
-    assert small.dump() == before
+    assert small.dump("ganchu_attempt") == before
+    assert [(row["kind"], row["code"]) for row in small.wf.attempts(small.round)] == [("crashed", "not_canonical")]
 
 
 @pytest.mark.parametrize("where", ["submit_effect", "submit_guard"])

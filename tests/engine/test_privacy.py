@@ -121,7 +121,6 @@ LEAKS: dict[str, tuple[str, Leak]] = {
             open=[Open(Sheet, parent=ctx.case, data={"expert": "x1"}, facts={"a": ctx.data.statement}, stage="review")]
         ),
     ),
-    "a refusal": ("submit_guard", lambda ctx: Refusal("no", "不行", "no", {"said": ctx.data.statement})),
 }
 
 
@@ -140,6 +139,20 @@ def test_a_rule_that_copies_a_private_value_is_stopped(small: Small, into: str) 
     assert found_in(small, STATEMENT) == []
 
 
+def test_a_refusal_that_repeats_a_private_value_is_kept_without_its_words(small: Small) -> None:
+    case = small.draft()
+
+    def quote(ctx: Rules) -> Refusal:
+        return Refusal("no", "不行", f"no: {ctx.data.statement}", {"said": ctx.data.statement})
+
+    with hooked(submit_guard=quote):
+        refusal = refusal_of(lambda: submit(small, case))
+
+    assert (refusal.code, refusal.en, refusal.detail) == ("no", "refused; the reason repeats a private value", {})
+    assert [row["code"] for row in small.wf.attempts(small.round)] == ["no"]
+    assert found_in(small, STATEMENT) == []
+
+
 FOLLOWS: dict[str, Callable[[Rules, CaseView], Effects]] = {
     "the data of an opening": lambda ctx, other: Effects(
         open=[Open(Sheet, parent=ctx.parent, data={"expert": ctx.data.note})]
@@ -155,7 +168,7 @@ FOLLOWS: dict[str, Callable[[Rules, CaseView], Effects]] = {
 def test_a_private_value_does_not_leak_through_what_follows(small: Small, into: str) -> None:
     case = small.reviewing()
     first, second = small.sheet(case, "x1"), small.view(small.sheet(case, "x2"))
-    before = small.dump()
+    before = small.dump("ganchu_attempt")
 
     def leak(ctx: Rules) -> Effects | None:
         return FOLLOWS[into](ctx, second) if ctx.case.id == first else None
@@ -163,7 +176,9 @@ def test_a_private_value_does_not_leak_through_what_follows(small: Small, into: 
     with hooked(complete_effect=leak), pytest.raises(PrivateLeak):
         small.wf.fire(first, "complete", {"note": STATEMENT}, actor=expert("x1"))
 
-    assert small.dump() == before
+    assert small.dump("ganchu_attempt") == before
+    assert [(row["kind"], row["code"]) for row in small.wf.attempts(small.round)] == [("crashed", "private_leak")]
+    assert found_in(small, STATEMENT) == []
 
 
 def test_a_private_value_may_be_handed_on_to_a_private_field(small: Small) -> None:

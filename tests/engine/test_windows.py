@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from multiprocessing import get_context
 from threading import Barrier, Event, Thread
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import event
 
 from ganchu_workflow import Refusal, SimulatedClock, Swept, SystemClock, SystemEntropy
 from ganchu_workflow.process import Effects
+from ganchu_workflow.timing import WorkingCalendar
 from tests.engine.small_process import (
     BEGUN,
     CLOSES,
@@ -31,11 +32,16 @@ from tests.engine.small_process import (
     expert,
     hooked,
     instant,
+    plan,
     public,
     refusal_of,
+    registry,
 )
 
 swept = pytest.mark.parametrize("swept", [False, True], ids=["no sweep", "swept"])
+CALENDAR_OF_2090 = WorkingCalendar.built_in().with_year(
+    2090, [date(2090, 1, 1), *(date(2090, 10, n) for n in range(1, 8))], [], "测试用通知"
+)
 UNTIMED = tuple({k: v for k, v in stage.items() if k != "window"} for stage in FIVE)
 
 
@@ -147,7 +153,8 @@ def test_an_extended_phase_closes_at_its_new_end(small: Small) -> None:
 def test_a_phase_closed_by_the_office_is_closed_from_then_on(small: Small) -> None:
     drafted, submitted = small.draft("e1"), small.submitted("e2")
     small.later()
-    small.wf.fire(small.phase("declare").id, "close", actor=OFFICE)
+    order = {"document": "赣工信函〔2021〕3号", "ground": "名额已满"}
+    small.wf.fire(small.phase("declare").id, "close_early", order, actor=OFFICE)
     small.drift_to(small.simulated.now() + MICROSECOND)
 
     assert refusal_of(small.draft).code == "window_closed"
@@ -585,6 +592,51 @@ def test_a_deadline_into_a_year_without_a_calendar_waits_for_it(make: Callable[.
     small.later(10_000 * HOUR)
     assert small.triggers(case) == ["declare.declare", "declare.submit"]
     assert small.wf.verify().problems == []
+
+
+def test_a_deadline_that_waited_for_its_calendar_starts_to_run_when_it_is_loaded(make: Callable[..., Small]) -> None:
+    small = make().open_round(*UNTIMED)
+    small.drift_to(datetime(2090, 3, 1, 9, tzinfo=SHANGHAI))
+    case = small.submitted()
+    loaded = make(clock=small.simulated, calendar=CALENDAR_OF_2090)
+
+    assert fired(loaded.wf.tick()) == []
+    due = datetime(2090, 3, 15, 17, 30, tzinfo=SHANGHAI)
+    assert small.due(case) == {"declare.answer_due": due}
+    last = small.wf.history(case)[-1]
+    assert (last["outcome"], last["source"], last["target"]) == (
+        "deadline_resolved",
+        "declare.submitted",
+        "declare.submitted",
+    )
+    before = small.dump()
+    loaded.wf.tick()
+    assert small.dump() == before
+    small.drift_to(due + MICROSECOND)
+    assert fired(loaded.wf.tick()) == ["declare.remind"]
+    assert small.wf.verify().problems == []
+
+
+def test_a_deadline_that_cannot_be_resolved_holds_up_no_other(make: Callable[..., Small]) -> None:
+    small = make().open_round(*UNTIMED)
+    small.drift_to(datetime(2090, 3, 1, 9, tzinfo=SHANGHAI))
+    waiting = small.submitted()
+    other = make(clock=small.simulated)
+    stages = {"use": "declare", "draft_life": "24 hours"}, {"use": "finish"}
+    other.round = other.wf.open_round(plan(*stages), actor=OFFICE).case_id
+    other.wf.fire(other.round, "start", actor=OFFICE)
+    draft = other.wf.open("application", declaration(), actor=applicant(), round=other.round)
+    small.drift_to(small.simulated.now() + 25 * HOUR)
+    fewer = registry()
+    del fewer.plugins["review"]
+
+    swept = make(clock=small.simulated, calendar=CALENDAR_OF_2090, stages=fewer).wf.tick()
+
+    assert [r.case_id for r in swept.fired] == [draft.case_id]
+    assert [(r["case"], r["deadline"], r["code"]) for r in swept.refused] == [
+        (waiting, "declare.answer_due", "plan_invalid")
+    ]
+    assert small.due(waiting) == {}
 
 
 def test_next_due_is_the_nearest_armed_deadline(small: Small) -> None:

@@ -604,6 +604,7 @@ allowed are: called_off, passed, sent_back, withdrawn
                     "declaring.accept",
                     "the last stage of the plan passes on to nothing; end the plan with a stage such as 'announcement'",
                 ),
+                ("application.declaring.waiting", "from this state no end can be reached"),
             ],
         ),
     ],
@@ -627,7 +628,7 @@ def refusal(path: Path) -> tuple[str, dict[str, Any]]:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "absent.toml"
 
-    assert refusal(path) == (f"there is no plan at '{path}'", {"path": str(path)})
+    assert refusal(path) == (f"there is no plan at '{path}'; give the path of a TOML file", {"path": str(path)})
 
 
 def test_a_folder_is_no_plan(tmp_path: Path) -> None:

@@ -213,7 +213,18 @@ def a_wait_for_the_engine_that_only_a_called_off_round_ends() -> list[StageInsta
     class Odd(Way):
         frozen = State("冻结", owner=Role.ENGINE)
         freeze = Transition(Way.waiting, frozen, by=Role.OFFICE)
+        thaw = Transition(frozen, Way.waiting, by=Role.OFFICE)
         phase = PhaseWindow(at_close={Way.waiting: CARRY_ON, frozen: CARRY_ON})
+
+    return plan(Odd)
+
+
+@case(checks.no_traps, ("application.way.stuck", "from this state no end can be reached"))
+def a_state_that_only_a_withdrawal_or_a_called_off_round_ends() -> list[StageInstance]:
+    class Odd(Way):
+        stuck = State("停滞", owner=Role.OFFICE)
+        stick = Transition(Way.waiting, stuck, by=Role.OFFICE)
+        phase = PhaseWindow(at_close={Way.waiting: CARRY_ON, stuck: CARRY_ON})
 
     return plan(Odd)
 

@@ -268,7 +268,6 @@ def test_formatting_does_not_count(original: str) -> None:
             id="order of the stages",
         ),
         pytest.param('name = "middle"', 'name = "centre"', id="name of a stage"),
-        pytest.param("Middle.Settings())", 'Middle.Settings(), {"withdrawn": "end"})', id="wiring"),
         pytest.param("    cases = (Sheet,)\n", "    cases = (Sheet, Extra)\n", id="kinds of a stage"),
     ],
 )
@@ -290,7 +289,8 @@ def test_the_desk_that_a_slot_means_counts() -> None:
         return changed(
             "class Middle(Stage):\n",
             "class Middle(Correctable, Stage):\n    Settings = CorrectionSettings\n"
-            "    second = State('复核', owner=Role.OFFICE)\n    check = Transition(OPEN, second, by=Role.OFFICE)\n",
+            "    second = State('复核', owner=Role.OFFICE)\n    check = Transition(OPEN, second, by=Role.OFFICE)\n"
+            "    leave = Transition(second, PASSED, by=Role.OFFICE)\n",
         ).replace(
             "at_close={weighing: CARRY_ON})\n\n\nclass Other",
             "at_close={Correctable.desk: CARRY_ON, %s: CARRY_ON, Correctable.correcting: CARRY_ON})\n"

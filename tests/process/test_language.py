@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 import pytest
 
 from ganchu_workflow.actors import Actor, Role
-from ganchu_workflow.errors import Fault, Refusal
+from ganchu_workflow.errors import DefinitionInvalid, Fault, Refusal
 from ganchu_workflow.process import (
     CARRY_ON,
     LATER,
@@ -316,14 +316,24 @@ def test_a_kind_without_an_opening_is_opened_by_the_engine() -> None:
     ]
 
 
-def test_an_outcome_is_wired_by_the_plan_and_an_end_may_be_rewired() -> None:
+@pytest.mark.parametrize("outcome", ["withdrawn", "called_off", "passed"])
+def test_an_outcome_with_a_meaning_of_its_own_cannot_be_wired(outcome: str) -> None:
+    with pytest.raises(DefinitionInvalid) as refused:
+        process_of(Desk, End, **{outcome: "desk"})
+
+    assert {f.what for f in refused.value.findings if f.where.startswith("desk.")} == {
+        f"the outcome '{outcome}' has its own meaning and cannot be wired to 'desk'; drop it from on"
+    }
+
+
+def test_an_outcome_is_wired_by_the_plan() -> None:
     class Sending(Desk):
         refuse = Transition(Desk.waiting, Outcome("sent_back"), by=Role.OFFICE)
 
-    process = process_of(Sending, End, sent_back="desk", withdrawn="end")
+    process = process_of(Sending, End, sent_back="desk")
 
     assert [(e.trigger, e.target) for e in process.application.edges if e.stage == "desk"] == [
-        ("withdraw", "end.decided"),
+        ("withdraw", "withdrawn"),
         ("call_off", "called_off"),
         ("declare", "desk.waiting"),
         ("accept", "end.decided"),

@@ -91,7 +91,9 @@ def first_stages(script: RoundScript) -> None:
     script.fire("reconsidered", "reconsider", OFFICE, **REVERSAL)
     script.at("2022-05-09T09:00")
     script.fire("passes", "qualify", OFFICE)
-    script.fire(script.phase("qualification_check"), "close", OFFICE)
+    phase = script.phase("qualification_check")
+    script.fire(phase, "close_early", OFFICE, document="通〔1〕号", **GROUND)
+    script.fire(phase, "reopen", OFFICE, closes_at="2022-12-30T17:30:00+08:00", **REVERSAL)
 
 
 def review(script: RoundScript) -> None:

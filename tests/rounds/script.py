@@ -320,7 +320,7 @@ class RoundScript:
 
     def sheets(self, name: str, state: str | None = None) -> list[CaseView]:
         """The sheets of an application from its present panel, in the order of the experts' references."""
-        panel = self.facts(name)["panel"]
+        panel = self.facts(name)["panel"]["expert_review"]
         sheets = [s for s in self.children(name, "sheet", state) if s.of == panel]
         return sorted(sheets, key=lambda s: s.parties[Role.EXPERT])
 

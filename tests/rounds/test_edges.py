@@ -489,7 +489,7 @@ def test_in_a_cancelled_round_nothing_is_due_and_nobody_has_a_task(opened: Opene
 def test_sent_back_by_the_meeting_the_old_panel_and_consultations_do_not_count(opened: Opened) -> None:
     script = opened(expert_review={**FIVE_EXPERTS, "places": 2})
     script.carry("甲", "乙", to="deliberation")
-    old_panel, old_sheets = script.facts("甲")["panel"], script.sheets("甲")
+    old_panel, old_sheets = script.facts("甲")["panel"]["expert_review"], script.sheets("甲")
     script.fire("甲", "send_back", OFFICE, document="审〔1〕号", reason="须复评")
     sent_back = script.case("甲")
 
@@ -512,7 +512,8 @@ def test_sent_back_by_the_meeting_the_old_panel_and_consultations_do_not_count(o
     script.fire_each(["甲", "乙"], "approve", OFFICE, document="审〔2〕号")
 
     assert script.states() == {"甲": "public_notice.listed", "乙": "public_notice.listed"}
-    assert script.facts("甲")["panel"] == panel.case_id != old_panel
+    assert script.facts("甲")["panel"] == {"expert_review": panel.case_id}
+    assert panel.case_id != old_panel
     assert [c.state for c in script.children("甲", "consultation")] == ["objects", "no_objection"]
 
 
@@ -535,7 +536,7 @@ def test_place_of_one_sent_back_is_free_until_it_passes_again(opened: Opened) ->
 
 @pytest.mark.parametrize(
     ("validity", "ends"),
-    [("1 year", "2025-02-28 17:30"), ("3 years", "2027-02-28 17:30"), ("4 years", "2028-02-29 17:30")],
+    [("1 year", "2025-03-01 00:00"), ("3 years", "2027-03-01 00:00"), ("4 years", "2028-03-01 00:00")],
 )
 def test_validity_from_a_leap_day_ends_on_the_last_day_of_february(opened: Opened, validity: str, ends: str) -> None:
     """民法典 §202; a validity is no period to act, so that it neither rolls nor needs the calendar of its last year."""

@@ -11,13 +11,13 @@ from pydantic import BaseModel, ValidationError
 
 from ganchu_stages.announcement import Announced, Announcement, AnnouncementAct, AnnouncementSettings, Publication
 from ganchu_stages.recognition import (
+    Decision,
     Document,
     NewName,
     Notification,
     Recognition,
     Renunciation,
     Revocation,
-    RevocationDecision,
     Statement,
 )
 from ganchu_workflow.actors import Actor, Role
@@ -183,14 +183,20 @@ def revocation(world: World, state: str = "noticed", **facts: Any) -> CaseView:
 
 def test_decided_item_is_announced_and_cannot_be_withdrawn() -> None:
     own = {n: s for n, s in states_of("application").items() if n.startswith(STAGE)}
-    assert own == {f"{STAGE}.decided": ("待公布", Role.OFFICE), f"{STAGE}.announced": ("已公布", None)}
+    assert own == {
+        f"{STAGE}.decided": ("待公布", Role.OFFICE),
+        f"{STAGE}.announced": ("已公布", None),
+        f"{STAGE}.set_aside": ("不予公布", None),
+    }
     assert edges_of("application", STAGE) == [
         f"call_off: {STAGE}.decided → called_off (engine)",
         f"announce: {STAGE}.decided → {STAGE}.announced (engine)",
+        f"set_aside: {STAGE}.decided → {STAGE}.set_aside (office)",
     ]
     assert {n: s.success for n, s in PROCESS.application.states.items() if n.startswith(STAGE)} == {
         f"{STAGE}.decided": False,
         f"{STAGE}.announced": True,
+        f"{STAGE}.set_aside": False,
     }
     assert {s.name: fate for s, fate in Announcement.phase.at_close.items()} == {"decided": CARRY_ON}
 
@@ -212,7 +218,8 @@ def test_recognition_is_reviewed_renewed_or_ends() -> None:
         "open: ∅ → valid (engine)",
         "review: valid → due_for_review (clock|office)",
         "renew: due_for_review → valid (office)",
-        "expire: due_for_review → expired (clock|office)",
+        "expire: due_for_review → expired (clock)",
+        "decline_renewal: due_for_review → expired (office)",
         "cancel: valid → cancelled (applicant)",
         "cancel: due_for_review → cancelled (applicant)",
         "revoke: valid → revoked (engine)",
@@ -262,14 +269,15 @@ def test_periods_are_settings() -> None:
 @pytest.mark.parametrize(
     ("written", "kept"),
     [
-        ("3 years", "3 years, no roll"),
+        ("3 years", "3 years, to 24:00, no roll"),
         ("36 months, to 24:00", "36 months, to 24:00, no roll"),
-        ("3 years, no roll", "3 years, no roll"),
-        ("750 working days", "750 working days"),
+        ("36 months, to 17:30", "36 months, to 17:30, no roll"),
+        ("3 years, no roll", "3 years, to 24:00, no roll"),
+        ("750 working days", "750 working days, to 24:00"),
         ("48 hours", "48 hours"),
     ],
 )
-def test_validity_never_rolls(written: str, kept: str) -> None:
+def test_validity_never_rolls_and_its_last_day_is_whole(written: str, kept: str) -> None:
     assert str(AnnouncementSettings.model_validate({"validity": written}).validity) == kept
 
 
@@ -293,12 +301,16 @@ def test_certificate_pattern_that_cannot_number_is_refused(pattern: str, why: st
 
 
 def test_rules_are_bound_to_their_transitions() -> None:
-    assert rules_of(Announcement) == {"announce": ([], ["give_recognition"])}
+    assert rules_of(Announcement) == {
+        "announce": ([], ["give_recognition"]),
+        "set_aside": ([], ["keep_the_decision"]),
+    }
     assert rules_of(AnnouncementAct) == {"publish": (["items_are_here"], ["announce_all_at_once"])}
     assert rules_of(Recognition) == {
         "review": ([], ["ask_for_review"]),
         "renew": ([], ["renew_it"]),
         "expire": ([], ["tell_the_holder"]),
+        "decline_renewal": ([], ["keep_the_decision", "tell_the_holder"]),
         "cancel": ([], ["tell_the_office"]),
         "revoke": ([], ["keep_the_document"]),
         "rename": ([], ["keep_the_name"]),
@@ -396,6 +408,40 @@ def test_announced_item_carries_its_number_into_a_recognition() -> None:
     )
 
 
+def test_item_set_aside_keeps_the_decision_and_tells_nobody() -> None:
+    world = World()
+    ctx = world.context(world.item("a", f"{STAGE}.decided"), Decision(document="决定1", reason="发现造假"))
+
+    assert Announcement().keep_the_decision(ctx) == Effects(
+        facts={"set_aside_by": "决定1", "set_aside_for": {"private": "~reason"}}
+    )
+
+
+def test_item_set_aside_is_no_longer_here_to_announce_and_holds_no_place() -> None:
+    world = World()
+    item = world.item("a", f"{STAGE}.set_aside")
+    refusal = AnnouncementAct().items_are_here(act(world, "a"))
+
+    assert (refusal and refusal.code, PROCESS.is_final(item), PROCESS.is_success(item)) == (
+        "member_not_here",
+        True,
+        False,
+    )
+
+
+@pytest.mark.parametrize("transition", [Announcement.set_aside_, Recognition.decline_renewal, Revocation.decide])
+def test_decision_against_an_item_or_its_holder_states_document_and_reason(transition: Transition) -> None:
+    assert transition.data is Decision
+    with pytest.raises(ValidationError) as caught:
+        transition.data.model_validate({})
+
+    assert [(e["loc"], e["type"]) for e in caught.value.errors()] == [
+        (("document",), "missing"),
+        (("reason",), "missing"),
+    ]
+    assert Private in Decision.model_fields["reason"].metadata
+
+
 # ── the recognition ──
 
 
@@ -417,6 +463,15 @@ def test_renewal_is_kept_and_told() -> None:
     assert Recognition().renew_it(ctx) == Effects(
         facts={"renewals": [{"document": "决定0", "at": "x"}, {"document": "决定1", "at": ANNOUNCED_AT}]},
         tell=[Message("recognition_renewed", to=Role.APPLICANT, body={**NUMBER, "document": "决定1"})],
+    )
+
+
+def test_declined_renewal_keeps_its_decision() -> None:
+    world = World()
+    ctx = world.context(recognition(world, "due_for_review"), Decision(document="决定1", reason="已停产"))
+
+    assert Recognition().keep_the_decision(ctx) == Effects(
+        facts={"not_renewed_by": "决定1", "not_renewed_for": {"private": "~reason"}}
     )
 
 
@@ -563,7 +618,7 @@ def test_statement_is_kept_and_silence_is_reported() -> None:
 def test_decision_revokes_the_recognition() -> None:
     world = World()
     held = recognition(world)
-    ctx = world.context(revocation(world, "heard"), RevocationDecision(document="决定1", reason="属实"))
+    ctx = world.context(revocation(world, "heard"), Decision(document="决定1", reason="属实"))
 
     assert Revocation().revoke(ctx) == Effects(
         facts={"decision": "决定1", "reason": {"private": "~reason"}},

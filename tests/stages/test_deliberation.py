@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from ganchu_stages.deliberation import ApprovalWithChanges, Deliberation, ReasonedResolution, Resolution
 from ganchu_workflow.actors import Actor, Role
@@ -81,12 +81,12 @@ class World:
         return self.put(case_id, "application", state, **(defaults | given))
 
     def context(
-        self, case: CaseView, data: Data | None = None, settings: BaseModel | None = None, now: datetime = NOW
+        self, case: CaseView, data: Data | None = None, trigger: str = "", now: datetime = NOW
     ) -> Context[Any, Any]:
         given = {} if data is None else data.model_dump(mode="json")
         fields = {} if data is None else type(data).model_fields
         given |= {name: {"private": f"~{name}"} for name, f in fields.items() if Private in f.metadata}
-        return Context(self, PROCESS, case, data, given, OFFICE, now, now, settings or SETTINGS)
+        return Context(self, PROCESS, case, data, given, OFFICE, now, now, SETTINGS, trigger)
 
     def case(self, case_id: str) -> CaseView:
         return self.cases[case_id]
@@ -209,24 +209,38 @@ def test_every_resolution_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "facts"),
+    ("trigger", "data", "kept"),
     [
-        (Resolution(document="纪要3"), {"resolution_document": "纪要3"}),
+        ("approve", Resolution(document="纪要3"), {}),
+        ("hold", ReasonedResolution(document="纪要3", reason="材料待核"), {"reason": {"private": "~reason"}}),
         (
-            ReasonedResolution(document="纪要3", reason="材料待核"),
-            {"resolution_document": "纪要3", "resolution_reason": {"private": "~reason"}},
-        ),
-        (
+            "approve_with_changes",
             ApprovalWithChanges(document="纪要3", changes="产品名称规范为……"),
-            {"resolution_document": "纪要3", "resolution_changes": {"private": "~changes"}},
+            {"changes": {"private": "~changes"}},
         ),
     ],
 )
-def test_resolution_stays_with_the_application_and_is_told_to_nobody(data: Data, facts: dict[str, Any]) -> None:
+def test_resolution_stays_with_the_application_and_is_told_to_nobody(
+    trigger: str, data: Data, kept: dict[str, Any]
+) -> None:
     world = World()
     item = world.item("a", f"{STAGE}.tabled")
+    resolution = {"document": "纪要3", "decision": trigger, **kept}
 
-    assert Deliberation().keep_the_resolution(world.context(item, data)) == Effects(facts=facts)
+    assert Deliberation().keep_the_resolution(world.context(item, data, f"{STAGE}.{trigger}")) == Effects(
+        facts={"resolutions": [resolution]}
+    )
+
+
+def test_later_resolution_stands_beside_the_earlier_one_and_borrows_no_reason() -> None:
+    world = World()
+    held = {"document": "纪要3", "decision": "hold", "reason": {"private": "~reason"}}
+    item = world.item("a", f"{STAGE}.on_hold", facts={"resolutions": [held]})
+    ctx = world.context(item, Resolution(document="纪要4"), f"{STAGE}.approve")
+
+    assert Deliberation().keep_the_resolution(ctx) == Effects(
+        facts={"resolutions": [held, {"document": "纪要4", "decision": "approve"}]}
+    )
 
 
 @pytest.mark.parametrize(

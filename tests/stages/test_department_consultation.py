@@ -198,10 +198,10 @@ def consultation(world: World, state: str = "sent", **given: Any) -> CaseView:
 # ── the definition ──
 
 
-def test_application_waits_for_departments_and_then_for_the_office() -> None:
+def test_application_waits_for_replies_or_a_decision_and_the_office_owns_the_wait() -> None:
     own = {n: s for n, s in states_of("application").items() if n.startswith(STAGE)}
     assert own == {
-        f"{STAGE}.consulting": ("征求意见中", Role.DEPARTMENT),
+        f"{STAGE}.consulting": ("征求意见中", Role.OFFICE),
         f"{STAGE}.objected": ("部门有不同意见", Role.OFFICE),
         f"{STAGE}.rejected": ("不予通过", None),
     }
@@ -212,6 +212,7 @@ def test_application_waits_for_departments_and_then_for_the_office() -> None:
         f"call_off: {STAGE}.objected → called_off (engine)",
         f"object: {STAGE}.consulting → {STAGE}.objected (engine)",
         f"clear: {STAGE}.consulting → last.arrived (engine)",
+        f"proceed: {STAGE}.consulting → last.arrived (office)",
         f"override: {STAGE}.objected → last.arrived (office)",
         f"reject: {STAGE}.objected → {STAGE}.rejected (office)",
     ]
@@ -267,6 +268,7 @@ def test_rules_are_bound_to_their_transitions() -> None:
     assert rules_of(ConsultationLetter) == {
         "send": (["items_are_here", "departments_once", "not_yet_asked", "end_lies_ahead"], ["ask_each_about_each"])
     }
+    assert rules_of(DepartmentConsultation) == {"proceed": (["only_silence_is_left"], ["keep_the_decision"])}
     assert rules_of(Consultation) == {
         "agree": ([], ["keep_the_reply"]),
         "note": ([], ["keep_the_reply"]),
@@ -497,6 +499,54 @@ def test_answers_of_an_earlier_visit_do_not_count() -> None:
     world.put("c-2", "consultation", "no_objection", parent="a", visit=2)
 
     assert next_move(world, item) == "clear"
+
+
+# ── going on without a silent department ──
+
+
+def proceeding(answers: dict[str, str], **given: Any) -> Context[Any, Any]:
+    """The office goes on about an item of which these departments have answered so."""
+    world = World()
+    item = world.item("a", f"{STAGE}.consulting", **given)
+    for department, state in answers.items():
+        world.put(f"c-{department}", "consultation", state, parent="a", facts={"department": department})
+    return world.context(item, Decision(document="赣工信科2", reason="逾期未反馈"))
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "detail"),
+    [
+        ({"hb": "no_reply"}, None, None),
+        ({"hb": "no_reply", "sw": "no_objection"}, None, None),
+        ({"hb": "no_reply", "sw": "sent"}, "replies_running", {"departments": ["sw"]}),
+        ({"hb": "sent"}, "replies_running", {"departments": ["hb"]}),
+        ({}, "nobody_asked", {}),
+    ],
+)
+def test_office_goes_on_only_when_nothing_but_silence_is_left(
+    answers: dict[str, str], code: str | None, detail: dict[str, Any] | None
+) -> None:
+    refusal = DepartmentConsultation().only_silence_is_left(proceeding(answers))
+
+    assert (refusal and refusal.code, refusal and refusal.detail) == (code, detail)
+
+
+def test_departments_asked_on_an_earlier_visit_are_not_asked_on_this_one() -> None:
+    refusal = DepartmentConsultation().only_silence_is_left(proceeding({"hb": "no_reply"}, visit=2))
+
+    assert refusal == Refusal(
+        "nobody_asked", "尚未就该项征求部门意见", "no department has been asked about the item yet"
+    )
+
+
+def test_decision_to_go_on_names_whom_it_goes_on_without_and_their_questions_are_moot() -> None:
+    ctx = proceeding({"hb": "no_reply", "sw": "no_objection"})
+
+    assert DepartmentConsultation().keep_the_decision(ctx) == Effects(
+        facts={"proceeded": {"document": "赣工信科2", "reason": {"private": "~reason"}, "without": ["hb"]}}
+    )
+    assert Consultation.orphaned.name == "orphaned"
+    assert PROCESS.kind("consultation").find("no_reply", "orphaned")[0].target == "moot"
 
 
 @pytest.mark.parametrize("model", [Remark, Opposition, Decision])

@@ -202,12 +202,16 @@ def test_commitment_and_digests_are_plain_sha256_of_lines() -> None:
         ({}, {}, None),
         ({"exclusions": {"x1": "conflict", "x2": "conflict"}}, {}, None),
         ({"exclusions": {"x1": "conflict", "x2": "own", "x3": "own"}}, {}, "pool_too_small"),
-        ({"size": 7}, {}, None),
-        ({"size": 9}, {}, "pool_too_small"),
+        ({"size": 5}, {}, None),
+        ({"size": 7}, {}, "panel_size_fixed"),
+        ({"size": 7}, {"quorum": 4}, None),
+        ({"size": 9}, {"quorum": 4}, "pool_too_small"),
         ({"size": 6}, {}, "panel_not_odd"),
-        ({"size": 6}, {"odd": False}, None),
+        ({"size": 6}, {"odd": False}, "panel_size_fixed"),
+        ({"size": 6}, {"odd": False, "quorum": 4}, None),
         ({"size": 3}, {}, "panel_too_small"),
-        ({"size": 3}, {"panel_size_min": 3}, None),
+        ({"size": 3}, {"panel_size_min": 3}, "panel_size_fixed"),
+        ({"size": 3}, {"panel_size_min": 3, "quorum": 2}, None),
         ({"pool": [*POOL, "x1"]}, {}, "pool_repeats"),
         ({"exclusions": {"y1": "conflict"}}, {}, "excluded_not_in_pool"),
     ],
@@ -216,6 +220,15 @@ def test_convening_asks_whether_the_pool_can_be_drawn(
     data: dict[str, Any], settings: dict[str, Any], refusal: str | None
 ) -> None:
     assert code(PANEL.can_be_drawn(convening(settings=settings, **data))) == refusal
+
+
+def test_share_of_a_panel_says_of_what_size_it_is_a_share() -> None:
+    assert PANEL.can_be_drawn(convening(size=7)) == Refusal(
+        "panel_size_fixed",
+        "有效评分比例按5人计,专家组不得为7人;如需其他人数,请在方案中将比例改为人数",
+        "the quorum is a share of panel_size; convene with that size or give quorum as a count in the plan",
+        {"size": 7, "panel_size": 5, "quorum": "2/3"},
+    )
 
 
 def test_convening_counts_who_can_be_drawn() -> None:

@@ -21,13 +21,14 @@ from ganchu_stages.panel import (
     Sheet,
     TieDecision,
 )
-from ganchu_stages.scoring_rules import DIMENSIONS
+from ganchu_stages.scoring_rules import DIMENSIONS, RULES
 from ganchu_workflow.actors import Actor, Role
 from ganchu_workflow.canonical import digest_of, encode
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.compiler import define
 from ganchu_workflow.process.context import Context, Reads
 from ganchu_workflow.process.definition import KindDefinition, StageInstance
+from ganchu_workflow.process.fingerprint import document
 from ganchu_workflow.process.language import (
     CARRY_ON,
     PASSED,
@@ -127,7 +128,12 @@ def case(kind: str, case_id: str, state: str, **given: Any) -> CaseView:
 
 def application(case_id: str, state: str = HERE + "scored", panel: str | None = "p1", visit: int = 1) -> CaseView:
     stage = state.partition(".")[0] if "." in state else "expert_review"
-    return case("application", case_id, state, stage=stage, visit=visit, facts={"panel": panel})
+    return case("application", case_id, state, stage=stage, visit=visit, facts=held_by(panel))
+
+
+def held_by(panel: str | None, stage: str = "expert_review") -> dict[str, Any]:
+    """What an application knows of who has it; one that no panel has taken yet knows nothing."""
+    return {"panel": {stage: panel}} if panel else {}
 
 
 def panel(state: str = "scoring", case_id: str = "p1", **facts: Any) -> CaseView:
@@ -267,6 +273,13 @@ def test_reversals_by_people_state_their_ground() -> None:
     assert issubclass(TieDecision, Reversal)
 
 
+def test_the_rules_a_plan_can_name_are_known_with_their_versions() -> None:
+    assert ExpertReview.rules == {"trimmed_mean": 1, "mean": 1, "median": 1, "draw": 1}
+    assert {name: ExpertReview.rules[name] for name in RULES} == {name: rule.version for name, rule in RULES.items()}
+    stage = next(s for s in document(PROCESS)["stages"] if s["name"] == "expert_review")
+    assert stage["rules"] == ExpertReview.rules
+
+
 # ── handing out ──
 
 
@@ -330,7 +343,20 @@ def test_beginning_hands_out_a_sheet_for_each_pair_without_conflict() -> None:
 
 def test_an_application_knows_its_panel() -> None:
     of = application("a", f"{HERE}grouping", None)
-    assert STAGE.belong_to_the_panel(context(World([of]), of, Assignment(panel="p1"))) == Effects(facts={"panel": "p1"})
+    assert STAGE.belong_to_the_panel(context(World([of]), of, Assignment(panel="p1"))) == Effects(
+        facts={"panel": {"expert_review": "p1"}}
+    )
+
+
+def test_an_application_knows_its_panel_in_each_stage_of_a_plan_that_reviews_twice() -> None:
+    of = replace(application("a", f"{HERE}grouping"), facts=held_by("p0", "first_review"))
+    assert STAGE.belong_to_the_panel(context(World([of]), of, Assignment(panel="p1"))) == Effects(
+        facts={"panel": {"first_review": "p0", "expert_review": "p1"}}
+    )
+    again = replace(of, facts={"panel": {"first_review": "p0", "expert_review": "p1"}})
+    assert STAGE.set_aside_the_old_sheets(context(World([again]), again)) == Effects(
+        facts={"panel": {"first_review": "p0", "expert_review": None}}, fire=[]
+    )
 
 
 # ── sheets ──
@@ -462,7 +488,7 @@ def test_regrouping_sets_the_old_sheets_aside() -> None:
     of = application("a", f"{HERE}no_valid_result")
     scored, void = sheet("a", "x1", 8000), sheet("a", "x2", state="void")
     assert STAGE.set_aside_the_old_sheets(context(World([of, scored, void]), of)) == Effects(
-        facts={"panel": None}, fire=[Fire(scored, Sheet.set_aside)]
+        facts={"panel": {"expert_review": None}}, fire=[Fire(scored, Sheet.set_aside)]
     )
 
 
@@ -558,9 +584,10 @@ def test_ranking_waits_for_every_result(state: str) -> None:
 @pytest.mark.parametrize(
     ("state", "facts"),
     [
-        ("withdrawn", {"panel": "p1"}),
-        (f"{HERE}grouping", {"panel": None}),
-        (f"{HERE}scoring", {"panel": "p2"}),
+        ("withdrawn", held_by("p1")),
+        (f"{HERE}grouping", {"panel": {"expert_review": None}}),
+        (f"{HERE}scoring", held_by("p2")),
+        (f"{HERE}scoring", held_by("p1", "first_review")),
     ],
 )
 def test_ranking_leaves_out_who_is_no_longer_with_the_panel(state: str, facts: dict[str, Any]) -> None:
@@ -696,9 +723,15 @@ def test_recomputing_never_fires_at_who_has_left(state: str) -> None:
 
 
 def test_recomputing_leaves_who_is_with_another_panel_by_now() -> None:
-    effects = recomputed(put(ranked_world(), "b", "last.decided", facts={"panel": "p2"}, visit=4))
+    effects = recomputed(put(ranked_world(), "b", "last.decided", facts=held_by("p2"), visit=4))
     assert effects.facts["results"][1]["unmoved"] == ["b", "c"]
     assert fired(effects) == []
+
+
+def test_recomputing_reaches_who_is_with_the_panel_of_a_later_review_by_now() -> None:
+    both = {"panel": {"expert_review": "p1", "last": "p2"}}
+    effects = recomputed(put(ranked_world(), "b", "last.decided", facts=both))
+    assert fired(effects) == [("b", "demote", True), ("c", "promote", True)]
 
 
 def test_recomputing_does_not_take_back_what_is_announced() -> None:
@@ -929,11 +962,11 @@ def test_filling_asks_only_its_own_panels_reserve() -> None:
 @pytest.mark.parametrize(
     ("state", "facts", "refusal"),
     [
-        (f"{HERE}grouping", {"panel": None}, None),
-        (f"{HERE}scoring", {"panel": "p1"}, "members_under_review"),
-        (f"{HERE}no_valid_result", {"panel": "p1"}, "members_under_review"),
-        (f"{HERE}scoring", {"panel": "p2"}, None),
-        ("withdrawn", {"panel": "p1"}, None),
+        (f"{HERE}grouping", {"panel": {"expert_review": None}}, None),
+        (f"{HERE}scoring", held_by("p1"), "members_under_review"),
+        (f"{HERE}no_valid_result", held_by("p1"), "members_under_review"),
+        (f"{HERE}scoring", held_by("p2"), None),
+        ("withdrawn", held_by("p1"), None),
     ],
 )
 def test_a_panel_is_disbanded_when_nothing_is_in_its_hands(

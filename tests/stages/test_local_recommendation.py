@@ -172,7 +172,6 @@ def test_edges() -> None:
         ("exceed", at("pending"), at("over_quota"), {Role.ENGINE}),
         ("decline", at("pending"), at("not_recommended"), {Role.LOCAL_AUTHORITY}),
         ("miss", at("pending"), at("missed"), {Role.ENGINE}),
-        ("miss", at("correcting"), at("missed"), {Role.ENGINE}),
         ("revoke", "end.checking", at("not_recommended"), {Role.LOCAL_AUTHORITY}),
     ]
     assert [e.trigger for e in own if e.transition.reopens] == ["revoke"]
@@ -197,7 +196,7 @@ def test_phase_admits_letters_until_it_closes_and_then_the_rest_was_missed() -> 
     assert LocalRecommendation.phase.admits == (Recommendation.issue,)
     assert {s.name: fate for s, fate in LocalRecommendation.phase.at_close.items()} == {
         "pending": LocalRecommendation.miss,
-        "correcting": LocalRecommendation.miss,
+        "correcting": CARRY_ON,
     }
 
 

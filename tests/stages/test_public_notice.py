@@ -294,9 +294,10 @@ def test_objection_is_admitted_or_not_and_then_decided() -> None:
         "overdue: investigating → investigating (clock)",
     ]
     assert Objection.orphaned is None
+    assert Objection.every_visit is True
 
 
-def test_window_admits_objections_and_never_stops() -> None:
+def test_window_admits_objections_up_or_down_and_never_stops() -> None:
     timers = {
         kind: [
             (t.name, str(t.deadline.rule), sorted(t.runs_in), sorted(t.stops_in), sorted(t.admits))
@@ -307,7 +308,7 @@ def test_window_admits_objections_and_never_stops() -> None:
     assert timers == {
         "notice": [
             ("window", "fact:closes_at", ["open"], [], [("objection", "file")]),
-            ("end_while_down", "fact:closes_at", ["down"], [], []),
+            ("end_while_down", "fact:closes_at", ["down"], [], [("objection", "file")]),
         ],
         "objection": [("examination", "fact:examine_by", ["investigating"], [], [("objection", "extend")])],
     }
@@ -326,7 +327,7 @@ def test_rules_are_bound_to_their_transitions() -> None:
         "extend": (["end_moves_later"], ["move_the_end"]),
         "correct": (["an_entry_that_differs"], ["respell"]),
         "take_down": ([], ["note_the_interruption"]),
-        "restore": (["end_lies_ahead"], ["end_the_interruption"]),
+        "restore": (["end_lies_ahead", "minimum_still_kept"], ["end_the_interruption"]),
         "remind": ([], ["report_the_end"]),
         "drop": ([], ["take_the_items_back"]),
         "close": ([], ["report_the_close"]),
@@ -640,27 +641,51 @@ def test_item_is_spelt_as_its_notice() -> None:
 # ── taken down ──
 
 
-def test_taking_down_keeps_the_printed_end() -> None:
+@pytest.mark.parametrize(
+    ("known", "anomalies"),
+    [
+        ([], ["interrupted"]),
+        (["ends_on_rest_day"], ["ends_on_rest_day", "interrupted"]),
+        (["interrupted"], ["interrupted"]),
+    ],
+)
+def test_taking_down_keeps_the_printed_end_and_is_an_anomaly(known: list[str], anomalies: list[str]) -> None:
     world = World()
-    ctx = world.context(notice(world, "open", closes_at=CLOSES), GROUND)
+    ctx = world.context(notice(world, "open", closes_at=CLOSES, anomalies=known), GROUND)
 
     assert Notice().note_the_interruption(ctx) == Effects(
-        facts={"taken_down_at": PUBLISHED, "taken_down_for": {"private": "~ground"}}
+        facts={"taken_down_at": PUBLISHED, "taken_down_for": {"private": "~ground"}, "anomalies": anomalies}
     )
 
 
-def restoration(now: datetime, closes_at: datetime | None = None) -> Context[Any, Any]:
+EARLIER = {"from": "x", "to": "y", "ground": {"private": "~earlier"}}
+TAKEN_DOWN = {
+    "closes_at": CLOSES,
+    "taken_down_at": PUBLISHED,
+    "taken_down_for": {"private": "~down"},
+    "interruptions": [EARLIER],
+}
+
+
+def interruptions(until: str) -> list[dict[str, Any]]:
+    """What the notice knows of its interruptions when the second one ends."""
+    return [EARLIER, {"from": PUBLISHED, "to": until, "ground": {"private": "~down"}}]
+
+
+def restoration(
+    now: datetime, closes_at: datetime | None = None, settings: PublicNoticeSettings = SETTINGS
+) -> Context[Any, Any]:
     world = World()
-    case = notice(world, "down", closes_at=CLOSES, taken_down_at=PUBLISHED, interruptions=[{"from": "x", "to": "y"}])
-    return world.context(case, Restoration(ground="已修复", closes_at=closes_at), now=now)
+    case = notice(world, "down", **TAKEN_DOWN)
+    return world.context(case, Restoration(ground="已修复", closes_at=closes_at), settings, now)
 
 
 def test_restored_in_time_the_end_stays_as_printed() -> None:
     ctx = restoration(from_text(CLOSES) - MICROSECOND)
 
-    assert Notice().end_lies_ahead(ctx) is None
+    assert [g.function(Notice(), ctx) for g in Notice.restore.guards] == [None, None]
     assert Notice().end_the_interruption(ctx) == Effects(
-        facts={"interruptions": [{"from": "x", "to": "y"}, {"from": PUBLISHED, "to": "2026-09-24T09:29:59.999999Z"}]}
+        facts={"interruptions": interruptions("2026-09-24T09:29:59.999999Z")}
     )
 
 
@@ -681,10 +706,37 @@ def test_new_end_on_restoring_is_later_than_the_printed_one() -> None:
     assert Notice().end_lies_ahead(ctx) is None
     assert Notice().end_the_interruption(ctx) == Effects(
         facts={
-            "interruptions": [{"from": "x", "to": "y"}, {"from": PUBLISHED, "to": "2026-09-24T12:30:00.000000Z"}],
+            "interruptions": interruptions("2026-09-24T12:30:00.000000Z"),
             "closes_at": "2026-09-25T12:30:00.000000Z",
         }
     )
+
+
+AGAIN = datetime(2026, 9, 21, 10, 0, tzinfo=ZONE)
+"""A Monday: three working days from it, its own not counted, end on the Thursday that was printed."""
+
+
+@pytest.mark.parametrize(
+    ("minimum", "closes_at", "earliest"),
+    [
+        (None, None, None),
+        ("3 working days", None, None),
+        ("4 working days", None, "2026-09-28T09:30:00.000000Z"),
+        ("4 working days, start day counted", None, "2026-09-28T09:30:00.000000Z"),
+        ("4 working days", datetime(2026, 9, 28, 17, 29, tzinfo=ZONE), "2026-09-28T09:30:00.000000Z"),
+        ("4 working days", datetime(2026, 9, 28, 17, 30, tzinfo=ZONE), None),
+    ],
+)
+def test_restored_notice_stands_for_the_minimum_from_then_on(
+    minimum: str | None, closes_at: datetime | None, earliest: str | None
+) -> None:
+    settings = PublicNoticeSettings(minimum=Period.parse(minimum) if minimum else None)
+    ctx = restoration(AGAIN, closes_at, settings)
+    refusal = Notice().minimum_still_kept(ctx)
+
+    assert Notice().end_lies_ahead(ctx) is None
+    assert (refusal and refusal.code) == ("shorter_than_minimum" if earliest else None)
+    assert (refusal and refusal.detail["earliest"]) == earliest
 
 
 def test_office_learns_that_the_end_has_passed_while_down_and_that_the_window_is_over() -> None:
@@ -704,13 +756,21 @@ def test_dropping_takes_back_what_this_notice_shows_and_nothing_else() -> None:
     world.item("c", f"{STAGE}.showing")
     world.item("d", f"{STAGE}.listed")
     world.item("e", "withdrawn")
-    case = notice(world, "down", "a", "b", "c", "d", "e")
+    case = notice(world, "down", "a", "b", "c", "d", "e", **TAKEN_DOWN)
     world.put("n-3", "notice", "open")
     world.lists["n-3"] = ["c"]
 
     assert Notice().take_the_items_back(world.context(case, GROUND)) == Effects(
-        facts={"dropped_for": {"private": "~ground"}},
+        facts={"dropped_for": {"private": "~ground"}, "interruptions": interruptions(PUBLISHED)},
         fire=[Fire(a, PublicNotice.relist, GROUND), Fire(b, PublicNotice.relist, GROUND)],
+    )
+
+
+def test_dropping_a_draft_ends_no_interruption() -> None:
+    world = World()
+
+    assert Notice().take_the_items_back(world.context(notice(world, "drafted"), GROUND)) == Effects(
+        facts={"dropped_for": {"private": "~ground"}}, fire=[]
     )
 
 
@@ -746,6 +806,41 @@ def test_item_moves_by_its_notice_and_its_objections(
         world.put(f"o-{place}", "objection", standing, parent="a", of="n-2")
 
     assert next_move(world, item) == moves
+
+
+@pytest.mark.parametrize(
+    ("state", "earlier", "moves"),
+    [
+        ("listed", "upheld", "remove"),
+        ("showing", "upheld", "remove"),
+        ("listed", "investigating", None),
+        ("showing", "investigating", "hold"),
+        ("held", "investigating", None),
+        ("held", "upheld", "remove"),
+        ("held", "dismissed", "free"),
+        ("showing", "filed", None),
+        ("showing", "dismissed", "clear"),
+        ("showing", "withdrawn", "clear"),
+    ],
+)
+def test_objection_from_an_earlier_visit_is_not_forgotten(state: str, earlier: str, moves: str | None) -> None:
+    """The item was sent back to an earlier stage and has come here again; the notice that shows it now has closed."""
+    world = World()
+    item = world.item("a", f"{STAGE}.{state}", visit=2)
+    world.put("n-1", "notice", "closed")
+    world.put("o-1", "objection", earlier, parent="a", of="n-1", visit=1)
+    notice(world, "closed", "a")
+
+    assert next_move(world, item) == moves
+
+
+def test_objection_in_another_use_of_the_stage_does_not_count() -> None:
+    world = World()
+    item = world.item("a", f"{STAGE}.showing")
+    world.put("o-1", "objection", "upheld", parent="a", stage="local_notice")
+    notice(world, "closed", "a")
+
+    assert next_move(world, item) == "clear"
 
 
 def test_item_waits_for_the_latest_notice_that_lists_it() -> None:
@@ -789,7 +884,7 @@ def test_objection_to_a_listed_item_is_taken(state: str) -> None:
     notice(world, "open", list=[A_ROW])
     ctx = filing(world)
 
-    assert [g.function(Objection(), ctx) for g in Objection.file.guards] == [None, None, None]
+    assert [g.function(Objection(), ctx) for g in Objection.file.guards] == [None] * 3
 
 
 @pytest.mark.parametrize("facts", [{"list": [B_ROW]}, {}])

@@ -20,6 +20,7 @@ from ganchu_stages.qualification_check import (
 from ganchu_workflow.actors import Actor, Role
 from ganchu_workflow.canonical import encode
 from ganchu_workflow.errors import Refusal
+from ganchu_workflow.process import fingerprint
 from ganchu_workflow.process.compiler import define
 from ganchu_workflow.process.context import Context, Reads
 from ganchu_workflow.process.definition import StageInstance
@@ -214,6 +215,8 @@ def test_rules_that_cannot_be_meant_are_a_mistake_of_the_plan(rules: list[str], 
 
 
 def test_rules_have_an_id_a_version_and_a_label() -> None:
+    assert QualificationCheck.rules == {"legal_person": 1, "trademark_owner": 1, "conditional_evidence": 1}
+    assert fingerprint.document(PROCESS)["stages"][0]["rules"] == QualificationCheck.rules
     assert [(r.id, r.version, r.label) for r in RULES] == [
         ("legal_person", 1, "在江西省依法设立的独立法人"),
         ("trademark_owner", 1, "商标注册人为申报企业"),

@@ -29,6 +29,8 @@ def run_demo(database: str | None, events: Path | None) -> int:
     """
     if events is not None and not events.parent.is_dir():
         raise Invalid(f"the folder '{events.parent}' does not exist; create it first")
+    if events is not None and events.is_dir():
+        raise Invalid(f"'{events}' is a folder; name a file")
     with tempfile.TemporaryDirectory(prefix="ganchu-demo-") as folder:
         clock = SimulatedClock(datetime(2021, 7, 30, 9, tzinfo=ZONE))
         workflow = Workflow(database or f"sqlite:///{folder}/demo.db", clock=clock, entropy=SeededEntropy(SEED))

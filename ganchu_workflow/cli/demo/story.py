@@ -229,6 +229,7 @@ class Story:
             ground="演示:利害关系",
         )
         second = self._consult("演函〔2021〕2号", ["子"], silence_is_consent=False)
+        self.tell.now_is("2021-10-19T10:00")
         self._reply("子", ENVIRONMENT, "agree", document="演环〔2021〕3号")
         self.tell.now_is("2021-10-22T09:00", "第一封函的答复期已过:函中写明“逾期视为无意见”")
         self.tell.say(f"      乙的税务意见:{self._consulted('乙', TAX)}")
@@ -276,8 +277,10 @@ class Story:
         self.tell.fire("丑在候补期间主动撤回", self.app["丑"], "withdraw", enterprise("丑"), reason="演示:产品停产")
         self.tell.fire("空出一个名额,由候补第一名壬递补", self.app["壬"], "fill", OFFICE, document="演议〔2021〕2号")
         self._consult("演函〔2021〕3号", ["壬"], silence_is_consent=True)
+        self.tell.now_is("2021-11-11T10:00", "部门答复")
         self._reply("壬", ENVIRONMENT, "agree", document="演环〔2021〕4号")
         self._reply("壬", TAX, "note", document="演税〔2021〕3号", remark="演示:提请关注")
+        self.tell.now_is("2021-11-12T09:00", "递补者另行公示")
         self._notice("递补公示", ["壬"])
         self.tell.now_is("2021-11-22T09:00")
 
@@ -292,8 +295,6 @@ class Story:
             OFFICE,
             members=[self.app[n] for n in names],
         )
-        for case in self.workflow.cases(self._round(), "phase", "open"):
-            self.tell.fire("", case, "close", OFFICE)
         self.tell.fire("批次办结", self._round(), "close", OFFICE)
 
     # ── small acts ──
