@@ -389,7 +389,7 @@ def test_a_reserve_is_promoted_with_a_consultation_and_a_notice_of_its_own(playe
     assert (case in opened[first["case"]], opened[second["case"]]) == (False, [case])
     assert second["recorded_at"] >= filled["recorded_at"]
     closed = next(e for e in played.of("notice", "close") if e["case"] == second["case"])
-    assert closed["deadline"]["due_at"] == "2021-11-17T09:30:00.000000Z"
+    assert closed["deadline"]["due_at"] == "2021-11-19T09:30:00.000000Z"
     assert after(played.way(case), "expert_review.reserve", "public_notice.showing", "announcement.announced")
 
 

@@ -150,9 +150,9 @@ def _sheet(script: RoundScript, name: str, total: int) -> CaseView:
 def opinions(script: RoundScript) -> None:
     """What departments say and do not say, and what a meeting resolves."""
     first = ("noted", "deemed", "overridden", "rejected", "leaves")
-    script.carry(*first, "reminded", "leaves_the_meeting", to="department_consultation")
+    script.carry(*first, "reminded", "leaves_the_meeting", "passed_over", to="department_consultation")
     script.consult(*first, silence_is_consent=True)
-    script.consult("reminded", "leaves_the_meeting", document="征〔2〕号")
+    script.consult("reminded", "leaves_the_meeting", "passed_over", document="征〔2〕号")
     script.reply("noted", ENVIRONMENT, "note", remark="提请关注")
     script.reply("noted", TAX, "not_ours")
     script.reply("overridden", ENVIRONMENT, "oppose", ground="排放超标")
@@ -160,12 +160,13 @@ def opinions(script: RoundScript) -> None:
     script.reply("rejected", ENVIRONMENT, "oppose", ground="排放超标")
     script.fire("rejected", "reject", OFFICE, **RESOLVED)
     script.fire("leaves", "withdraw", firm("leaves"), reason="停产")
-    for name in ("deemed", "reminded", "leaves_the_meeting"):
+    for name in ("deemed", "reminded", "leaves_the_meeting", "passed_over"):
         script.reply(name, ENVIRONMENT)
     script.reply("leaves_the_meeting", TAX)
     script.later(days=14)
     script.fire(script.consultation("reminded", TAX), "remind", OFFICE)
     script.reply("reminded", TAX)
+    script.fire("passed_over", "proceed", OFFICE, **RESOLVED)
 
     script.fire("noted", "approve", OFFICE, document="审〔1〕号")
     script.fire("overridden", "approve_with_changes", OFFICE, document="审〔1〕号", changes="更名")
@@ -217,8 +218,12 @@ def _notices(script: RoundScript, stage: str) -> None:
 
 
 def after_the_announcement(script: RoundScript) -> None:
-    """The recognitions of four chosen ones: one is renewed and expires, one given up, one revoked, one nearly so."""
-    script.carry("expires", "gives_up", "revoked", "spared", to="announcement")
+    """The recognitions of four chosen ones: one is renewed and expires, one given up, one revoked, one nearly so.
+
+    The last is not renewed either. A fifth was never announced.
+    """
+    script.carry("expires", "gives_up", "revoked", "spared", "set_aside", to="announcement")
+    script.fire("set_aside", "set_aside", OFFICE, **RESOLVED)
     script.announce("expires", "gives_up", "revoked", "spared")
     script.fire(script.round, "close", OFFICE)
     renamed = {"enterprise": "新名有限公司", "document": "变〔1〕号"}
@@ -233,6 +238,7 @@ def after_the_announcement(script: RoundScript) -> None:
     script.fire(spared, "drop", OFFICE, **GROUND)
     script.later(days=380)
     script.fire(script.recognition("expires"), "renew", OFFICE, document="复〔1〕号")
+    script.fire(script.recognition("spared"), "decline_renewal", OFFICE, **RESOLVED)
     script.later(days=420)
 
 
@@ -306,6 +312,7 @@ SCENARIOS = (
             "noted": "public_notice.listed",
             "deemed": "expert_review.grouping",
             "overridden": "public_notice.listed",
+            "passed_over": "deliberation.tabled",
             "rejected": "department_consultation.rejected",
             "leaves": "withdrawn",
             "reminded": "deliberation.rejected",
@@ -318,7 +325,10 @@ SCENARIOS = (
         "after_the_announcement",
         after_the_announcement,
         settings={"announcement": {"validity": "1 year", "grace": "30 calendar days, no roll"}},
-        ends=dict.fromkeys(("expires", "gives_up", "revoked", "spared"), "announcement.announced"),
+        ends={
+            **dict.fromkeys(("expires", "gives_up", "revoked", "spared"), "announcement.announced"),
+            "set_aside": "announcement.set_aside",
+        },
     ),
     Scenario("cancelled", cancelled, ends={f"in_{stage}": "called_off" for stage in STAGES}),
 )

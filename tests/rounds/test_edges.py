@@ -1,7 +1,7 @@
 """The cases an office argues about: on the last day, after the fact, at midnight, or in the other round."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -309,7 +309,8 @@ def test_taking_a_notice_down_for_three_hours_does_not_move_its_end(opened: Open
     notice = on_notice(script, "甲", published="2022-09-01T16:00")
     script.at("2022-09-02T10:00")
     script.fire(notice, "take_down", OFFICE, **GROUND)
-    assert code_of(lambda: script.object("甲", notice)) == "window_closed"
+    filed = script.object("甲", notice)  # the window runs on by the clock, whether or not the page is up
+    script.fire(filed, "refuse", OFFICE, ground="no_evidence")
     script.at("2022-09-02T13:00")
     script.fire(notice, "restore", OFFICE, **GROUND)
 
@@ -320,6 +321,47 @@ def test_taking_a_notice_down_for_three_hours_does_not_move_its_end(opened: Open
     assert (script.state(notice), script.state("甲")) == ("open", "public_notice.showing")
     script.later(microseconds=1)
     assert (script.state(notice), script.state("甲")) == ("closed", "announcement.decided")
+
+
+@pytest.mark.parametrize(("late", "code"), [(timedelta(0), None), (MICROSECOND, "window_closed")])
+def test_objection_to_a_notice_that_is_down_is_in_time_until_the_printed_end(
+    opened: Opened, late: timedelta, code: str | None
+) -> None:
+    script = opened()
+    notice = on_notice(script, "甲", published="2022-09-01T16:00")
+    script.fire(notice, "take_down", OFFICE, **GROUND)
+    script.at(local("2022-09-08T17:30") + late)
+
+    if code is None:
+        assert script.state(script.object("甲", notice)) == "filed"
+    else:
+        assert code_of(lambda: script.object("甲", notice)) == code
+    assert script.state(notice) == "down"
+
+
+@pytest.mark.parametrize(("finding", "ends_in"), [("uphold", "removed"), ("dismiss", "showing"), (None, "held")])
+def test_objection_of_an_earlier_visit_to_the_notice_is_not_forgotten(
+    opened: Opened, finding: str | None, ends_in: str
+) -> None:
+    """A late recusal takes the item back to the reserve while the objection is examined; then it comes again."""
+    script = opened(expert_review={**FIVE_EXPERTS, "places": 1, "reserve_places": 1})
+    panel = reviewed(script, {"甲": (100, 100, 70, 70, 70), "乙": (79,) * 5})
+    script.fire(panel, "rank", OFFICE)
+    script.carry("甲", to="public_notice")
+    objection = script.object("甲", script.notice("甲"))
+    script.fire(objection, "admit", OFFICE)
+    script.recuse_late(script.sheets("甲")[0])
+    assert script.state("甲") == "expert_review.reserve"
+    if finding is not None:
+        script.fire(objection, finding, OFFICE, document="核〔1〕号", finding="已查明")
+    script.fire("乙", "withdraw", firm("乙"), reason="停产")
+    script.fire("甲", "fill", OFFICE)
+
+    script.carry("甲", to="public_notice")
+    if finding != "uphold":
+        script.notice("甲")
+
+    assert script.state("甲") == f"public_notice.{ends_in}"
 
 
 def test_withdrawal_while_on_notice_leaves_the_printed_list_as_it_was(opened: Opened) -> None:

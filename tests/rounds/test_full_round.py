@@ -373,8 +373,8 @@ def test_windows_end_where_the_calendar_says(played: Played) -> None:
     assert [ends(script, r, "hearing") for r in played.revocations] == [["2023-05-11 17:30"], ["2024-03-08 17:30"]]
     recognition = script.recognition(name)
     assert ends(script, recognition, "term") == ["2025-11-08 00:00", "2028-12-02 00:00"]
-    assert ends(script, recognition, "review_due") == ["2026-01-06 17:30", "2029-01-30 17:30"]
-    assert ends(script, script.recognition("电水壶"), "term") == ["2025-11-08 17:30"]
+    assert ends(script, recognition, "review_due") == ["2026-01-07 17:30", "2029-01-31 17:30"]
+    assert ends(script, script.recognition("电水壶"), "term") == ["2025-11-09 00:00"]
 
 
 def ends(script: RoundScript, case: Case, deadline: str) -> list[str]:
