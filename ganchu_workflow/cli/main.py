@@ -8,21 +8,36 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
-from collections.abc import Mapping
-from datetime import datetime
-from difflib import get_close_matches
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from ganchu_workflow.cli.terminal import (
+    As,
+    AsJson,
+    Basis,
+    CaseId,
+    Data,
+    Database,
+    Grace,
+    Key,
+    Person,
+    PlanFile,
+    RoundId,
+    actor_of,
+    local_time,
+    object_of,
+    print_json,
+    receipt_row,
+    round_of,
+    workflow_on,
+)
+
 if TYPE_CHECKING:
-    from ganchu_workflow.actors import Actor
-    from ganchu_workflow.engine.events import Receipt
-    from ganchu_workflow.process.values import CaseView
-    from ganchu_workflow.workflow import Workflow
+    pass
 
 BAD_INPUT, REFUSED, BROKEN = 2, 3, 4
 """The exit codes of a command that was not done."""
@@ -45,25 +60,6 @@ for name, sub in (
     ("plugins", plugins_app),
 ):
     app.add_typer(sub, name=name)
-
-Database = Annotated[
-    str, typer.Option("--db", envvar="GANCHU_DB", help="数据库地址 / database URL, for example sqlite:///round.db")
-]
-As = Annotated[
-    str, typer.Option("--as", help="以何身份 / who acts: role or role:scope, for example office, applicant:E1")
-]
-Person = Annotated[
-    str, typer.Option("--person", help="经办人编号,勿填姓名 / a reference to the person who acts, never a name")
-]
-Basis = Annotated[str | None, typer.Option("--document", help="依据文件 / the document the act rests on")]
-Data = Annotated[
-    str, typer.Option("--data", help="材料:JSON 或 @文件 / the data: a JSON object, or @file (keeps it out of `ps`)")
-]
-Key = Annotated[str | None, typer.Option("--key", help="幂等键 / a key that makes the call safe to repeat")]
-AsJson = Annotated[bool, typer.Option("--json", help="以 JSON 输出 / print JSON")]
-PlanFile = Annotated[Path, typer.Argument(help="方案文件 (TOML) / the plan")]
-CaseId = Annotated[str, typer.Argument(help="案件编号 / the id of the case")]
-RoundId = Annotated[str, typer.Argument(help="批次编号 / the id of the round")]
 
 
 def run() -> None:
@@ -96,104 +92,6 @@ def _fail(word: str, code: str, message: str, status: int) -> NoReturn:
     sys.exit(status)
 
 
-def _workflow(database: str) -> Workflow:
-    from ganchu_workflow.workflow import Workflow
-
-    return Workflow(database)
-
-
-def _actor(text: str, person: str = "") -> Actor:
-    from ganchu_workflow.actors import SCOPED, Actor, Role, Via
-    from ganchu_workflow.errors import Invalid
-
-    role, _, scope = text.partition(":")
-    if role not in set(Role):
-        near = get_close_matches(role, list(Role), 1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise Invalid(f"--as: there is no role '{role}'; {hint}roles are: {', '.join(Role)}")
-    if role in SCOPED and not scope:
-        raise Invalid(f"--as: the role '{role}' acts for somebody; say for whom, as in {role}:<reference>")
-    return Actor(Role(role), scope, person, Via.CLI)
-
-
-def _object(text: str) -> dict[str, Any]:
-    from ganchu_workflow.errors import Invalid
-
-    try:
-        if text.startswith("@"):
-            text = Path(text[1:]).read_text(encoding="utf-8-sig")
-        elif any("\udc80" <= c <= "\udcff" for c in text):
-            # In a POSIX locale Python leaves the bytes of Chinese text undecoded.
-            text = os.fsencode(text).decode("utf-8")
-    except OSError as error:
-        raise Invalid(f"--data: the file cannot be read: {error}") from error
-    except UnicodeDecodeError as error:
-        raise Invalid(f"--data is not UTF-8: {error}") from error
-    try:
-        value = json.loads(text, parse_constant=_no_number, object_pairs_hook=_without_repeats)
-    except (ValueError, RecursionError) as error:
-        raise Invalid(f'--data is not JSON: {error}; write it like {{"letter": "1"}}') from error
-    if not isinstance(value, dict):
-        raise Invalid('--data must be a JSON object, for example {"letter": "1"}')
-    return value
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Python keeps the last of two equal keys: which one was meant, nobody knows.
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key '{key}' is given twice")
-        found[key] = value
-    return found
-
-
-def _round(workflow: Workflow, round_id: str) -> CaseView:
-    from ganchu_workflow.errors import Unknown
-
-    found = workflow.case(round_id)
-    if found.kind != "round":
-        raise Unknown(f"'{round_id}' is a case of the kind {found.kind}, not a round; see `ganchu round list`")
-    return found
-
-
-def _local(workflow: Workflow, round_id: str, instant: datetime) -> str:
-    from zoneinfo import ZoneInfo
-
-    zone = ZoneInfo(workflow.case(round_id).facts["plan"]["timezone"])
-    return instant.astimezone(zone).isoformat(" ")
-
-
-def _receipt(receipt: Receipt) -> dict[str, Any]:
-    return {
-        "case": receipt.case_id,
-        "kind": receipt.kind,
-        "seq": receipt.seq,
-        "trigger": receipt.trigger,
-        "source": receipt.source,
-        "state": receipt.state,
-        "effective_at": receipt.effective_at,
-        "recorded_at": receipt.recorded_at,
-        "digest": receipt.digest,
-    }
-
-
-def _print(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_as_json))
-
-
-def _as_json(value: Any) -> Any:
-    from ganchu_workflow.clock import to_text
-
-    if isinstance(value, datetime):
-        return to_text(value)
-    return dict(value) if isinstance(value, Mapping) else str(value)
-
-
 @app.command()
 def demo(
     database: Annotated[
@@ -212,7 +110,7 @@ def demo(
 @db_app.command("upgrade")
 def db_upgrade(database: Database) -> None:
     """建表或升级到本版本。 / Creates the tables, or brings them up to this version."""
-    _workflow(database).migrate()
+    workflow_on(database).migrate()
     typer.echo("数据库已就绪 / the database is up to date")
 
 
@@ -226,9 +124,9 @@ def round_open(
     as_json: AsJson = False,
 ) -> None:
     """按方案开立批次。 / Opens a round from a plan; start it with: ganchu fire ROUND start --as office."""
-    receipt = _workflow(database).open_round(plan, actor=_actor(actor, person), key=key)
+    receipt = workflow_on(database).open_round(plan, actor=actor_of(actor, person), key=key)
     if as_json:
-        return _print(_receipt(receipt))
+        return print_json(receipt_row(receipt))
     typer.echo(receipt.case_id)
     return None
 
@@ -238,10 +136,10 @@ def round_list(database: Database, as_json: AsJson = False) -> None:
     """列出批次。 / Lists the rounds."""
     rows = [
         {"round": r.id, "code": r.facts["code"], "title": r.facts["title"], "state": r.state}
-        for r in _workflow(database).rounds()
+        for r in workflow_on(database).rounds()
     ]
     if as_json:
-        return _print(rows)
+        return print_json(rows)
     for row in rows:
         typer.echo("  ".join(row.values()))
     return None
@@ -255,14 +153,14 @@ def round_cases(
     as_json: AsJson = False,
 ) -> None:
     """列出批次中的案件。 / Lists the cases of a round."""
-    workflow = _workflow(database)
-    _round(workflow, round_id)
+    workflow = workflow_on(database)
+    round_of(workflow, round_id)
     found = workflow.cases(round_id, kind)
     if kind is not None and not found:
         workflow.process(round_id).kind(kind)
     rows = [{"case": c.id, "kind": c.kind, "state": c.state, "stage": c.stage} for c in found]
     if as_json:
-        return _print(rows)
+        return print_json(rows)
     for row in rows:
         typer.echo("  ".join(v or "-" for v in row.values()))
     return None
@@ -289,10 +187,10 @@ def open_case(
     as_json: AsJson = False,
 ) -> None:
     """开立案件(申报、推荐函、公示……)。 / Opens a case: an application, a letter, a notice."""
-    receipt = _workflow(database).open(
+    receipt = workflow_on(database).open(
         kind,
-        _object(data),
-        actor=_actor(actor, person),
+        object_of(data),
+        actor=actor_of(actor, person),
         round=round_id,
         parent=parent,
         of=of,
@@ -302,7 +200,7 @@ def open_case(
         document=document,
     )
     if as_json:
-        return _print(_receipt(receipt))
+        return print_json(receipt_row(receipt))
     typer.echo(f"{receipt.case_id}  {receipt.state}")
     return None
 
@@ -320,11 +218,11 @@ def fire(
     as_json: AsJson = False,
 ) -> None:
     """办理:在案件上触发一步。 / Fires a trigger on a case."""
-    receipt = _workflow(database).fire(
-        case, trigger, _object(data), actor=_actor(actor, person), key=key, document=document
+    receipt = workflow_on(database).fire(
+        case, trigger, object_of(data), actor=actor_of(actor, person), key=key, document=document
     )
     if as_json:
-        return _print(_receipt(receipt))
+        return print_json(receipt_row(receipt))
     typer.echo(f"{receipt.case_id}  {receipt.source} → {receipt.state}")
     return None
 
@@ -332,9 +230,9 @@ def fire(
 @app.command("allowed")
 def allowed(case: CaseId, database: Database, actor: As, as_json: AsJson = False) -> None:
     """此刻可办什么,不能办的为什么。 / What may be done now; for the rest, why not."""
-    found = _workflow(database).allowed(case, _actor(actor))
+    found = workflow_on(database).allowed(case, actor_of(actor))
     if as_json:
-        return _print(
+        return print_json(
             [
                 {
                     "trigger": a.trigger,
@@ -356,17 +254,17 @@ def allowed(case: CaseId, database: Database, actor: As, as_json: AsJson = False
 @app.command("tasks")
 def tasks(database: Database, actor: As, as_json: AsJson = False) -> None:
     """待办,先到期的在前。 / What waits for this actor, soonest deadline first."""
-    workflow = _workflow(database)
-    found = workflow.tasks(_actor(actor))
+    workflow = workflow_on(database)
+    found = workflow.tasks(actor_of(actor))
     if as_json:
-        return _print(
+        return print_json(
             [
                 {"case": t.case.id, "kind": t.case.kind, "state": t.case.state, "label": t.label, "due_at": t.due_at}
                 for t in found
             ]
         )
     for t in found:
-        due = _local(workflow, t.case.round, t.due_at) if t.due_at else "-"
+        due = local_time(workflow, t.case.round, t.due_at) if t.due_at else "-"
         typer.echo(f"{t.case.id}  {t.case.kind}  {t.label}  {due}")
     return None
 
@@ -376,24 +274,24 @@ def history(case: CaseId, database: Database, as_json: AsJson = False) -> None:
     """案件的经过。 / The events of a case."""
     from ganchu_workflow.clock import from_text
 
-    workflow = _workflow(database)
+    workflow = workflow_on(database)
     round_id = workflow.case(case).round
     found = workflow.history(case)
     if as_json:
-        return _print(found)
+        return print_json(found)
     for e in found:
-        at = _local(workflow, round_id, from_text(e["effective_at"]))
+        at = local_time(workflow, round_id, from_text(e["effective_at"]))
         moved = f"{e['source'] or '∅'} → {e['target']}" if e["refusal"] is None else f"✗ {e['refusal']['code']}"
         typer.echo(f"{e['seq']:>3}  {at}  {e['trigger']}  {moved}  {e['actor']['role']}")
     return None
 
 
 @app.command("tick")
-def tick(database: Database, as_json: AsJson = False) -> None:
+def tick(database: Database, grace: Grace = 60, as_json: AsJson = False) -> None:
     """触发已到期的期限。 / Fires every deadline that has run out; exit code 4 when one did not fire."""
-    swept = _workflow(database).tick()
+    swept = workflow_on(database).tick(grace=timedelta(seconds=grace))
     if as_json:
-        _print({"fired": [_receipt(r) for r in swept.fired], "refused": swept.refused})
+        print_json({"fired": [receipt_row(r) for r in swept.fired], "refused": swept.refused})
     else:
         typer.echo(f"已触发 {len(swept.fired)} 项 / fired {len(swept.fired)}")
     for item in swept.refused:
@@ -411,7 +309,7 @@ def process_check(plan: PlanFile, as_json: AsJson = False) -> None:
 
     read = read_plan(plan, Registry.discover())
     if as_json:
-        return _print({"fingerprint": fingerprint(read.process), **read.document()})
+        return print_json({"fingerprint": fingerprint(read.process), **read.document()})
     typer.echo(f"{read.title}  [{read.code}]  {fingerprint(read.process)}")
     for stage in read.stages:
         typer.echo(f"- {stage.name}" + (f" ({stage.use})" if stage.use != stage.name else ""))
@@ -429,10 +327,10 @@ def process_check(plan: PlanFile, as_json: AsJson = False) -> None:
 @audit_app.command("verify")
 def audit_verify(database: Database, as_json: AsJson = False) -> None:
     """核验全部记录。 / Verifies the whole record; exit code 4 when something is wrong."""
-    report = _workflow(database).verify()
+    report = workflow_on(database).verify()
     if as_json:
         problems = [{"code": p.code, "row": p.row, "what": p.what} for p in report.problems]
-        _print({"ok": report.ok, "cases": report.cases, "events": report.events, "problems": problems})
+        print_json({"ok": report.ok, "cases": report.cases, "events": report.events, "problems": problems})
     else:
         typer.echo(f"案件 {report.cases} 件,事件 {report.events} 条 / {report.cases} cases, {report.events} events")
         for problem in report.problems:
@@ -463,7 +361,7 @@ def plugins_list(as_json: AsJson = False) -> None:
             for name, error in sorted(registry.broken.items())
         ]
     if as_json:
-        return _print(rows)
+        return print_json(rows)
     group = ""
     for row in rows:
         if row["group"] != group:

@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ganchu_workflow.process.language import Cohort, Lifecycle, State
-
-if TYPE_CHECKING:
-    from ganchu_workflow.process.context import Context
+from ganchu_workflow.process.context import Context
+from ganchu_workflow.process.language import Cohort, Condition, Lifecycle, State
 
 Kind = type[Lifecycle]
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A named question about a case, its children, or the cohorts that list it."""
-
-    name: str
-    kinds: tuple[Kind, ...]
-    arguments: tuple[Any, ...]
-    holds: Callable[[Context[Any, Any]], bool]
-
-    def document(self) -> list[Any]:
-        """The condition as canonical JSON: part of the fingerprint."""
-        return [
-            self.name,
-            [kind.kind for kind in self.kinds],
-            [a.document() if isinstance(a, Condition) else a for a in self.arguments],
-        ]
 
 
 def any_open(kind: Kind) -> Condition:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ganchu_workflow.actors import Actor
+from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.language import Cohort, Lifecycle, PhaseWindow, State
 from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.timing import Period, Reckoning
-
-if TYPE_CHECKING:
-    from ganchu_workflow.process.definition import Process
 
 D = TypeVar("D")
 S = TypeVar("S")

@@ -10,14 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ganchu_workflow.actors import Role
-
-if TYPE_CHECKING:
-    from ganchu_workflow.process.conditions import Condition
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Part = TypeVar("Part", bound="Named")
@@ -117,6 +114,25 @@ def _many(value: Any) -> tuple[Any, ...]:
     if isinstance(value, set | frozenset):
         raise TypeError("use a tuple: a set has no order, and the order of declaration is part of the fingerprint")
     return tuple(value) if isinstance(value, tuple | list) else (value,)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A named question about a case, its children, or the cohorts that list it."""
+
+    name: str
+    kinds: tuple[type[Lifecycle], ...]
+    arguments: tuple[Any, ...]
+    holds: Callable[[Any], bool]
+    """The question itself, put to a `Context`."""
+
+    def document(self) -> list[Any]:
+        """The condition as canonical JSON: part of the fingerprint."""
+        return [
+            self.name,
+            [kind.kind for kind in self.kinds],
+            [a.document() if isinstance(a, Condition) else a for a in self.arguments],
+        ]
 
 
 class Transition(Named):

@@ -31,9 +31,9 @@ from ganchu_workflow.process import (
     stated,
 )
 from ganchu_workflow.process.compiler import define
-from ganchu_workflow.process.conditions import Condition
 from ganchu_workflow.process.context import Reads
 from ganchu_workflow.process.definition import StageInstance
+from ganchu_workflow.process.language import Condition
 from ganchu_workflow.process.rounds import CORE_KINDS
 from ganchu_workflow.timing import Period, Reckoning
 

@@ -1,0 +1,146 @@
+"""What the commands take and print: their options, the reading of what is typed, and the printing of what is found."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from ganchu_workflow.actors import Actor
+    from ganchu_workflow.engine.events import Receipt
+    from ganchu_workflow.process.values import CaseView
+    from ganchu_workflow.workflow import Workflow
+
+Database = Annotated[
+    str, typer.Option("--db", envvar="GANCHU_DB", help="数据库地址 / database URL, for example sqlite:///round.db")
+]
+As = Annotated[
+    str, typer.Option("--as", help="以何身份 / who acts: role or role:scope, for example office, applicant:E1")
+]
+Person = Annotated[
+    str, typer.Option("--person", help="经办人编号,勿填姓名 / a reference to the person who acts, never a name")
+]
+Basis = Annotated[str | None, typer.Option("--document", help="依据文件 / the document the act rests on")]
+Data = Annotated[
+    str, typer.Option("--data", help="材料:JSON 或 @文件 / the data: a JSON object, or @file (keeps it out of `ps`)")
+]
+Key = Annotated[str | None, typer.Option("--key", help="幂等键 / a key that makes the call safe to repeat")]
+Grace = Annotated[
+    int, typer.Option("--grace", min=0, help="为在途事项留出的秒数 / seconds left to acts that are still on their way")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="以 JSON 输出 / print JSON")]
+PlanFile = Annotated[Path, typer.Argument(help="方案文件 (TOML) / the plan")]
+CaseId = Annotated[str, typer.Argument(help="案件编号 / the id of the case")]
+RoundId = Annotated[str, typer.Argument(help="批次编号 / the id of the round")]
+
+
+def workflow_on(database: str) -> Workflow:
+    """The workflow on that database."""
+    from ganchu_workflow.workflow import Workflow
+
+    return Workflow(database)
+
+
+def actor_of(text: str, person: str = "") -> Actor:
+    """Who `--as` and `--person` name. Raises `Invalid`, saying which roles there are."""
+    from ganchu_workflow.actors import SCOPED, Actor, Role, Via
+    from ganchu_workflow.errors import Invalid
+
+    role, _, scope = text.partition(":")
+    if role not in set(Role):
+        near = get_close_matches(role, list(Role), 1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise Invalid(f"--as: there is no role '{role}'; {hint}roles are: {', '.join(Role)}")
+    if role in SCOPED and not scope:
+        raise Invalid(f"--as: the role '{role}' acts for somebody; say for whom, as in {role}:<reference>")
+    return Actor(Role(role), scope, person, Via.CLI)
+
+
+def object_of(text: str) -> dict[str, Any]:
+    """The object that `--data` gives, or the file it names. Raises `Invalid` for anything else."""
+    from ganchu_workflow.errors import Invalid
+
+    try:
+        if text.startswith("@"):
+            text = Path(text[1:]).read_text(encoding="utf-8-sig")
+        elif any("\udc80" <= c <= "\udcff" for c in text):
+            # In a POSIX locale Python leaves the bytes of Chinese text undecoded.
+            text = os.fsencode(text).decode("utf-8")
+    except OSError as error:
+        raise Invalid(f"--data: the file cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise Invalid(f"--data is not UTF-8: {error}") from error
+    try:
+        value = json.loads(text, parse_constant=_no_number, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f'--data is not JSON: {error}; write it like {{"letter": "1"}}') from error
+    if not isinstance(value, dict):
+        raise Invalid('--data must be a JSON object, for example {"letter": "1"}')
+    return value
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Python keeps the last of two equal keys: which one was meant, nobody knows.
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key '{key}' is given twice")
+        found[key] = value
+    return found
+
+
+def round_of(workflow: Workflow, round_id: str) -> CaseView:
+    """The round of that id. Raises `Unknown`."""
+    from ganchu_workflow.errors import Unknown
+
+    found = workflow.case(round_id)
+    if found.kind != "round":
+        raise Unknown(f"'{round_id}' is a case of the kind {found.kind}, not a round; see `ganchu round list`")
+    return found
+
+
+def local_time(workflow: Workflow, round_id: str, instant: datetime) -> str:
+    """An instant in the zone of the round's plan."""
+    from zoneinfo import ZoneInfo
+
+    zone = ZoneInfo(workflow.case(round_id).facts["plan"]["timezone"])
+    return instant.astimezone(zone).isoformat(" ")
+
+
+def receipt_row(receipt: Receipt) -> dict[str, Any]:
+    """A receipt as JSON."""
+    return {
+        "case": receipt.case_id,
+        "kind": receipt.kind,
+        "seq": receipt.seq,
+        "trigger": receipt.trigger,
+        "source": receipt.source,
+        "state": receipt.state,
+        "effective_at": receipt.effective_at,
+        "recorded_at": receipt.recorded_at,
+        "digest": receipt.digest,
+    }
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_as_json))
+
+
+def _as_json(value: Any) -> Any:
+    from ganchu_workflow.clock import to_text
+
+    if isinstance(value, datetime):
+        return to_text(value)
+    return dict(value) if isinstance(value, Mapping) else str(value)
