@@ -236,7 +236,11 @@ class Workflow:
         return self._read(lambda c: list(queries.messages(c, _id(round))))
 
     def allowed(self, case: Case, actor: Actor) -> list[Allowed]:
-        """What can be asked for where the case stands; for what this actor may not do now, why not."""
+        """What can be asked for where the case stands; for what this actor may not do now, why not.
+
+        Authority and windows are always asked. Rules on content are asked only of triggers that take no data: of the
+        others they are known when the data is given.
+        """
 
         def ask(connection: Connection) -> list[Allowed]:
             rows = Rows(connection)
@@ -263,7 +267,10 @@ class Workflow:
                     book = self._book(r.id, rows)
                 except (DefinitionChanged, Invalid) as error:
                     log.warning(
-                        "a round cannot be run", extra={"action": "round_left_out", "round": r.id, "code": error.code}
+                        "the round %s cannot be run and is left out: %s",
+                        r.id,
+                        error.message,
+                        extra={"action": "round_left_out", "round": r.id, "code": error.code},
                     )
                     continue
                 found += queries.tasks(connection, r.id, book.process, actor)

@@ -33,6 +33,7 @@ from ganchu_workflow.cli.terminal import (
     print_json,
     receipt_row,
     round_of,
+    unrunnable,
     workflow_on,
 )
 
@@ -253,20 +254,32 @@ def allowed(case: CaseId, database: Database, actor: As, as_json: AsJson = False
 
 @app.command("tasks")
 def tasks(database: Database, actor: As, as_json: AsJson = False) -> None:
-    """待办,先到期的在前。 / What waits for this actor, soonest deadline first."""
+    """待办,先到期的在前。 / What waits for this actor, soonest deadline first; exit code 4 if a round was left out."""
     workflow = workflow_on(database)
     found = workflow.tasks(actor_of(actor))
     if as_json:
-        return print_json(
+        print_json(
             [
-                {"case": t.case.id, "kind": t.case.kind, "state": t.case.state, "label": t.label, "due_at": t.due_at}
+                {
+                    "case": t.case.id,
+                    "kind": t.case.kind,
+                    "stage": t.case.stage,
+                    "state": t.case.state,
+                    "label": t.label,
+                    "due_at": t.due_at,
+                }
                 for t in found
             ]
         )
-    for t in found:
-        due = local_time(workflow, t.case.round, t.due_at) if t.due_at else "-"
-        typer.echo(f"{t.case.id}  {t.case.kind}  {t.label}  {due}")
-    return None
+    else:
+        for t in found:
+            due = local_time(workflow, t.case.round, t.due_at) if t.due_at else "-"
+            typer.echo(f"{t.case.id}  {t.case.kind}  {t.case.stage or '-'}  {t.label}  {due}")
+    left_out = unrunnable(workflow)
+    for message in left_out:
+        typer.echo(f"未列入 / left out: {message}", err=True)
+    if left_out:
+        raise typer.Exit(BROKEN)
 
 
 @app.command("history")
@@ -283,6 +296,19 @@ def history(case: CaseId, database: Database, as_json: AsJson = False) -> None:
         at = local_time(workflow, round_id, from_text(e["effective_at"]))
         moved = f"{e['source'] or '∅'} → {e['target']}" if e["refusal"] is None else f"✗ {e['refusal']['code']}"
         typer.echo(f"{e['seq']:>3}  {at}  {e['trigger']}  {moved}  {e['actor']['role']}")
+    return None
+
+
+@app.command("attempts")
+def attempts(round_id: RoundId, database: Database, as_json: AsJson = False) -> None:
+    """被拒绝的尝试。 / What was tried in a round and refused, oldest first."""
+    workflow = workflow_on(database)
+    found = workflow.attempts(round_of(workflow, round_id))
+    if as_json:
+        return print_json(found)
+    for a in found:
+        at = local_time(workflow, round_id, a["received_at"])
+        typer.echo(f"{at}  {a['actor']}  {a['name']}  {a['code']}  {a['body']['zh']}")
     return None
 
 

@@ -110,6 +110,19 @@ def round_of(workflow: Workflow, round_id: str) -> CaseView:
     return found
 
 
+def unrunnable(workflow: Workflow) -> list[str]:
+    """Why rounds of the database cannot be run by what is installed, one message each."""
+    from ganchu_workflow.errors import WorkflowError
+
+    found = []
+    for each in workflow.rounds():
+        try:
+            workflow.process(each)
+        except WorkflowError as error:
+            found.append(f"{each.facts['code']} {each.id}: {error.message}")
+    return found
+
+
 def local_time(workflow: Workflow, round_id: str, instant: datetime) -> str:
     """An instant in the zone of the round's plan."""
     from zoneinfo import ZoneInfo

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from sqlalchemy import text
 
 from ganchu_workflow.cli.main import app
 from ganchu_workflow.store.tables import METADATA
@@ -60,10 +61,10 @@ def test_the_whole_way_of_a_small_round(empty_database_url: str, plan: Path) -> 
         f"{draft}  application  self_declaration.draft  self_declaration",
     ]
     assert run("round", "cases", round_id, "--kind", "recognition") == Done(0, "", "")
-    assert run("tasks", "--as", "applicant:E1") == Done(0, f"{draft}  application  草稿  -\n", "")
+    assert run("tasks", "--as", "applicant:E1") == Done(0, f"{draft}  application  self_declaration  草稿  -\n", "")
     assert run("tasks", "--as", "applicant:E2") == Done(0, "", "")
     assert run("tasks", "--as", "office").out.splitlines()[0] == (
-        f"{phases[0]}  phase  进行中  2099-12-31 17:30:00+08:00"
+        f"{phases[0]}  phase  self_declaration  进行中  2099-12-31 17:30:00+08:00"
     )
     assert run("tick") == Done(0, "已触发 0 项 / fired 0\n", "")
     with workflow(empty_database_url) as wf:
@@ -161,6 +162,7 @@ def test_lists_as_json(scene: Scene) -> None:
         {
             "case": scene.draft,
             "kind": "application",
+            "stage": "self_declaration",
             "state": "self_declaration.draft",
             "label": "草稿",
             "due_at": None,
@@ -323,6 +325,7 @@ def test_the_command_line_itself_loads_nothing_of_the_library(tmp_path: Path) ->
     assert {m for m in more if m.startswith(("ganchu_", "sql", "alembic", "chinese_calendar"))} == {
         "ganchu_workflow.cli",
         "ganchu_workflow.cli.main",
+        "ganchu_workflow.cli.terminal",
     }
 
 
@@ -331,3 +334,32 @@ def test_help_loads_no_tables(tmp_path: Path) -> None:
     script += "try: run()\nexcept SystemExit: print()"
     loaded = modules_after(script, tmp_path)
     assert {m.partition(".")[0] for m in loaded} & {"sqlmodel", "sqlalchemy", "alembic"} == set()
+
+
+def test_what_was_refused_is_listed(scene: Scene) -> None:
+    db = ("--db", scene.url)
+    assert ganchu("fire", scene.draft, "accept", "--as", "office", *db, cwd=scene.folder).code == 3
+
+    listed = read(ganchu("attempts", scene.round, *db, "--json", cwd=scene.folder))
+    shown = ganchu("attempts", scene.round, *db, cwd=scene.folder)
+
+    assert [(a["name"], a["code"], a["kind"], a["actor"]) for a in listed] == [
+        ("accept", "not_here", "refused", "office")
+    ]
+    assert shown.out.endswith("  office  accept  not_here  当前状态“草稿”下不能办理\n")
+
+
+def test_tasks_say_which_round_cannot_be_run(scene: Scene) -> None:
+    with meddling(scene.url) as connection:
+        facts = json.loads(
+            connection.exec_driver_sql("SELECT facts FROM ganchu_case WHERE kind = 'round'").scalar_one()
+        )
+        facts["plan"]["stage"][0]["use"] = "site_inspection"
+        changed = json.dumps(facts, ensure_ascii=False)
+        connection.execute(text("UPDATE ganchu_case SET facts = :f WHERE kind = 'round'"), {"f": changed})
+
+    done = ganchu("tasks", "--as", "office", "--db", scene.url, cwd=scene.folder)
+
+    assert (done.code, done.out) == (4, "")
+    assert done.err.startswith(f"未列入 / left out: T-1 {scene.round}: the plan cannot be used")
+    assert "there is no 'site_inspection' in ganchu_workflow.stages" in done.err

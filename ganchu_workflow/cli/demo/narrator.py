@@ -50,10 +50,10 @@ class Narrator:
             local = due.astimezone(ZONE)
             happened = "、".join(dict.fromkeys(self._happened(r) for r in fired))
             moved = self._moved()
-            self.say(f"      [{local:%m-%d %H:%M} 到期] {happened}{':' + moved if moved else ''}")
+            self.say(f"      [{local:%m-%d %H:%M} 到时] {happened}{':' + moved if moved else ''}")
         self.clock.move_to(instant)
-        if heading:
-            self.say(f"\n── {instant:%Y-%m-%d %H:%M} {heading}")
+        exact = "%Y-%m-%d %H:%M" + (":%S" if instant.second or instant.microsecond else "")
+        self.say(f"\n── {instant:{exact}} {heading}".rstrip())
 
     def open(self, line: str, kind: str, data: Mapping[str, Any], actor: Actor, **more: Any) -> Receipt:
         """Open a case, and say so."""

@@ -101,7 +101,7 @@ class Story:
         """企业自主申报: returned and corrected, not accepted, lapsed, late."""
         self.tell.now_is("2021-08-02T08:59:59", "企业自主申报")
         self.tell.refuse("甲在受理开始前一秒申报", lambda: self._declare("甲"), "window_not_open")
-        self.tell.now_is("2021-08-02T09:00:00")
+        self.tell.now_is("2021-08-02T09:00:00", "受理开始的那一刻")
         for name in APPLICATIONS:
             self.app[name] = self._declare(name)
             self.tell.name(self.app[name], name)
@@ -109,6 +109,7 @@ class Story:
         for name in APPLICATIONS:
             if name != "丙":
                 self.tell.fire("", self.app[name], "submit", enterprise(name), truthful=True)
+        self.tell.say("  · 除丙以外均已提交")
         self.tell.now_is("2021-08-20T09:00")
         self.tell.fire(
             "乙缺检测报告,一次性告知后退回补正", self.app["乙"], "return_for_correction", OFFICE, items=["检测报告"]
@@ -136,6 +137,7 @@ class Story:
         for name in APPLICATIONS:
             if name not in "甲丙丁":
                 self.tell.fire("", self.app[name], "accept", OFFICE)
+        self.tell.say("  · 其余10项也受理,进入地方推荐")
 
     def recommendations(self) -> None:
         """地方推荐: ranks, quota, the wrong city, the missed one."""
