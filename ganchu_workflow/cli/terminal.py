@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ganchu_workflow.process.values import CaseView
     from ganchu_workflow.workflow import Workflow
 
+BAD_INPUT, REFUSED, BROKEN = 2, 3, 4
+"""The exit codes of a command that was not done."""
+
 Database = Annotated[
     str, typer.Option("--db", envvar="GANCHU_DB", help="数据库地址 / database URL, for example sqlite:///round.db")
 ]

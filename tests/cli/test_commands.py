@@ -322,11 +322,9 @@ def test_the_command_line_itself_loads_nothing_of_the_library(tmp_path: Path) ->
     more = modules_after("import ganchu_workflow.cli.main", tmp_path) - modules_after(
         "import ganchu_workflow", tmp_path
     )
-    assert {m for m in more if m.startswith(("ganchu_", "sql", "alembic", "chinese_calendar"))} == {
-        "ganchu_workflow.cli",
-        "ganchu_workflow.cli.main",
-        "ganchu_workflow.cli.terminal",
-    }
+    loaded = {m for m in more if m.startswith(("ganchu_", "sql", "alembic", "chinese_calendar"))}
+    assert "ganchu_workflow.cli.main" in loaded
+    assert {m for m in loaded if not f"{m}.".startswith("ganchu_workflow.cli.")} == set()
 
 
 def test_help_loads_no_tables(tmp_path: Path) -> None:

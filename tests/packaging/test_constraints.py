@@ -39,13 +39,13 @@ def test_own_package_is_not_pinned() -> None:
 
 def test_every_declared_dependency_is_pinned() -> None:
     """That what these pull in is pinned too is checked where they are freshly installed: in `.ci/run`."""
-    names = {canonicalize_name(each.name) for each in [*declared(), *declared("postgres"), *declared("dev")]}
+    names = {canonicalize_name(each.name) for each in [*declared(), *declared("postgres"), *declared("xlsx"), *declared("dev")]}
 
     assert names - set(PINS) == set()
 
 
 def test_pins_are_within_the_declared_ranges() -> None:
-    requirements = [*declared(), *declared("postgres"), *declared("dev")]
+    requirements = [*declared(), *declared("postgres"), *declared("xlsx"), *declared("dev")]
 
     outside = [str(each) for each in requirements if not each.specifier.contains(PINS[canonicalize_name(each.name)])]
     assert outside == []
@@ -54,7 +54,7 @@ def test_pins_are_within_the_declared_ranges() -> None:
 def test_every_dependency_has_a_floor_and_all_code_has_a_ceiling() -> None:
     operators = {
         requirement.name: {clause.operator for clause in requirement.specifier}
-        for requirement in [*declared(), *declared("postgres"), *declared("dev")]
+        for requirement in [*declared(), *declared("postgres"), *declared("xlsx"), *declared("dev")]
     }
 
     # tzdata is data: a newer one is always right.

@@ -1,0 +1,191 @@
+"""What is done with one case: open, fire, allowed, tasks, history; and what was tried, and what is due."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from ganchu_workflow.cli.terminal import (
+    BROKEN,
+    As,
+    AsJson,
+    Basis,
+    CaseId,
+    Data,
+    Database,
+    Grace,
+    Key,
+    Person,
+    RoundId,
+    actor_of,
+    local_time,
+    object_of,
+    print_json,
+    receipt_row,
+    round_of,
+    unrunnable,
+    workflow_on,
+)
+
+app = typer.Typer(help="案件 / cases", no_args_is_help=True)
+
+
+@app.command("open")
+def open_case(
+    kind: Annotated[str, typer.Argument(help="案件种类 / the kind, for example application, objection")],
+    database: Database,
+    actor: As,
+    data: Data = "{}",
+    round_id: Annotated[
+        str | None, typer.Option("--round", help="批次,仅有一个进行中时可省 / its round, if several are open")
+    ] = None,
+    parent: Annotated[str | None, typer.Option("--parent", help="上级案件 / the case it belongs under")] = None,
+    of: Annotated[str | None, typer.Option("--of", help="所针对的案件 / the act it is about")] = None,
+    stage: Annotated[str, typer.Option("--stage", help="环节,不唯一时必填 / its stage, if several bring it")] = "",
+    member: Annotated[
+        list[str] | None, typer.Option("--member", help="名单中的申报,可重复 / an application on its list; repeatable")
+    ] = None,
+    person: Person = "",
+    document: Basis = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """开立案件(申报、推荐函、公示……)。 / Opens a case: an application, a letter, a notice."""
+    receipt = workflow_on(database).open(
+        kind,
+        object_of(data),
+        actor=actor_of(actor, person),
+        round=round_id,
+        parent=parent,
+        of=of,
+        stage=stage,
+        members=member or (),
+        key=key,
+        document=document,
+    )
+    if as_json:
+        return print_json(receipt_row(receipt))
+    typer.echo(f"{receipt.case_id}  {receipt.state}")
+    return None
+
+
+@app.command("fire")
+def fire(
+    case: CaseId,
+    trigger: Annotated[str, typer.Argument(help="触发的动作 / the trigger, see: ganchu allowed CASE --as ROLE")],
+    database: Database,
+    actor: As,
+    data: Data = "{}",
+    person: Person = "",
+    document: Basis = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """办理:在案件上触发一步。 / Fires a trigger on a case."""
+    receipt = workflow_on(database).fire(
+        case, trigger, object_of(data), actor=actor_of(actor, person), key=key, document=document
+    )
+    if as_json:
+        return print_json(receipt_row(receipt))
+    typer.echo(f"{receipt.case_id}  {receipt.source} → {receipt.state}")
+    return None
+
+
+@app.command("allowed")
+def allowed(case: CaseId, database: Database, actor: As, as_json: AsJson = False) -> None:
+    """此刻可办什么,不能办的为什么。 / What may be done now; for the rest, why not."""
+    found = workflow_on(database).allowed(case, actor_of(actor))
+    if as_json:
+        return print_json(
+            [
+                {
+                    "trigger": a.trigger,
+                    "may": a.may,
+                    "code": a.refusal.code if a.refusal else None,
+                    "why": str(a.refusal) if a.refusal else None,
+                    "fields": a.fields,
+                    "required": a.required,
+                }
+                for a in found
+            ]
+        )
+    for item in found:
+        fields = ", ".join(f"{f}*" if f in item.required else f for f in item.fields)
+        typer.echo(f"{'✓' if item.may else '✗'} {item.trigger}  {item.refusal or fields}".rstrip())
+    return None
+
+
+@app.command("tasks")
+def tasks(database: Database, actor: As, as_json: AsJson = False) -> None:
+    """待办,先到期的在前。 / What waits for this actor, soonest deadline first; exit code 4 if a round was left out."""
+    workflow = workflow_on(database)
+    found = workflow.tasks(actor_of(actor))
+    if as_json:
+        print_json(
+            [
+                {
+                    "case": t.case.id,
+                    "kind": t.case.kind,
+                    "stage": t.case.stage,
+                    "state": t.case.state,
+                    "label": t.label,
+                    "due_at": t.due_at,
+                }
+                for t in found
+            ]
+        )
+    else:
+        for t in found:
+            due = local_time(workflow, t.case.round, t.due_at) if t.due_at else "-"
+            typer.echo(f"{t.case.id}  {t.case.kind}  {t.case.stage or '-'}  {t.label}  {due}")
+    left_out = unrunnable(workflow)
+    for message in left_out:
+        typer.echo(f"未列入 / left out: {message}", err=True)
+    if left_out:
+        raise typer.Exit(BROKEN)
+
+
+@app.command("history")
+def history(case: CaseId, database: Database, as_json: AsJson = False) -> None:
+    """案件的经过。 / The events of a case."""
+    from ganchu_workflow.clock import from_text
+
+    workflow = workflow_on(database)
+    round_id = workflow.case(case).round
+    found = workflow.history(case)
+    if as_json:
+        return print_json(found)
+    for e in found:
+        at = local_time(workflow, round_id, from_text(e["effective_at"]))
+        moved = f"{e['source'] or '∅'} → {e['target']}" if e["refusal"] is None else f"✗ {e['refusal']['code']}"
+        typer.echo(f"{e['seq']:>3}  {at}  {e['trigger']}  {moved}  {e['actor']['role']}")
+    return None
+
+
+@app.command("attempts")
+def attempts(round_id: RoundId, database: Database, as_json: AsJson = False) -> None:
+    """被拒绝的尝试。 / What was tried in a round and refused, oldest first."""
+    workflow = workflow_on(database)
+    found = workflow.attempts(round_of(workflow, round_id))
+    if as_json:
+        return print_json(found)
+    for a in found:
+        at = local_time(workflow, round_id, a["received_at"])
+        typer.echo(f"{at}  {a['actor']}  {a['name']}  {a['code']}  {a['body']['zh']}")
+    return None
+
+
+@app.command("tick")
+def tick(database: Database, grace: Grace = 60, as_json: AsJson = False) -> None:
+    """触发已到期的期限。 / Fires every deadline that has run out; exit code 4 when one did not fire."""
+    swept = workflow_on(database).tick(grace=timedelta(seconds=grace))
+    if as_json:
+        print_json({"fired": [receipt_row(r) for r in swept.fired], "refused": swept.refused})
+    else:
+        typer.echo(f"已触发 {len(swept.fired)} 项 / fired {len(swept.fired)}")
+    for item in swept.refused:
+        typer.echo(f"未触发 / did not fire: {item['case']} {item['deadline']} [{item['code']}] {item['why']}", err=True)
+    if swept.refused:
+        raise typer.Exit(BROKEN)
