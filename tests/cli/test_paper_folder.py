@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -210,6 +211,18 @@ def test_a_round_without_an_application_has_its_papers_too(database_url: str, fo
     assert "尚无公示。" in summary and "尚未公布。" in summary
     sheets = load_workbook(folder / "applications.xlsx").worksheets
     assert [(s.title, s.max_row) for s in sheets] == [("总表", 2), ("推荐单位汇总", 3), ("公布名单", 2)]
+
+
+def test_a_real_round_carries_no_mark_in_any_file(sqlite_url: str, folder: Path) -> None:
+    plan = tomllib.loads((files("ganchu_workflow.cli.demo") / "plan.toml").read_text("utf-8"))
+    workflow = Workflow(sqlite_url, clock=SimulatedClock(datetime(2021, 7, 30, 9, tzinfo=ZONE)))
+    round_id = workflow.open_round(plan | {"title": "某评选", "demonstration": False}, actor=OFFICE).case_id
+    papers = write_folder(workflow, round_id, folder)
+    workflow.database.dispose()
+    assert {w.name for w in papers.files if MARK in _readable(w.name, (folder / w.name).read_bytes())} == set()
+    assert "invented" not in (folder / "summary.md").read_text("utf-8")
+    first = (folder / "history.jsonl").read_text("utf-8").splitlines()[0]
+    assert json.loads(first)["trigger"] == "open_round"
 
 
 # ── what stands in them ──

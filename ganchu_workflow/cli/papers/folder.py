@@ -88,7 +88,7 @@ def write_folder(
     round_ = round_of(workflow, round_id)
     check_folder(folder, beside)
     papers = _Papers(workflow, round_, desk)
-    report = report or workflow.verify()
+    report = workflow.verify() if report is None else report
     folder.mkdir(exist_ok=True)
     (folder / "summary.md").unlink(missing_ok=True)  # it vouches for the others, so it goes first and comes last
     to = _Folder(folder, say or (lambda name: None))

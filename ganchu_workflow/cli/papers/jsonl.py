@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TextIO
 
 from ganchu_workflow.canonical import encode
 from ganchu_workflow.cli.papers.wording import mark_of
 from ganchu_workflow.workflow import Workflow
+
+# What `canonical.encode` writes. Its check of every value is left out, since the facade has just made it: with it this
+# takes twice as long.
+_TEXT = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def history_lines(workflow: Workflow, round_id: str) -> Iterator[str]:
@@ -21,7 +26,7 @@ def history_lines(workflow: Workflow, round_id: str) -> Iterator[str]:
         yield encode({"mark": mark})
     for case_id in [case.id for case in workflow.cases(round_id)]:
         for event in workflow.history(case_id):
-            yield encode(event)
+            yield _TEXT.encode(event)
 
 
 def write_history(workflow: Workflow, round_id: str, out: TextIO) -> int:
