@@ -72,7 +72,7 @@ class Funnel:
 def funnel_of(process: Process, applications: Sequence[CaseView], places: Mapping[str, str]) -> Funnel:
     """The funnel of these applications; `places` gives the names of cities and recommenders by code.
 
-    Every place that `places` knows as one that has an application is listed, by code.
+    Places without an application are left out; the others come in the order of their codes.
     """
     return Funnel(
         tuple(_stage(process, name, applications) for name in process.stage_names),
