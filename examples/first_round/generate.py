@@ -17,7 +17,7 @@ from pathlib import Path
 
 import xlsxwriter
 from invented_round import HERE, Round
-from office_tables import Table, tables_of
+from office_tables import Row, Table, tables_of
 
 DEFAULT_SEED = 20211216
 MARK = "# 演示数据(虚构):除备注另有说明外均为虚构;不涉及任何真实的申报、评分、意见或异议;不得作为事实引用"
@@ -54,7 +54,8 @@ def workbook(table: Table) -> bytes:
         )
         sheet = book.add_worksheet(table.file.removesuffix(".xlsx"))
         sheet.write_string(0, 0, MARK)
-        for r, row in enumerate([dict(zip(table.headings, table.headings, strict=True)), *table.rows], start=1):
+        rows: list[Row] = [{h: h for h in table.headings}, *table.rows]
+        for r, row in enumerate(rows, start=1):
             for c, heading in enumerate(table.headings):
                 value = row.get(heading, "")
                 if isinstance(value, int):
@@ -65,7 +66,9 @@ def workbook(table: Table) -> bytes:
     stored = io.BytesIO()
     with zipfile.ZipFile(made) as compressed, zipfile.ZipFile(stored, "w", zipfile.ZIP_STORED) as plain:
         for name in compressed.namelist():
-            plain.writestr(zipfile.ZipInfo(name), compressed.read(name))
+            entry = zipfile.ZipInfo(name)
+            entry.create_system = 3  # else it is the system's own
+            plain.writestr(entry, compressed.read(name))
     return stored.getvalue()
 
 

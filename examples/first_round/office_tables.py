@@ -216,7 +216,7 @@ def sheets(made: Round) -> Iterator[Row]:
     for group in made.groups:
         for item in made.of_group(group):
             for seat, scores in enumerate(item.sheets, start=1):
-                given = dict(zip(DIMENSIONS, scores or [""] * len(DIMENSIONS), strict=True))
+                given: Row = {d: scores[k] if scores else "" for k, d in enumerate(DIMENSIONS)}
                 yield {
                     "席位号": seat,
                     "申报编号": item.number,

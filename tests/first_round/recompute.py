@@ -65,7 +65,7 @@ class Recomputed:
         """The rows of a file by heading, without the mark above the headings."""
         path = self.inputs / name
         if path.suffix == ".xlsx":
-            sheet = openpyxl.load_workbook(path, read_only=True).worksheets[0]
+            sheet = openpyxl.load_workbook(path).worksheets[0]
             lines = [["" if cell is None else str(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
         else:
             raw = path.read_bytes()
