@@ -54,6 +54,8 @@ def workbook(table: Table) -> bytes:
         )
         sheet = book.add_worksheet(table.file.removesuffix(".xlsx"))
         sheet.write_string(0, 0, MARK)
+        sheet.set_column(0, len(table.headings) - 1, 18)
+        sheet.freeze_panes(2, 0)
         rows: list[Row] = [{h: h for h in table.headings}, *table.rows]
         for r, row in enumerate(rows, start=1):
             for c, heading in enumerate(table.headings):

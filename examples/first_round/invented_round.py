@@ -282,8 +282,10 @@ class Round:
         """Five sheets for each item; a few recusals; and two ties, each at a cut."""
         for group in self.groups:
             habits = [self.chance.between(-3, 3) for _ in range(SEATS)]
+            # All of the last group get in, so none of them is weak.
+            lowest = 68 if group is self.groups[-1] else 57
             for item in self.of_group(group):
-                level = 57 + self.chance.below(18) + self.chance.below(18)
+                level = lowest + self.chance.below(18) + self.chance.below(18)
                 item.sheets = [[self.mark(item, level + h) for _ in self.weights] for h in habits]
         for item in self.chance.shuffled(i for i in self.items if i.sheets and i.invented)[:12]:
             item.sheets[self.chance.below(SEATS)] = None

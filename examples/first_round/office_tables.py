@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -57,8 +57,8 @@ def tables_of(made: Round) -> list[Table]:
     ]
 
 
-def _table(file: str, rows: Iterable[Row], encoding: str = BOM) -> Table:
-    listed = [dict(row) for row in rows]
+def _table(file: str, rows: Iterable[Mapping[str, str | int]], encoding: str = BOM) -> Table:
+    listed: list[Row] = [dict(row) for row in rows]
     return Table(file, tuple(listed[0]), listed, encoding)
 
 
