@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from ganchu_stages import credit_code
+from ganchu_workflow.plan import read_plan
+from ganchu_workflow.plugins import Registry
 from tests.first_round.recompute import Recomputed, final_list, final_states
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "first_round"
@@ -68,6 +70,32 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def made(folder: Path) -> Recomputed:
     """What follows from the files."""
     return Recomputed(folder)
+
+
+def test_the_plan_is_a_demonstration_of_the_seven_stages_that_the_source_names() -> None:
+    plan = read_plan(EXAMPLE / "plan.toml", Registry.discover())
+    assert plan.demonstration and "演示" in plan.title
+    assert [stage.name for stage in plan.stages] == [
+        "self_declaration",
+        "local_recommendation",
+        "qualification_check",
+        "expert_review",
+        "department_consultation",
+        "public_notice",
+        "announcement",
+    ]
+
+
+def test_what_the_plan_invents_says_so() -> None:
+    sourced = ("title", "code", "timezone", "demonstration", "use", "places")
+    listed = ("quota", "weights")  # marked once, where the list begins
+    marked_above = False
+    for line in (EXAMPLE / "plan.toml").read_text("utf-8").splitlines():
+        if line.startswith("["):
+            marked_above = any(line.startswith(f"[stage.{name}]") for name in listed)
+            assert not marked_above or "虚构" in line
+        elif " = " in line and not line.startswith((*sourced, "#", "    ")) and not marked_above:
+            assert "虚构" in line or line.startswith("rules"), line
 
 
 def test_made_anew_the_files_are_the_same_to_the_byte(tmp_path: Path) -> None:
