@@ -28,6 +28,20 @@ DIMENSIONS = {
     "distinctive": "特色鲜明",
 }
 UNCLEAN = ("经营异常", "失信或欠税", "安全质量环保事故", "停产")
+CODES = {
+    "南昌市": "360100",
+    "景德镇市": "360200",
+    "萍乡市": "360300",
+    "九江市": "360400",
+    "新余市": "360500",
+    "鹰潭市": "360600",
+    "赣州市": "360700",
+    "吉安市": "360800",
+    "宜春市": "360900",
+    "抚州市": "361000",
+    "上饶市": "361100",
+    "赣江新区": "X-GJXQ",
+}
 CERTIFICATES = {"属强制性认证": "强制性认证证书", "属生产许可": "生产许可证"}
 
 
@@ -107,9 +121,8 @@ class Recomputed:
         letters: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for row in self.table("推荐汇总表.xlsx"):
             letters[row["推荐单位"], row["推荐函文号"]].append(row)
-        codes = {row["推荐单位"]: row["推荐单位"] for row in self.declared.values()} | NAMES
-        left = {name: self.plan["local_recommendation"]["quota"][code] for name, code in codes.items()}
-        named = set()
+        quota, named = self.plan["local_recommendation"]["quota"], set()
+        left = {name: quota[code] for name, code in CODES.items()}
         for (recommender, _), rows in letters.items():
             for row in sorted(rows, key=lambda r: int(r["排序"])):
                 named.add(row["申报编号"])
@@ -203,21 +216,6 @@ class Recomputed:
                 fallen[row["申报编号"]] = "public_notice.removed"
         return fallen
 
-
-NAMES = {
-    "南昌市": "360100",
-    "景德镇市": "360200",
-    "萍乡市": "360300",
-    "九江市": "360400",
-    "新余市": "360500",
-    "鹰潭市": "360600",
-    "赣州市": "360700",
-    "吉安市": "360800",
-    "宜春市": "360900",
-    "抚州市": "361000",
-    "上饶市": "361100",
-    "赣江新区": "X-GJXQ",
-}
 
 if __name__ == "__main__":
     print("\n".join(final_list(sys.argv[1])))
