@@ -219,6 +219,10 @@ class Workflow:
         parent_id = _id(parent) if parent is not None else None
         return self._read(lambda c: queries.cases(c, _id(round), kind, state, parent_id))
 
+    def cohorts(self, application: Case, kind: str) -> list[CaseView]:
+        """The acts of a kind that list an application on its present visit, in the order of opening."""
+        return self._read(lambda c: queries.cohorts(c, _id(application), kind))
+
     def rounds(self) -> list[CaseView]:
         """All rounds of the database."""
         return self._read(queries.rounds)
