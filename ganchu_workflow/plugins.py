@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any
 
 from pydantic import BaseModel
@@ -106,6 +106,14 @@ class Registry:
     def distributions(self) -> dict[str, str]:
         """Top-level package → the distribution that brought it."""
         return {p.brought.__module__.partition(".")[0]: p.distribution for p in self.plugins.values()}
+
+
+def own_distribution() -> str:
+    """Name and version of this library as it is installed."""
+    try:
+        return f"ganchu-workflow {version('ganchu-workflow')}"
+    except PackageNotFoundError:
+        return "ganchu-workflow (not installed)"
 
 
 class _Broken(PluginInvalid):

@@ -99,9 +99,6 @@ def import_table(
         tally = workflow.together(lambda inside: importer.run(inside, mode), dry_run=dry_run) if read.rows else _Tally()
     except _Abandoned as abandoned:
         tally = abandoned.tally
-    if mode == "good" and not dry_run:
-        for refused in tally.refusals:
-            workflow.keep(refused)
     problems = sorted({*read.problems, *tally.problems}, key=lambda p: (p.line, _position(found, p.column), p.code))
     return replace(
         report,
@@ -156,6 +153,8 @@ class _Importer:
             except Refused as refused:
                 tally.problems += problems_of(self.read, row, refused.refusal)
                 tally.refusals.append(refused)
+                if mode == "good":
+                    inside.keep(refused)
             else:
                 if fresh:
                     tally.entered += len(row.group)

@@ -333,15 +333,7 @@ class ExpertReview(Stage):
     fill = Transition(reserve, PASSED, by=Role.OFFICE, data=Filling)
     release = Transition(reserve, not_shortlisted, by=Role.OFFICE)
 
-    phase = PhaseWindow(
-        at_close={
-            grouping: CARRY_ON,
-            scoring: CARRY_ON,
-            scored: CARRY_ON,
-            no_valid_result: CARRY_ON,
-            reserve: CARRY_ON,
-        }
-    )
+    phase = PhaseWindow(at_close=dict.fromkeys((grouping, scoring, scored, no_valid_result, reserve), CARRY_ON))
 
     @assign.effect("belong_to_the_panel")
     def belong_to_the_panel(self, ctx: Context[Assignment, ExpertReviewSettings]) -> Effects:
