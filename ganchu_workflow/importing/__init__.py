@@ -2,8 +2,9 @@
 
 from ganchu_workflow.importing.importer import import_table
 from ganchu_workflow.importing.offered import OfferedTable, find_table, offered
-from ganchu_workflow.importing.reading import Sheet, read_sheet
+from ganchu_workflow.importing.reading import read_sheet
 from ganchu_workflow.importing.report import ImportReport, RowProblem, write_report
+from ganchu_workflow.importing.sheets import Sheet
 from ganchu_workflow.importing.spreadsheets import write_template
 
 __all__ = [

@@ -16,9 +16,10 @@ from ganchu_workflow.errors import Fault, Invalid, Refusal, Refused, WorkflowErr
 from ganchu_workflow.importing.blame import problems_of
 from ganchu_workflow.importing.lookups import RoundLook
 from ganchu_workflow.importing.offered import OfferedTable, find_table, offered
-from ganchu_workflow.importing.reading import FileRefused, Sheet, read_sheet
+from ganchu_workflow.importing.reading import read_sheet
 from ganchu_workflow.importing.report import ImportReport, RowProblem
 from ganchu_workflow.importing.rows import ReadTable, read_rows
+from ganchu_workflow.importing.sheets import FileRefused, Sheet
 from ganchu_workflow.process.cells import Wrong
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.tables import Act, Row

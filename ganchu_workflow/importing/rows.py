@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from ganchu_workflow.importing.offered import OfferedTable
-from ganchu_workflow.importing.reading import BadCell, Cell, RawRow, Sheet
 from ganchu_workflow.importing.report import HIDDEN, RowProblem, shortened
+from ganchu_workflow.importing.sheets import BadCell, Cell, RawRow, Sheet
 from ganchu_workflow.process.cells import Wrong
 from ganchu_workflow.process.tables import Column, Row
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ganchu_workflow.errors import Invalid
-from ganchu_workflow.importing.reading import LARGEST, BadCell, Cell, RawRow, Sheet, refused, sheet_of
 from ganchu_workflow.importing.report import RowProblem, csv_text
+from ganchu_workflow.importing.sheets import LARGEST, BadCell, Cell, RawRow, Sheet, refused, sheet_of
 
 MOST_FIGURES = 15
 """A number of more figures has lost some of them in the spreadsheet already."""
