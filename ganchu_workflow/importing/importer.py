@@ -115,8 +115,9 @@ def import_table(
 
 
 def _position(found: OfferedTable, heading: str) -> int:
-    headings = [c.heading for c in found.columns]
-    return headings.index(heading) if heading in headings else -1
+    """Of the file as a whole first, then in the order of the columns, then what is no column."""
+    headings = ["", *(c.heading for c in found.columns)]
+    return headings.index(heading) if heading in headings else len(headings)
 
 
 class _Importer:

@@ -103,10 +103,14 @@ def _match(read: ReadTable, sheet: Sheet, others: Sequence[OfferedTable]) -> dic
 def _another(
     given: Sequence[str], line: int, offered: OfferedTable, others: Sequence[OfferedTable]
 ) -> RowProblem | None:
-    """The problem that the file is another table: all the headings that one needs are there."""
+    """The problem that the file is another table: one that has more of its headings, and misses none that it needs."""
+
+    def known(table: OfferedTable, *, required: bool = False) -> set[str]:
+        return {_bare(c.heading) for c in table.columns if c.required or not required}
+
+    here = len(known(offered) & set(given))
     for other in others:
-        needed = {_bare(c.heading) for c in other.columns if c.required}
-        if other.name != offered.name and needed and needed <= set(given):
+        if known(other, required=True) <= set(given) and len(known(other) & set(given)) > here:
             return RowProblem(
                 line,
                 "",
@@ -141,7 +145,8 @@ def _unknown(heading: str, line: int, known: list[str]) -> RowProblem:
 
 
 def _bare(heading: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", heading).split()).removesuffix("*")
+    # A byte-order mark ends up inside where somebody has put two files together.
+    return "".join(unicodedata.normalize("NFKC", heading).replace("\ufeff", "").split()).removesuffix("*")
 
 
 # ── rows ──

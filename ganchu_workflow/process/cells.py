@@ -182,8 +182,9 @@ def sha256() -> Reader:
 def _checked(cell: str, longest: int) -> str:
     found = cell.strip()
     for character in found:
-        # Cc: control characters, among them NUL; Co, Cs, Cn: what a wrong encoding leaves behind.
-        if character not in "\n\r\t" and unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn"):
+        # Cc: control characters, among them NUL; Cf: what is not to be seen, yet makes two numbers differ;
+        # Co, Cs, Cn: what a wrong encoding leaves behind.
+        if character not in "\n\r\t" and unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Cn"):
             raise Wrong(
                 "strange_character",
                 f"含有不可用的字符 U+{ord(character):04X}",

@@ -266,14 +266,13 @@ def columns_of(key: str, **names: str) -> Blame:
     return blamed
 
 
-def rows_of(column: str, key: str) -> Blame:
-    """The refusal's detail `key` lists cases, or names one: the rows that name them are meant, in this column."""
+def rows_of(column: str, *keys: str) -> Blame:
+    """The refusal's details `keys` list cases, or name one: the rows that name them are meant, in this column."""
 
     def blamed(detail: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[tuple[Row, str]]:
-        listed = detail.get(key, ())
-        for row in rows:
-            if set(row.cases) & ({listed} if isinstance(listed, str) else set(listed)):
-                yield row, column
+        listed = [detail[key] for key in keys if key in detail]
+        meant = {case for each in listed for case in ([each] if isinstance(each, str) else each)}
+        return ((row, column) for row in rows if meant & set(row.cases))
 
     return blamed
 

@@ -43,12 +43,17 @@ PANELS = Table(
     identity=("number",),
     group_by=("group",),
     blames={
-        "member_not_here": rows_of("number", "cases"),
+        "member_not_here": rows_of("number", "cases", "case"),
         "in_another_panel": rows_of("number", "cases"),
         "pool_repeats": "pool",
         "pool_too_small": "pool",
     },
 )
+
+
+def _dimensions(settings: ExpertReviewSettings) -> list[str]:
+    """The dimensions of the plan, those of 赣出精品 in their usual order first."""
+    return [*(name for name in _HEADINGS if name in settings.weights), *sorted(set(settings.weights) - set(_HEADINGS))]
 
 
 def _columns(settings: ExpertReviewSettings) -> tuple[Column, ...]:
@@ -57,7 +62,7 @@ def _columns(settings: ExpertReviewSettings) -> tuple[Column, ...]:
         Column("席位号", "seat", whole_number(1, 99)),
         Column("专家编号", "expert", code()),
         Column("申报编号", "number", code(), required=True),
-        *(Column(_HEADINGS.get(name, name), name, score, field=f"scores.{name}") for name in settings.weights),
+        *(Column(_HEADINGS.get(name, name), name, score, field=f"scores.{name}") for name in _dimensions(settings)),
         Column("回避", "recused", long_text(2000), private=True, field="ground"),
         note("组别"),
     )
@@ -78,7 +83,7 @@ def _score(row: Row, look: Look) -> Iterator[Act]:
             "该专家没有该项的评分表",
             "the expert has no sheet for this application",
         )
-    names = list(look.settings.weights)
+    names = _dimensions(look.settings)
     if row["recused"] is None:
         row.need(*names)
         scores = {name: row[name] for name in names}
