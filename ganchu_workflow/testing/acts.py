@@ -150,7 +150,7 @@ class Acts(Script):
             self.fire(sheet, "score", expert(sheet.parties[Role.EXPERT]), scores=scores)
 
     def recuse_late(self, sheet: Case) -> None:
-        """A conflict is found after the expert has scored: the sheet is void, and a panel that has ranked recomputes."""
+        """A conflict is found after the expert has scored: the sheet is void; a panel that has ranked ranks again."""
         __tracebackhide__ = True
         ground = {"document": "虚构监〔1〕号", "reason": "事后发现", "ground": "三年内任顾问"}
         self.fire(sheet, "recuse_late", self.supervisor, **ground)

@@ -339,7 +339,9 @@ class Script:
                 if entry.may:
                     lines.append(f"  {actor} may {entry.trigger}({', '.join(entry.required)})")
                 elif entry.refusal is not None and entry.refusal.code != "not_allowed":
-                    lines.append(f"  {actor} may not {entry.trigger}: {entry.refusal.code}: {entry.refusal.en}")
+                    closed = entry.refusal.detail.get("closes_at")
+                    when = f" ({self.shown(closed)})" if isinstance(closed, str) else ""
+                    lines.append(f"  {actor} may not {entry.trigger}: {entry.refusal.code}: {entry.refusal.en}{when}")
         return "\n".join(lines)
 
     def summary(self) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from ganchu_workflow.entropy import SystemEntropy
 from ganchu_workflow.errors import DatabaseFault
-from ganchu_workflow.store.database import connect, migrate
+from ganchu_workflow.store.database import connect, database_fault, migrate
 
 
 class Databases(Protocol):
@@ -31,14 +32,15 @@ def databases(server: str, folder: Path) -> Iterator[Databases]:
 
     `folder` takes the template's file. Raises `DatabaseFault` for another kind of server, or one that is not there.
     """
-    if not server or make_url(server).get_backend_name() == "sqlite":
+    if not server:
         yield _Files(folder)
         return
-    if make_url(server).get_backend_name() not in ("postgresql", "postgres"):
-        raise DatabaseFault("tests run on SQLite, or on a PostgreSQL server: postgresql://user@host/postgres")
-    admin = create_engine(
-        make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT", poolclass=NullPool
-    )
+    url = connect(server).url
+    if url.get_backend_name() != "postgresql":
+        raise DatabaseFault(
+            "tests run on SQLite files, with no --ganchu-db, or on a PostgreSQL server: postgresql://user@host/postgres"
+        )
+    admin = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with _created(admin, "template1") as template:
         _migrate(template)
         yield _OnServer(admin, template)
@@ -67,8 +69,11 @@ class _OnServer:
 def _created(admin: Engine, template: str) -> Iterator[str]:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     name = f"ganchu_test_{worker}_{SystemEntropy().take(6).hex()}"
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+    except DBAPIError as error:
+        raise database_fault(admin, error) from error
     try:
         yield admin.url.set(database=name).render_as_string(hide_password=False)
     finally:

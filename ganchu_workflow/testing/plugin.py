@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ganchu_workflow.clock import Clock
     from ganchu_workflow.entropy import Entropy
+    from ganchu_workflow.plugins import Registry
     from ganchu_workflow.testing.base import Source
     from ganchu_workflow.testing.databases import Databases
     from ganchu_workflow.testing.script import RoundScript
@@ -68,12 +69,19 @@ def ganchu_clock(ganchu_databases: Databases) -> Clock:
 
 
 @pytest.fixture
-def ganchu(ganchu_database: str, ganchu_clock: Clock) -> Iterator[Workflow]:
-    """A `Workflow` on `ganchu_database` and `ganchu_clock`, with the stages that are installed."""
+def ganchu_registry(ganchu_databases: Databases) -> Registry:
+    """The stages a plan may use: those that are installed. Override it to try one that is not."""
     from ganchu_workflow.testing.base import INSTALLED
+
+    return INSTALLED
+
+
+@pytest.fixture
+def ganchu(ganchu_database: str, ganchu_clock: Clock, ganchu_registry: Registry) -> Iterator[Workflow]:
+    """A `Workflow` on `ganchu_database`, `ganchu_clock` and `ganchu_registry`: hand it to the code under test."""
     from ganchu_workflow.workflow import Workflow
 
-    workflow = Workflow(ganchu_database, clock=ganchu_clock, stages=INSTALLED)
+    workflow = Workflow(ganchu_database, clock=ganchu_clock, stages=ganchu_registry)
     yield workflow
     workflow.database.dispose()
 
