@@ -1,36 +1,38 @@
 """The pytest plugin, in a pytest of its own, in an empty folder: what a host's tests see of it."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
 
 import pytest
+from sqlalchemy import create_engine, make_url
 
-pytest_plugins = ["pytester"]
-
-
-@pytest.fixture(autouse=True)
-def _own_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+# Not pytester: it forgets the modules that were imported during a test, and then there are two of each.
 
 
-def passes(pytester: pytest.Pytester, code: str, count: int, *options: str) -> None:
+def run(folder: Path, code: str, *options: str) -> tuple[dict[str, int], str]:
+    """What pytest counts, and says, of a file with these tests."""
+    (folder / "test_it.py").write_text(dedent(code), "utf-8")
+    environment = {key: value for key, value in os.environ.items() if key != "PYTEST_ADDOPTS"}
+    command = [sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", *options]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    counts = re.findall(r"(\d+) (passed|failed|error)s?\b", done.stdout.rpartition("\n")[0].rpartition("\n")[2])
+    return {what: int(count) for count, what in counts}, done.stdout + done.stderr
+
+
+def passes(folder: Path, code: str, count: int, *options: str) -> None:
     """That many tests in this file pass, with every warning an error."""
-    pytester.makepyfile(code)
-    result = pytester.runpytest_subprocess("-q", "-W", "error", "-p", "no:cacheprovider", *options)
-    assert result.parseoutcomes() == {"passed": count}, result.stdout.str() + result.stderr.str()
-
-
-def output_of(pytester: pytest.Pytester, code: str, *options: str) -> str:
-    """What pytest says of a file in which something fails."""
-    pytester.makepyfile(code)
-    result = pytester.runpytest_subprocess("-q", "--color=no", *options)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    return result.stdout.str()
+    found, said = run(folder, code, "-W", "error", *options)
+    assert found == {"passed": count}, said
 
 
 # ── what it costs those who do not use it ──
 
 
-def test_a_run_that_never_asks_imports_nothing_of_the_library_but_the_plugin(pytester: pytest.Pytester) -> None:
+def test_a_run_that_never_asks_imports_nothing_of_the_library_but_the_plugin(tmp_path: Path) -> None:
     code = """
         import sys
 
@@ -44,11 +46,11 @@ def test_a_run_that_never_asks_imports_nothing_of_the_library_but_the_plugin(pyt
         def test_one_that_asks(ganchu):
             assert {"sqlalchemy", "sqlmodel", "pydantic"} <= set(sys.modules)
     """
-    passes(pytester, code, 2)
+    passes(tmp_path, code, 2)
 
 
-def test_its_fixtures_are_listed_with_what_they_are(pytester: pytest.Pytester) -> None:
-    listed = pytester.runpytest_subprocess("--fixtures", "-q").stdout.str()
+def test_its_fixtures_are_listed_with_what_they_are(tmp_path: Path) -> None:
+    _, listed = run(tmp_path, "", "--fixtures")
 
     found = re.findall(r"^(ganchu\w*)(?: \[session scope\])? -- .*\n    (\S.*)$", listed, re.MULTILINE)
     assert [name for name, _ in found] == [
@@ -62,18 +64,17 @@ def test_its_fixtures_are_listed_with_what_they_are(pytester: pytest.Pytester) -
     assert dict(found)["ganchu_database"] == "The URL of a migrated, empty database of this test's own."
 
 
-def test_it_can_be_left_out(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile("def test_it(ganchu): pass")
-    result = pytester.runpytest_subprocess("-q", "-p", "no:ganchu")
+def test_it_can_be_left_out(tmp_path: Path) -> None:
+    counts, said = run(tmp_path, "def test_it(ganchu): pass", "-p", "no:ganchu")
 
-    assert result.parseoutcomes() == {"errors": 1}
-    assert "fixture 'ganchu' not found" in result.stdout.str()
+    assert counts == {"error": 1}
+    assert "fixture 'ganchu' not found" in said
 
 
 # ── the fixtures ──
 
 
-def test_each_test_has_a_database_and_a_clock_of_its_own(pytester: pytest.Pytester) -> None:
+def test_each_test_has_a_database_and_a_clock_of_its_own(tmp_path: Path) -> None:
     code = """
         import pytest
 
@@ -89,10 +90,10 @@ def test_each_test_has_a_database_and_a_clock_of_its_own(pytester: pytest.Pytest
             seen.append(ganchu_database)
             assert len(ganchu.rounds()) == 1
     """
-    passes(pytester, code, 2)
+    passes(tmp_path, code, 2)
 
 
-def test_the_full_round_of_the_readme_runs_in_an_empty_folder(pytester: pytest.Pytester) -> None:
+def test_the_full_round_of_the_readme_runs_in_an_empty_folder(tmp_path: Path) -> None:
     code = """
         def test_one_product_from_declaration_to_announcement(ganchu_round):
             script = ganchu_round()
@@ -110,10 +111,10 @@ def test_the_full_round_of_the_readme_runs_in_an_empty_folder(pytester: pytest.P
             script.announce("水表")
             assert script.state("水表") == "announcement.announced"
     """
-    passes(pytester, code, 1)
+    passes(tmp_path, code, 1)
 
 
-def test_time_that_a_decorator_freezes_is_moved_by_the_script(pytester: pytest.Pytester) -> None:
+def test_time_that_a_decorator_freezes_is_moved_by_the_script(tmp_path: Path) -> None:
     code = """
         from datetime import UTC, datetime
         from freezegun import freeze_time
@@ -135,10 +136,10 @@ def test_time_that_a_decorator_freezes_is_moved_by_the_script(pytester: pytest.P
         def test_models_can_still_be_built():
             assert create_model("Later", when=(datetime, ...))(when="2021-09-03T17:30:00").when.hour == 17
     """
-    passes(pytester, code, 2)
+    passes(tmp_path, code, 2)
 
 
-def test_time_that_an_earlier_fixture_freezes_is_the_clock_of_all(pytester: pytest.Pytester) -> None:
+def test_time_that_an_earlier_fixture_freezes_is_the_clock_of_all(tmp_path: Path) -> None:
     code = """
         import pytest
         from freezegun import freeze_time
@@ -154,10 +155,10 @@ def test_time_that_an_earlier_fixture_freezes_is_the_clock_of_all(pytester: pyte
             script.carry("水表")
             assert script.shown(script.now) == "2022-09-08 17:30:00.000001"
     """
-    passes(pytester, code, 1)
+    passes(tmp_path, code, 1)
 
 
-def test_a_clock_of_the_hosts_own_takes_the_place_of_ours(pytester: pytest.Pytester) -> None:
+def test_a_clock_of_the_hosts_own_takes_the_place_of_ours(tmp_path: Path) -> None:
     code = """
         import pytest
         from datetime import datetime, UTC
@@ -171,10 +172,10 @@ def test_a_clock_of_the_hosts_own_takes_the_place_of_ours(pytester: pytest.Pytes
             script = ganchu_round(start="2022-10-10T09:30")
             assert script.shown(script.now) == "2022-10-10 09:30"
     """
-    passes(pytester, code, 1)
+    passes(tmp_path, code, 1)
 
 
-def test_a_seeded_round_repeats(pytester: pytest.Pytester) -> None:
+def test_a_seeded_round_repeats(tmp_path: Path) -> None:
     code = """
         import pytest
         from ganchu_workflow import SeededEntropy
@@ -188,16 +189,14 @@ def test_a_seeded_round_repeats(pytester: pytest.Pytester) -> None:
             seen.append(script.history("水表"))
             assert len(seen[0]) > 5 and seen[-1] == seen[0]
     """
-    passes(pytester, code, 2)
+    passes(tmp_path, code, 2)
 
 
 # ── another server ──
 
 
 @pytest.mark.parametrize("by", ["option", "ini"])
-def test_on_a_server_each_test_has_a_database_that_is_dropped(
-    pytester: pytest.Pytester, postgres_server: str, by: str
-) -> None:
+def test_on_a_server_each_test_has_a_database_that_is_dropped(tmp_path: Path, postgres_server: str, by: str) -> None:
     code = """
         from pathlib import Path
 
@@ -212,12 +211,10 @@ def test_on_a_server_each_test_has_a_database_that_is_dropped(
             assert ganchu.rounds() == []
     """
     if by == "ini":
-        pytester.makeini(f"[pytest]\nganchu_db = {postgres_server}\n")
-    passes(pytester, code, 2, *([f"--ganchu-db={postgres_server}"] if by == "option" else []))
+        (tmp_path / "pytest.ini").write_text(f"[pytest]\nganchu_db = {postgres_server}\n", "utf-8")
+    passes(tmp_path, code, 2, *([f"--ganchu-db={postgres_server}"] if by == "option" else []))
 
-    from sqlalchemy import create_engine, make_url
-
-    urls = (pytester.path / "seen.txt").read_text("utf-8").split()
+    urls = (tmp_path / "seen.txt").read_text("utf-8").split()
     names = {make_url(url).database for url in urls}
     admin = create_engine(postgres_server)
     with admin.connect() as connection:
@@ -235,20 +232,19 @@ def test_on_a_server_each_test_has_a_database_that_is_dropped(
         ("nothing at all", "this is not a database URL"),
     ],
 )
-def test_a_server_that_cannot_be_used_is_named_once(pytester: pytest.Pytester, url: str, told: str) -> None:
-    pytester.makepyfile("def test_it(ganchu): pass")
-    result = pytester.runpytest_subprocess("-q", f"--ganchu-db={url}")
+def test_a_server_that_cannot_be_used_is_named_once(tmp_path: Path, url: str, told: str) -> None:
+    counts, said = run(tmp_path, "def test_it(ganchu): pass", f"--ganchu-db={url}")
 
-    assert result.parseoutcomes() == {"errors": 1}
-    assert "ganchu_workflow.errors.DatabaseFault: " in result.stdout.str()
-    assert told in result.stdout.str()
+    assert counts == {"error": 1}
+    assert "ganchu_workflow.errors.DatabaseFault: " in said
+    assert told in said
 
 
 # ── what fails ──
 
 
 def test_a_refused_act_fails_with_the_state_and_what_is_allowed_and_without_the_librarys_inside(
-    pytester: pytest.Pytester,
+    tmp_path: Path,
 ) -> None:
     code = """
         def test_it(ganchu_round):
@@ -256,8 +252,9 @@ def test_a_refused_act_fails_with_the_state_and_what_is_allowed_and_without_the_
             script.declare("水表")
             script.qualify("水表")
     """
-    out = output_of(pytester, code)
+    counts, out = run(tmp_path, code)
 
+    assert counts == {"failed": 1}
     assert re.findall(r"^(?:>|E) .*$", out, re.MULTILINE) == [
         '>       script.qualify("水表")',
         "E       ganchu_workflow.errors.Refused: not_here [qualify @ self_declaration.submitted]: "
@@ -273,7 +270,7 @@ def test_a_refused_act_fails_with_the_state_and_what_is_allowed_and_without_the_
     ]
 
 
-def test_a_test_that_fails_lists_where_its_rounds_stand(pytester: pytest.Pytester) -> None:
+def test_a_test_that_fails_lists_where_its_rounds_stand(tmp_path: Path) -> None:
     code = """
         def test_it(ganchu_round):
             script = ganchu_round()
@@ -284,8 +281,9 @@ def test_a_test_that_fails_lists_where_its_rounds_stand(pytester: pytest.Pyteste
         def test_good(ganchu_round):
             ganchu_round().draft("米粉")
     """
-    out = output_of(pytester, code)
+    counts, out = run(tmp_path, code)
 
+    assert counts == {"failed": 1, "passed": 1}
     assert out.count("- a round of ganchu-workflow -") == 1
     assert (
         "评选 TEST(虚构) (TEST) is running at 2022-09-01 09:00\n"
@@ -295,7 +293,7 @@ def test_a_test_that_fails_lists_where_its_rounds_stand(pytester: pytest.Pyteste
     assert "米粉" not in out
 
 
-def test_a_report_outlives_a_database_that_is_gone(pytester: pytest.Pytester) -> None:
+def test_a_report_outlives_a_database_that_is_gone(tmp_path: Path) -> None:
     code = """
         def test_it(ganchu_round):
             script = ganchu_round()
@@ -303,13 +301,13 @@ def test_a_report_outlives_a_database_that_is_gone(pytester: pytest.Pytester) ->
                 connection.exec_driver_sql("ALTER TABLE ganchu_case RENAME TO gone")
             assert False
     """
-    out = output_of(pytester, code)
+    counts, out = run(tmp_path, code)
 
     assert "it cannot be asked any more: " in out
-    assert "1 failed in" in out
+    assert counts == {"failed": 1}
 
 
-def test_what_is_not_as_scripted_is_told_at_the_line_of_the_test(pytester: pytest.Pytester) -> None:
+def test_what_is_not_as_scripted_is_told_at_the_line_of_the_test(tmp_path: Path) -> None:
     code = """
         import pytest
 
@@ -336,8 +334,9 @@ def test_what_is_not_as_scripted_is_told_at_the_line_of_the_test(pytester: pytes
         def test_nothing_due(script):
             script.past_next_due()
     """
-    out = output_of(pytester, code)
+    counts, out = run(tmp_path, code)
 
+    assert counts == {"failed": 5}
     assert [line[4:].strip() for line in re.findall(r"^(?:>|E) .*$", out, re.MULTILINE)] == [
         'with script.refused("window_closed"):',
         "ganchu_workflow.testing.base.NotAsScripted: this was to be refused as 'window_closed', and was as not_here "

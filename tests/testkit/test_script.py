@@ -527,6 +527,27 @@ def test_what_is_not_there_yet(ganchu_round: Opened, act: Callable[[RoundScript]
     assert message_of(lambda: act(script)).startswith(f"{told} expert_review.grouping (待分组)")
 
 
+def test_a_stage_that_the_plan_does_not_have_or_has_twice(ganchu_round: Opened) -> None:
+    plan = usual_plan()
+    plan["stage"] = [
+        {"use": "self_declaration"},
+        {"use": "public_notice", "as": "first_notice"},
+        {"use": "public_notice", "as": "second_notice"},
+        {"use": "announcement"},
+    ]
+    script = ganchu_round(plan)
+    script.declare("水表")
+
+    assert message_of(lambda: script.panel("水表")) == (
+        "the plan has no stage expert_review; it has: self_declaration, first_notice, second_notice, announcement"
+    )
+    assert message_of(lambda: script.notice("水表")) == (
+        "the plan uses public_notice more than once: say stage= one of first_notice, second_notice"
+    )
+    script.accept("水表")
+    assert script.case(script.notice("水表")).stage == "first_notice"
+
+
 def test_scores_are_as_many_as_sheets(ganchu_round: Opened) -> None:
     script = ganchu_round(usual_plan(expert_review={"panel_size": 3, "panel_size_min": 3}))
     script.carry("水表", to="expert_review.scoring")
@@ -649,5 +670,5 @@ def test_the_public_names_are_found_where_they_are_said_to_be() -> None:
 
     assert set(found) == set(testing._WHERE)
     assert [name for name, value in found.items() if not value.__doc__] == []
-    with pytest.raises(AttributeError, match="module 'ganchu_workflow.testing' has no attribute 'Script'"):
+    with pytest.raises(AttributeError, match="has no attribute 'Script'"):
         _ = testing.Script
