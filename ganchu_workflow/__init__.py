@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ganchu_workflow.engine.transition import Swept
     from ganchu_workflow.entropy import Entropy, SeededEntropy, SystemEntropy
     from ganchu_workflow.errors import Fault, Invalid, Refusal, Refused, WorkflowError
+    from ganchu_workflow.heartbeat import Heartbeat
     from ganchu_workflow.plan import Plan, read_plan
     from ganchu_workflow.plugins import Registry
     from ganchu_workflow.process.values import CaseView
@@ -31,6 +32,7 @@ _WHERE = {
     "Clock": "clock",
     "Entropy": "entropy",
     "Fault": "errors",
+    "Heartbeat": "heartbeat",
     "Invalid": "errors",
     "Period": "timing",
     "Plan": "plan",
@@ -61,6 +63,7 @@ __all__ = [
     "Clock",
     "Entropy",
     "Fault",
+    "Heartbeat",
     "Invalid",
     "Period",
     "Plan",
