@@ -229,12 +229,12 @@ class Engine:
             running = rows.deadlines([case_id]).get(case_id, {}).get(name)
             return None if not cases or running is None or running.fires is None else (cases[0].round, running.fires)
 
-        found = self.transactions.read(locate)
-        if found is None:
-            return None
-        step = Step(found[1], case_id, {}, CLOCK, due=Due(name, due_at))
-        request = Request(step, found[0], received_at)
         try:
+            found = self.transactions.read(locate)
+            if found is None:
+                return None
+            step = Step(found[1], case_id, {}, CLOCK, due=Due(name, due_at))
+            request = Request(step, found[0], received_at)
             return self._kept(request, lambda: self._once(request, None, set()))
         except _Gone:
             return None
