@@ -1,5 +1,6 @@
 """A round of the small process whose clock a test moves, on each kind of database."""
 
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,3 +28,12 @@ def make(database_url: str) -> Iterator[Callable[..., Small]]:
 def small(make: Callable[..., Small]) -> Small:
     """A started round of the five stages, an hour after its first window has opened."""
     return make().open_round()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
