@@ -217,21 +217,24 @@ def _dispatching(workflow: Workflow, channels: Path) -> Callable[[], _Delivery]:
         raise Invalid("--channels: no dispatcher is installed; pip install -U ganchu-workflow brings one")
     dispatcher = workflow.dispatcher(channels)
 
-    def dispatch() -> _Delivery:
+    def deliver_messages() -> _Delivery:
         done = dispatcher.run_once(limit=BATCH)
         return _Delivery(done, done.total >= BATCH)
 
-    return dispatch
+    return deliver_messages
 
 
 def _of_job(job: JobRun) -> tuple[str, str]:
     if job.error is not None:
-        return "通知投递出错", f"delivering messages failed: {job.error}"
-    count = _counts(job)
-    zh = f"投递通知 {count['delivered']} 条,待重试 {count['retried']} 条,无法投递 {count['dead']} 条"
-    return zh, f"delivered {count['delivered']}, to be retried {count['retried']}, dead {count['dead']}"
+        return "通知投递出错", f"delivering messages failed: {getattr(job.error, 'message', job.error)}"
+    counts = {name: number for name, number in _counts(job).items() if number}
+    zh = "、".join(f"{_COUNTED[name]} {number} 条" for name, number in counts.items())
+    return f"通知:{zh}", "messages: " + ", ".join(f"{number} {name}" for name, number in counts.items())
+
+
+_COUNTED = {"delivered": "已投递", "retried": "待重试", "dead": "无法投递", "stuck": "去向不明", "left": "留待下次"}
+"""What became of messages, by the names the dispatcher counts them under."""
 
 
 def _counts(job: JobRun) -> dict[str, int]:
-    done = getattr(job.result, "done", None)
-    return {name: getattr(done, name, 0) for name in ("delivered", "retried", "dead")} if done is not None else {}
+    return {name: getattr(job.result.done, name, 0) for name in _COUNTED} if isinstance(job.result, _Delivery) else {}

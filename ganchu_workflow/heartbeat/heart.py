@@ -239,7 +239,7 @@ class Heartbeat:
         self._stuck = stuck
 
     def _run(self, job: Job) -> JobRun:
-        name = getattr(job, "__qualname__", type(job).__name__)
+        name = getattr(job, "__name__", type(job).__name__)
         try:
             return JobRun(name, job())
         except Exception as error:
