@@ -29,7 +29,7 @@ WAIT = 60
 """Seconds a database may take to be reached. Not for ever: a wrong address would look like a worker at work."""
 SHOWN = 3
 """How many deadlines that would not fire are named in a line for people."""
-ECHO = 0.2
+ECHO = 0.5
 """Seconds within which a second signal is the first one again: `timeout` sends it to the process and to its group."""
 BATCH = 100
 """How many messages are delivered between two sweeps."""
@@ -80,6 +80,7 @@ def worker(
         if heart.status().beating_since is not None:
             en = "stopping when the beat has ended; another signal ends it at once"
             lines.say("stopping", "正在停止,等待本次运行结束", en)
+    signals.over()
     beats = heart.status().beats
     lines.say("stopped", f"已停止,共 {beats} 次", f"stopped after {beats} beats", beats=beats)
 
@@ -137,6 +138,11 @@ class _Signals:
         except Empty:
             return False
         return True
+
+    def over(self) -> None:
+        """From now on a signal changes nothing: it would take the exit code from a process that is just ending."""
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_IGN)
 
 
 class _Lines:

@@ -91,7 +91,8 @@ class Heartbeat:
 
     A deadline that would not fire (a refused guard, a plan that the installed stages cannot run) is reported and left
     alone for `every`, then twice as long, up to an hour: each try writes a row. When the database cannot be used that
-    is logged once, with the reason, and once when it is over; meanwhile a beat follows after 1, 2, 4, … 30 seconds.
+    is logged once, with the reason, and once when it is over; meanwhile a beat follows after 1, 2, 4, … 30 seconds, and
+    idle connections of the workflow's Engine are closed, for they are dead.
 
     All instants are those of the workflow's clock; only how long to wait is measured on the machine's. Raises `Invalid`
     for times out of range or a scheduler that is none.

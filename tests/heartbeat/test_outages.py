@@ -56,7 +56,7 @@ def test_a_worker_that_is_idle_notices_an_outage_and_its_end(server: Server, tmp
         found.heard("started")
         server.stop()
         found.heard("outage_began")
-        assert found.silent_for(3)  # it is told once, however often it is tried
+        assert found.silent_for(2)  # it is told once, however often it is tried
         server.start()
         found.heard("outage_over")
         phases = overdue(server.url, 1)
@@ -105,14 +105,14 @@ def test_a_sqlite_file_that_is_taken_away_and_brought_back(sqlite_url: str, tmp_
 
     with worker(sqlite_url, "--every", "1", cwd=tmp_path) as found:
         found.heard("started")
-        assert found.silent_for(1.5)
+        assert found.silent_for(1)
         path.rename(away)
         if in_its_place == "a folder":
             path.mkdir()
         elif in_its_place == "something else":
             path.write_bytes("这不是数据库 / this is no database\n".encode() * 100)
         found.heard("outage_began")
-        assert found.silent_for(3)
+        assert found.silent_for(2)
         if in_its_place == "nothing":
             assert not path.exists()
         elif in_its_place == "a folder":

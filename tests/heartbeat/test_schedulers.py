@@ -35,6 +35,12 @@ def of_the_host() -> None:
 
 
 @pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """SQLite alone: what is tested here are threads and timers, which know nothing of the database."""
+    return sqlite_url
+
+
+@pytest.fixture
 def host() -> Iterator[Any]:
     """A scheduler of a host's: started, but it starts no job by itself, so that a test can look at what is planned."""
     scheduler = BackgroundScheduler(timezone=SHANGHAI)

@@ -133,9 +133,17 @@ def test_a_second_signal_ends_it_at_once(sqlite_url: str, tmp_path: Path, first:
         assert found.silent_for(1.5)  # its first beat waits for the lock
         found.process.send_signal(first)
         found.heard("stopping")
-        assert found.silent_for(0.5)
+        assert found.silent_for(0.8)
         assert found.end(second) == code
     assert whole(sqlite_url)
+
+
+def test_a_signal_that_is_sent_twice_at_once_counts_once(sqlite_url: str, tmp_path: Path) -> None:
+    """As `timeout` does, to the process and to its group."""
+    with worker(sqlite_url, cwd=tmp_path) as found:
+        found.heard("started")
+        found.process.send_signal(signal.SIGTERM)
+        assert found.end(signal.SIGTERM) == 0
 
 
 def test_ctrl_c_ends_it_cleanly(sqlite_url: str, tmp_path: Path) -> None:
