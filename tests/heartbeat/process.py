@@ -19,7 +19,7 @@ from tests.cli.command import ENTRY, FIXED, INHERITED, workflow
 
 OFFICE = Actor(Role.OFFICE)
 HOUR = timedelta(hours=1)
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds after which something that should happen has not happened."""
 LOOK = 0.02
 

@@ -21,7 +21,7 @@ from tests.engine.small_process import BEGUN, HOUR, MICROSECOND, SHANGHAI, Small
 
 SECOND = timedelta(seconds=1)
 SHEET_DUE = BEGUN + 48 * HOUR
-PATIENCE = 30
+PATIENCE = 60
 """Seconds after which something that should happen has not happened."""
 STRUCK: list[str] = []
 HOST = Event()
