@@ -9,13 +9,14 @@ import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any
 
 from pydantic import BaseModel
 
 from ganchu_workflow.errors import PluginInvalid
 from ganchu_workflow.process.language import Lifecycle, Stage
+from ganchu_workflow.process.tables import Table
 
 STAGES = "ganchu_workflow.stages"
 CHANNELS = "ganchu_workflow.channels"
@@ -107,6 +108,14 @@ class Registry:
         return {p.brought.__module__.partition(".")[0]: p.distribution for p in self.plugins.values()}
 
 
+def own_distribution() -> str:
+    """Name and version of this library as it is installed."""
+    try:
+        return f"ganchu-workflow {version('ganchu-workflow')}"
+    except PackageNotFoundError:
+        return "ganchu-workflow (not installed)"
+
+
 class _Broken(PluginInvalid):
     """A plugin that cannot be used, and is put aside."""
 
@@ -157,6 +166,8 @@ def _stage_contract(name: str, brought: Any) -> Iterator[str]:
         for case in brought.cases:
             if not (inspect.isclass(case) and issubclass(case, Lifecycle)):
                 yield f"cases= holds {case!r}, which is not a Lifecycle"
+    if not (isinstance(brought.tables, tuple) and all(isinstance(table, Table) for table in brought.tables)):
+        yield f"tables= must be a tuple of Table, not {brought.tables!r}"
     try:
         brought()
     except Exception as error:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from ganchu_workflow.actors import SCOPED, Actor
 from ganchu_workflow.canonical import decode
-from ganchu_workflow.engine.rows import CASE, DEADLINE, EVENT, NOT_CALLED_OFF, OUTBOX, PARTY, Rows
-from ganchu_workflow.errors import Refusal
+from ganchu_workflow.engine.rows import CASE, DEADLINE, EVENT, NOT_CALLED_OFF, OUTBOX, PARTY, Rows, chunks
+from ganchu_workflow.engine.rulebook import Rulebook
+from ganchu_workflow.errors import DefinitionChanged, Invalid, Refusal, Unknown
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.store.tables import METADATA
 
+log = logging.getLogger("ganchu_workflow")
 ATTEMPT = METADATA.tables["ganchu_attempt"]
+Books = Callable[[str, Rows], Rulebook]
+"""The rulebook of a round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,47 @@ def cases(
     return [c.view() for c in sorted(found, key=lambda c: (c.opened_at, c.id))]
 
 
+def cohorts(connection: Connection, application_id: str, kind: str) -> list[CaseView]:
+    """The cohorts of a kind that list an application on its present visit, in the order of opening."""
+    rows = Rows(connection)
+    visits = {c.id: c.visit for c in rows.cases([application_id])}
+    listed = [
+        c for c, its_kind, visit in rows.acts(application_id) if (its_kind, visit) == (kind, visits[application_id])
+    ]
+    return [c.view() for c in sorted(rows.cases(listed), key=lambda c: (c.opened_at, c.id))]
+
+
+def rounds_of(connection: Connection, case_ids: Sequence[str]) -> dict[str, str]:
+    """The round of each case; one that does not exist is not among them."""
+    found: dict[str, str] = {}
+    for some in chunks(case_ids):
+        query = select(CASE.c.id, CASE.c.round_id).where(CASE.c.id.in_(some))
+        found |= {r.id: r.round_id for r in connection.execute(query)}
+    return found
+
+
+def round_of(connection: Connection, case_ids: Sequence[str]) -> str:
+    """The one round that these cases belong to; of no cases, the only round that is open. Raises `Unknown`."""
+    found = rounds_of(connection, case_ids)
+    missing = sorted(set(case_ids) - set(found))
+    if missing:
+        raise Unknown(f"there is no case '{missing[0]}'", case=missing[0])
+    belong = set(found.values())
+    if not case_ids:
+        belong = {r.id for r in rounds(connection) if r.state in ("planning", "running", "announced")}
+    if len(belong) != 1:
+        why = "the cases belong to several" if case_ids else f"{len(belong)} are open"
+        raise Unknown(f"say which round: round=…; {why}")
+    return belong.pop()
+
+
+def having(connection: Connection, round_id: str, kind: str, name: str, value: str) -> list[CaseView]:
+    """The cases of a kind in a round whose searchable fact is this value, in the order of opening."""
+    rows = Rows(connection)
+    found = [c for c in rows.cases(rows.having(round_id, name, value, kind)) if str(c.facts.get(name)) == value]
+    return [c.view() for c in sorted(found, key=lambda c: (c.opened_at, c.id))]
+
+
 def rounds(connection: Connection) -> list[CaseView]:
     """All rounds of the database, in the order of opening."""
     ids = connection.execute(select(CASE.c.id).where(CASE.c.kind == "round")).scalars().all()
@@ -88,6 +134,27 @@ def tasks(connection: Connection, round_id: str, process: Process, actor: Actor)
     return sorted(made, key=lambda t: (t.due_at is None, t.due_at or t.case.opened_at, t.case.opened_at, t.case.id))
 
 
+def tasks_everywhere(connection: Connection, books: Books, actor: Actor) -> list[Task]:
+    """The open cases that wait for this actor, in every round that can be run; the log warns of any other."""
+    rows = Rows(connection)
+    found: list[Task] = []
+    for r in rounds(connection):
+        if r.state == "cancelled":
+            continue  # there nothing can be done any more
+        try:
+            book = books(r.id, rows)
+        except (DefinitionChanged, Invalid) as error:
+            log.warning(
+                "the round %s cannot be run and is left out: %s",
+                r.id,
+                error.message,
+                extra={"action": "round_left_out", "round": r.id, "code": error.code},
+            )
+            continue
+        found += tasks(connection, r.id, book.process, actor)
+    return found
+
+
 def _nearest(connection: Connection, case_ids: Iterable[str]) -> dict[str, datetime]:
     nearest: dict[str, datetime] = {}
     for case_id, found in Rows(connection).deadlines(case_ids).items():
@@ -103,6 +170,12 @@ def next_due(connection: Connection, since: datetime | None = None) -> datetime 
     if since is not None:
         query = query.where(DEADLINE.c.due_at >= since)
     found: datetime | None = connection.execute(query.order_by(DEADLINE.c.due_at).limit(1)).scalar()
+    return found
+
+
+def last_recorded_at(connection: Connection) -> datetime | None:
+    """When the newest event was recorded."""
+    found: datetime | None = connection.execute(select(func.max(EVENT.c.recorded_at))).scalar()
     return found
 
 

@@ -8,35 +8,35 @@ one transaction. A refusal changes nothing and is a row of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ganchu_workflow.actors import CLOCK, Actor
-from ganchu_workflow.canonical import commitment, decode, digest, encode
+from ganchu_workflow.canonical import decode, encode
 from ganchu_workflow.clock import Clock, to_text
 from ganchu_workflow.engine.deadlines import ARMED, AWAITING, resolved
 from ganchu_workflow.engine.events import Receipt
-from ganchu_workflow.engine.privacy import PrivateLeak, commit_private
+from ganchu_workflow.engine.privacy import PrivateLeak
 from ganchu_workflow.engine.recorder import Recorder, plain
+from ganchu_workflow.engine.repeats import receipt_again
 from ganchu_workflow.engine.requests import Due, Request, Step
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.steps import RuleCrashed, Run
-from ganchu_workflow.engine.transactions import Transactions
+from ganchu_workflow.engine.transactions import HostTransaction, Transactions
 from ganchu_workflow.engine.workspace import Stale, Surroundings, Workspace
 from ganchu_workflow.entropy import Entropy, new_id
 from ganchu_workflow.errors import DatabaseFault, DoesNotRest, Fault, NotCanonical, Refusal, Refused, WorkflowError
-from ganchu_workflow.process.language import Data
 from ganchu_workflow.store.tables import METADATA
 from ganchu_workflow.timing import WorkingCalendar
 
+T = TypeVar("T")
 log = logging.getLogger("ganchu_workflow")
 ATTEMPT = METADATA.tables["ganchu_attempt"]
 SWEEP = 200
@@ -189,10 +189,12 @@ class Engine:
         if request.key is not None:
             earlier = rows.event_by_key(request.key)
             if earlier is not None:
-                return self._again(rows, book, request, decode(earlier))
+                return receipt_again(rows, book, request, decode(earlier))
         work = self._workspace(rows, book, request.round)
+        asked: set[str] = set()
         if request.step.due is None:
-            self._require_settled(work, request, settled, _concerned(work, request))
+            asked = set(_concerned(work, request))
+            self._require_settled(work, request, settled, asked)
         elif not _still_due(work, request.step):
             raise _Gone
         try:
@@ -203,18 +205,20 @@ class Engine:
             # A refusal that rests on something which has changed meanwhile, or should have, is no refusal.
             if not work.unchanged() or (request.key is not None and rows.event_by_key(request.key) is not None):
                 raise Stale from refused
-            self._require_settled(work, request, settled, sorted(work.content_read))
+            self._require_settled(work, request, settled, work.content_read - asked)
             raise
-        self._require_settled(work, request, settled, sorted(work.content_read))
+        # A deadline changes only by an event on its case: where that was read before, `commit` sees that it stands.
+        self._require_settled(work, request, settled, work.content_read - asked)
         work.commit()
         return receipt
 
     def _require_settled(
-        self, work: Workspace, request: Request, settled: set[tuple[str, str, datetime]], ids: Sequence[str]
+        self, work: Workspace, request: Request, settled: set[tuple[str, str, datetime]], ids: Set[str]
     ) -> None:
         """Every deadline of these cases that ran out before the act was received has been seen to."""
-        if request.step.due is None and ids:
-            for row in work.rows.due(request.received_at, 1 + len(settled), ids):
+        stored = sorted(i for i in ids if not work.is_new(i))
+        if request.step.due is None and stored:
+            for row in work.rows.due(request.received_at, 1 + len(settled), stored):
                 if row not in settled:
                     raise _DueFirst(row)
 
@@ -250,22 +254,34 @@ class Engine:
         log.warning("a deadline did not fire", extra=about)
         return failed
 
-    # ── repeating under a key ──
+    # ── several acts in one transaction ──
 
-    def _again(self, rows: Rows, book: Rulebook, request: Request, body: dict[str, Any]) -> Receipt:
-        if not _same_request(rows, book, request, body):
-            raise Refused(
-                Refusal(
-                    "key_reused",
-                    "该幂等键已用于另一请求",
-                    f"the key '{request.key}' was used for another request; use a new key for a new act",
-                    {"case": body["case"], "seq": body["seq"]},
-                    trigger=request.step.trigger,
-                )
-            )
-        return Receipt.of(body, digest(encode(body), body["algorithm"]))
+    def inside(self, connection: Connection) -> Engine:
+        """The same engine inside an open transaction, which it does not end."""
+        return Engine(HostTransaction(connection), self.books, self.clock, self.entropy, self.calendar)
+
+    def together(self, work: Callable[[Engine], T], *, dry_run: bool = False) -> T:
+        """Run `work` with an engine inside one transaction; with `dry_run`, undo all of it at the end."""
+
+        def run(connection: Connection) -> T:
+            result = work(self.inside(connection))
+            if dry_run:
+                raise _Undone(result)
+            return result
+
+        try:
+            return self.transactions.write(run)
+        except _Undone as undone:
+            found: T = undone.result
+            return found
 
     # ── what is kept of a failure ──
+
+    def keep(self, error: WorkflowError) -> None:
+        """Write the row of an act that failed in somebody's transaction, unless it is there or there is none."""
+        row = error.fields.get("attempt")
+        if row is not None:
+            self.transactions.write(lambda connection: keep_attempt(connection, row))
 
     def _kept(self, request: Request, act: Callable[[], Receipt]) -> Receipt:
         try:
@@ -320,6 +336,14 @@ class Engine:
         }
 
 
+class _Undone(Exception):
+    """A dry run has come to its end: its transaction is rolled back."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+
 class _Gone(Exception):
     """The deadline was fired, moved or stopped by somebody else meanwhile."""
 
@@ -350,6 +374,9 @@ def _concerned(work: Workspace, request: Request) -> list[str]:
     """The cases whose deadlines may govern the act: its case, parent, act, the cohorts that list it, every phase."""
     step = request.step
     ids: list[str | None] = []
+    phases = [] if step.opening is not None and step.opening.kind == "round" else work.phases(request.round).values()
+    # One look for all of them: nearly every act reads its round and its phase.
+    work.load([i for i in (step.case, request.round, *phases) if i])
     if step.case is not None:
         case = work.get(step.case)
         ids += [case.id, case.parent, case.of]
@@ -360,41 +387,5 @@ def _concerned(work: Workspace, request: Request) -> list[str]:
             return []
         ids += [step.opening.parent, step.opening.of]
     # All of them: an act may lead into any stage, and meet there what the end of its phase did.
-    ids += work.phases(request.round).values()
+    ids += phases
     return list(dict.fromkeys(i for i in ids if i))
-
-
-def _same_request(rows: Rows, book: Rulebook, request: Request, body: dict[str, Any]) -> bool:
-    """Whether the event was written by this very request; what cannot even be read as it was another one."""
-    kind = book.process.kinds.get(body["kind"])
-    edges = [e for e in kind.edges if e.name == body["trigger"] and e.source == body["source"]] if kind else []
-    if not edges:
-        return False
-    try:
-        model = (edges[0].transition.data or Data).model_validate(plain(request.step.data))
-    except ValidationError:
-        return False
-    given, private = commit_private(model, body["case"], lambda: "")
-    return request.digest(given) == body["request"] and _same_private(rows, given, body["data"], private)
-
-
-def _same_private(rows: Rows, given: dict[str, Any], stored: dict[str, Any], private: list[dict[str, Any]]) -> bool:
-    """Whether the private values are those that were given before; an erased one can no longer be compared."""
-    plain_values = {row["id"]: decode(row["value"]) for row in private}
-    for now, before in _pairs(given, stored):
-        kept = rows.private(before)
-        if kept is None or kept[0] is None:
-            continue
-        if commitment(kept[0], plain_values[now]) != before:
-            return False
-    return True
-
-
-def _pairs(given: Any, stored: Any) -> list[tuple[str, str]]:
-    if isinstance(given, dict) and isinstance(stored, dict):
-        if set(given) == set(stored) == {"private"}:
-            return [(given["private"], stored["private"])]
-        return [pair for key in given for pair in _pairs(given[key], stored.get(key))]
-    if isinstance(given, list) and isinstance(stored, list):
-        return [pair for a, b in zip(given, stored, strict=False) for pair in _pairs(a, b)]
-    return []

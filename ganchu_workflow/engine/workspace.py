@@ -66,6 +66,7 @@ class Workspace:
         self._belonging: dict[tuple[str, str], list[str]] = {}
         self._acts: dict[str, list[tuple[str, str, int]]] = {}
         self._applications: dict[tuple[str, ...], list[str]] = {}
+        self._having: dict[tuple[str, str], list[str]] = {}
         self._phases: dict[str, str] | None = None
         self._round = ""
         self._trace: set[str] = set()
@@ -196,6 +197,22 @@ class Workspace:
         found = [i for i in dict.fromkeys([*self._applications[key], *here]) if self._cases[i].stage in key]
         return self._sorted(found)
 
+    def having(self, name: str, value: str, owner: str) -> list[CaseView]:
+        """All applications of the round whose searchable fact `name` is `value`.
+
+        Whoever opens an application, or changes such a fact of one, raises the version of the phase of `owner`.
+        """
+        phase = self.phase(self._round, owner)
+        if phase is not None:
+            self.sets_read.add(phase.id)
+        key = (name, value)
+        if key not in self._having:
+            self._having[key] = self.rows.having(self._round, name, value)
+            self.load(self._having[key])
+        here = [c.id for c in self._cases.values() if c.kind == "application"]
+        found = dict.fromkeys([*self._having[key], *here])
+        return self._sorted(i for i in found if str(self._cases[i].facts.get(name)) == value)
+
     def private(self, commitment: str) -> str | None:
         """The value behind a commitment; None once it has been erased."""
         for row in self.pending.private:
@@ -248,7 +265,7 @@ class Workspace:
     def commit(self) -> None:
         """Lock in the lock order, compare, write. Raises `Stale` when something read has changed in between."""
         changed = [c for c in self._cases.values() if c.moved]
-        touched = {i for i in self.touched if not self._cases_new(i)} - {c.id for c in changed}
+        touched = {i for i in self.touched if not self.is_new(i)} - {c.id for c in changed}
         self.load(touched)
         ids = self._compared(also=touched)
         if not self._same(self.rows.lock(ids, touched | {c.id for c in changed}), ids):
@@ -271,7 +288,7 @@ class Workspace:
 
     def _compared(self, also: Iterable[str] = ()) -> list[str]:
         ids = {*self.content_read, *self.sets_read, *also}
-        stored = [self._cases[i] for i in ids if not self._cases_new(i)]
+        stored = [self._cases[i] for i in ids if not self.is_new(i)]
         return [c.id for c in sorted(stored, key=lambda c: (c.position, c.id))]
 
     def _same(self, now: dict[str, tuple[int, int]], ids: Sequence[str]) -> bool:
@@ -286,7 +303,8 @@ class Workspace:
                 return False
         return True
 
-    def _cases_new(self, case_id: str) -> bool:
+    def is_new(self, case_id: str) -> bool:
+        """Whether this transaction opens the case."""
         return case_id in self._cases and self._cases[case_id].new
 
     def _member_rows(self, cohort: CaseState) -> list[tuple[str, int]]:
