@@ -1,0 +1,232 @@
+"""The map of a plan as SVG: the stages in a column; what leads out is on the right, what leads back on the left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ganchu_workflow.process import svg
+from ganchu_workflow.process.definition import Process
+from ganchu_workflow.process.drawing import Arrow, Sort
+from ganchu_workflow.process.layout import Place
+from ganchu_workflow.process.measure import width
+from ganchu_workflow.process.picture import Block, draw_label, draw_node, label_block, legend, node_block
+from ganchu_workflow.process.plan_map import ANYWHERE, PlanMap, plan_map
+
+STAGE_WIDTH = 250.0
+SIDE_GAP = 118.0
+"""Between a stage and what is beside it: room for the label of a way back."""
+LANE = 118.0
+"""For each arrow that passes stages by, on the left."""
+TOP = 84.0
+BACK = 8.0
+"""The longest line of the label of a way back, in em."""
+STACK = 12.0
+ENTRY = 16.0
+"""For each arrow that comes into a stage from the right."""
+LEGEND_WIDTH = 600.0
+LEGEND = (
+    ("open", "环节"),
+    ("way", "办理"),
+    ("dashed", "更正(凭文号与理由)"),
+    ("end", "终局"),
+    ("good", "终局,保留名额"),
+    ("aside", "候补等"),
+)
+
+
+def map_svg(process: Process, *, title: str = "", mark: str = "") -> str:
+    """The map of a process as an SVG document; `title` heads it, `mark` is a watermark such as 演示数据·非官方文件."""
+    return _Map(plan_map(process), title or "评选流程", mark).document()
+
+
+@dataclass
+class _Map:
+    found: PlanMap
+    title: str
+    mark: str
+    places: dict[str, Place] = field(default_factory=dict)
+    blocks: dict[str, Block] = field(default_factory=dict)
+    parts: list[str] = field(default_factory=list)
+
+    def document(self) -> str:
+        passing = [a for a in self.found.arrows if self._passes_by(a)]
+        left = svg.MARGIN + LANE * len(passing) + (10 if passing else 0)
+        bottom = self._place_all(left)
+        right = max(p.x + p.width for p in self.places.values())
+        for lane, arrow in enumerate(passing):
+            self._passing(arrow, left - 24 - LANE * lane, lane)
+        corner = 0
+        for arrow in self.found.arrows:
+            if not self._passes_by(arrow):
+                corner += self._arrow(arrow, right, corner)
+        wide = max(right + (34.0 + LANE * corner if corner else 0.0), LEGEND_WIDTH, width(self.title) * 20)
+        self.parts += [draw_node(n, self.places[n.key], self.blocks[n.key]) for n in self.found.nodes.values()]
+        high = bottom + 54
+        head = [
+            svg.text(svg.MARGIN, 36, self.title, 20, font_weight="bold"),
+            svg.text(svg.MARGIN, 58, "流程总图:环节依次办理;右侧为离开流程的去向", 12, fill=svg.QUIET),
+        ]
+        body = [*head, svg.group(self.parts), legend(svg.MARGIN, high - 18, LEGEND)]
+        return svg.page(body, wide + svg.MARGIN, high, title=self.title, described=self._described(), mark=self.mark)
+
+    # ── where things stand ──
+
+    def _place_all(self, left: float) -> float:
+        y = TOP
+        for name in self.found.stages:
+            y = self._place_stage(name, left, y) + self._room_below(name)
+        last = f"good:{self.found.stages[-1]}"
+        if last in self.found.nodes:
+            y = self._put(last, left, y, STAGE_WIDTH) + 30
+        ends = [n.key for n in self.found.nodes.values() if n.key.startswith("end:")]
+        top = y + 4
+        for key in ends:
+            y = self._put(key, left + STAGE_WIDTH + SIDE_GAP, y + 4, 0.0) + STACK - 4
+        if ends:
+            y = max(y, self._put(ANYWHERE, left, top, STAGE_WIDTH))
+        return y
+
+    def _place_stage(self, name: str, left: float, y: float) -> float:
+        beside = [f"out:{name}", f"reserve:{name}"]
+        if name != self.found.stages[-1]:
+            beside.append(f"good:{name}")
+        # What comes in from the right passes above what is beside the stage.
+        bottom = y + ENTRY * self._coming_in(name)
+        reach = 0.0
+        for key in beside:
+            if key in self.found.nodes:
+                back = [label_block(a, BACK).height + 34 for a in self.found.arrows if self._leads_back(a, key)]
+                bottom = self._put(key, left + STAGE_WIDTH + SIDE_GAP, bottom, 0.0, max(back, default=0.0)) + STACK
+                # Below the arrow that comes back, one to the reserve must still be able to leave.
+                reach = bottom - y + (16 if f"reserve:{name}" in self.found.nodes else -STACK) if back else reach
+        return max(self._put(f"stage:{name}", left, y, STAGE_WIDTH, reach), bottom - STACK)
+
+    @staticmethod
+    def _leads_back(arrow: Arrow, key: str) -> bool:
+        """From beside a stage back into it."""
+        stage = key.partition(":")[2]
+        return arrow.source == key and arrow.target == f"stage:{stage}"
+
+    def _coming_in(self, name: str) -> int:
+        return sum(a.target == f"stage:{name}" and self._from_beside(a) for a in self.found.arrows)
+
+    def _from_beside(self, arrow: Arrow) -> bool:
+        """From beside a stage into the next one."""
+        kind, _, stage = arrow.source.partition(":")
+        return kind in ("out", "reserve") and not self._passes_by(arrow) and not arrow.target.endswith(f":{stage}")
+
+    def _room_below(self, name: str) -> float:
+        labels = [
+            label_block(a).height for a in self.found.arrows if a.source == f"stage:{name}" and self._leads_down(a)
+        ]
+        return max([34.0, *(height + 20 for height in labels)])
+
+    def _put(self, key: str, x: float, y: float, wide: float, high: float = 0.0) -> float:
+        """Give a box its place, at least so wide and high; what is below it begins where it ends."""
+        self.blocks[key] = block = node_block(self.found.nodes[key], 18.0)
+        self.places[key] = Place(x, y, max(wide, block.width), max(40.0, high, block.height))
+        return y + self.places[key].height
+
+    # ── what joins them ──
+
+    def _index(self, key: str) -> int:
+        return self.found.stages.index(key.partition(":")[2])
+
+    def _leads_down(self, arrow: Arrow) -> bool:
+        """To the next stage, or to the good end below the last one."""
+        if not arrow.source.startswith("stage:") or arrow.dashed:
+            return False
+        if arrow.target.startswith("stage:"):
+            return self._index(arrow.target) - self._index(arrow.source) == 1
+        return arrow.target == f"good:{self.found.stages[-1]}"
+
+    def _passes_by(self, arrow: Arrow) -> bool:
+        """Back, or past a stage: on the left, from wherever beside the stage it comes."""
+        if not arrow.target.startswith("stage:") or arrow.source == ANYWHERE:
+            return False
+        far = self._index(arrow.target) - self._index(arrow.source)
+        return far < 0 or far > 1
+
+    def _passing(self, arrow: Arrow, x: float, lane: int) -> None:
+        source, target = self.places[f"stage:{arrow.source.partition(':')[2]}"], self.places[arrow.target]
+        shift = 8.0 * lane
+        y0, y1 = source.y + source.height / 2 + shift, target.y + target.height / 2 + shift
+        commands = f"M{svg.number(source.x)} {svg.number(y0)}H{svg.number(x)}V{svg.number(y1)}"
+        commands += f"H{svg.number(target.x - 6)}"
+        block = label_block(arrow, 8.5)
+        at = Place(x - block.width - 4, (y0 + y1 - block.height) / 2, block.width, block.height)
+        self._draw(arrow, commands, (target.x, y1, 1.0, 0.0), at, block)
+
+    def _arrow(self, arrow: Arrow, right: float, corner: int) -> int:
+        """One arrow beside or below a stage; 1 if it went round the right-hand side."""
+        source, target = self.places[arrow.source], self.places[arrow.target]
+        if self._leads_down(arrow):
+            x, y0 = source.x + 40, source.y + source.height
+            block = label_block(arrow, 22.0)
+            at = Place(x + 8, (y0 + target.y - block.height) / 2, block.width, block.height)
+            self._draw(
+                arrow,
+                f"M{svg.number(x)} {svg.number(y0)}V{svg.number(target.y - 6)}",
+                (x, target.y, 0.0, 1.0),
+                at,
+                block,
+            )
+        elif arrow.source.partition(":")[0] in ("stage", ANYWHERE):
+            self._sideways(arrow, source, target)
+        elif self._leads_back(arrow, arrow.source):
+            y = min(source.y + source.height, target.y + target.height) - 9
+            block = label_block(arrow, BACK)
+            at = Place(source.x - SIDE_GAP + 14, y - block.height - 1, block.width, block.height)
+            commands = f"M{svg.number(source.x)} {svg.number(y)}H{svg.number(target.x + target.width + 6)}"
+            self._draw(arrow, commands, (target.x + target.width, y, -1.0, 0.0), at, block)
+        else:
+            entries = [a for a in self.found.arrows if a.target == arrow.target and self._from_beside(a)]
+            y = target.y + 10 + ENTRY * entries.index(arrow)
+            if arrow.dashed:
+                self._round(arrow, source, target, right + 14 + LANE * corner, y)
+                return 1
+            self._down_and_in(arrow, source, target, y)
+        return 0
+
+    def _sideways(self, arrow: Arrow, source: Place, target: Place) -> None:
+        """From a stage to what is beside it, however far down that is."""
+        x0, x1 = source.x + source.width, target.x
+        y = target.y + min(18.0, target.height / 2)
+        level = y < source.y + source.height - 8
+        start = y if level else source.y + source.height - 10
+        bend = "" if level else f"H{svg.number(x1 - 22)}V{svg.number(y)}"
+        block = label_block(arrow, 8.0)
+        at = Place(x0 + 8, y - block.height, block.width, block.height)
+        commands = f"M{svg.number(x0)} {svg.number(start)}{bend}H{svg.number(x1 - 6)}"
+        self._draw(arrow, commands, (x1, y, 1.0, 0.0), at, block)
+
+    def _down_and_in(self, arrow: Arrow, source: Place, target: Place, y: float) -> None:
+        """From beside one stage into the right-hand side of the next: the way of the reserve."""
+        x, y0 = source.x + 24, source.y + source.height
+        block = label_block(arrow, 12.0)
+        at = Place(x + 6, y0 + 2, block.width, block.height)
+        commands = f"M{svg.number(x)} {svg.number(y0)}V{svg.number(y)}H{svg.number(target.x + target.width + 6)}"
+        self._draw(arrow, commands, (target.x + target.width, y, -1.0, 0.0), at, block)
+
+    def _round(self, arrow: Arrow, source: Place, target: Place, x: float, y: float) -> None:
+        """From beside one stage, round on the right, into the next."""
+        y0 = source.y + source.height / 2
+        block = label_block(arrow, 8.0)
+        at = Place(x + 5, y0 + 6, block.width, block.height)
+        commands = f"M{svg.number(source.x + source.width)} {svg.number(y0)}H{svg.number(x)}V{svg.number(y)}"
+        commands += f"H{svg.number(target.x + target.width + 6)}"
+        self._draw(arrow, commands, (target.x + target.width, y, -1.0, 0.0), at, block)
+
+    def _draw(
+        self, arrow: Arrow, commands: str, tip: tuple[float, float, float, float], at: Place, block: Block
+    ) -> None:
+        parts = [svg.way(commands, dashed=arrow.dashed), svg.head(*tip, dashed=arrow.dashed)]
+        self.parts.append(svg.group([*parts, *draw_label(at, block, arrow.dashed)], class_="arrow"))
+
+    def _described(self) -> str:
+        names = self.found.nodes
+        said = []
+        for a in self.found.arrows:
+            steps = "、".join(line.text for line in a.lines if line.sort is Sort.STEP)
+            said.append(f"{names[a.source].title} → {names[a.target].title}" + (f"({steps})" if steps else ""))
+        return ";".join(said)
