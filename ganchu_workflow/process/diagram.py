@@ -98,8 +98,8 @@ def _escaped(text: str) -> str:
     """The text as Mermaid takes it within quotes: what it would read as its own, or as HTML, goes in by number.
 
     `*`, `_`, `~` and a backtick would be emphasis, `%%{` a directive; a number and a dot, or a dash, at the beginning a
-    list. Formulas (`$$`), icons (`fa:fa-`) and `\\n` it looks for when the numbers are text again: a space breaks them up.
-    Line breaks and other control characters become a space.
+    list. Formulas (`$$`), icons (`fa:fa-`) and `\\n` it looks for when the numbers are text again: a space breaks
+    them up. Line breaks and other control characters become a space.
     """
     plain = re.sub(r"[\x00-\x1f\x7f]", " ", text)
     plain = re.sub(r"\$(?=\$)|:(?=fa-)|\\(?=n)", r"\g<0> ", plain)

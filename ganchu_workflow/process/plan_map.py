@@ -50,6 +50,7 @@ def plan_map(process: Process) -> PlanMap:
 
 def _boxes(process: Process) -> dict[str, str]:
     """The box each state of a stage is drawn in."""
+    reserves = _reserves(process)
     boxes = {}
     for name, state in process.application.states.items():
         if stage := stage_of(name):
@@ -58,17 +59,22 @@ def _boxes(process: Process) -> dict[str, str]:
             elif state.final:
                 kind = "out"
             else:
-                kind = "reserve" if _is_reserve(process, name, stage) else "stage"
+                kind = "reserve" if name in reserves else "stage"
             boxes[name] = f"{kind}:{stage}"
     return boxes
 
 
-def _is_reserve(process: Process, name: str, stage: str) -> bool:
-    """Whether it leads on, and one who is already further on can be put back there: a reserve, by whatever name."""
-    edges = process.application.edges
-    leads_on = any(e.source == name and not e.transition.reopens and _place(process, e) > 0 for e in edges)
-    put_back = any(e.target == name and _from_later(e) for e in edges)
-    return leads_on and put_back and not process.application.states[name].initial and bool(stage)
+def _reserves(process: Process) -> set[str]:
+    """The states that are a reserve, by whatever name.
+
+    One leads on from there, who is already further on can be put back there, and it is not the only way on.
+    """
+    kind = process.application
+    onward = {str(e.source) for e in kind.edges if not e.transition.reopens and _place(process, e) > 0}
+    put_back = {e.target for e in kind.edges if _from_later(e)}
+    found = {s for s in onward & put_back if not kind.states[s].initial}
+    main = {stage_of(s) for s in onward - found}
+    return {s for s in found if stage_of(s) in main}
 
 
 def _place(process: Process, edge: Edge) -> int:

@@ -100,7 +100,7 @@ def condition_words(process: Process, kind: KindDefinition, edge: Edge, conditio
         case "settled":
             return f"{named}均已办结"
         case "any_in":
-            return f"有{named}{'或'.join(_quoted(condition.kinds[0], s) for s in given)}"
+            return f"有{named}处于{'或'.join(_quoted(condition.kinds[0], s) for s in given)}"
         case "enough":
             least = settings_words(process, kind.kind, edge.stage, given[1])
             return f"{_quoted(condition.kinds[0], given[0])}的{named}不少于{least}"
