@@ -153,7 +153,7 @@ def _of_stage(process: Process, stage: str) -> Drawing:
         nodes.insert(0, Node("entry", Shape.ENTRY, f"来自:{'、'.join(origins)}"))
         arrows[:0] = [Arrow("entry", target) for target in dict.fromkeys(e.target for e in coming)]
     number = process.stage_names.index(stage) + 1
-    title = f"{stage_words(process, stage)}:一项申报"
+    title = f"{stage_words(process, stage)} · 一项申报的经过"
     return Drawing(stage, title, f"环节 {stage}(第{number}个)", tuple(nodes), tuple(arrows))
 
 

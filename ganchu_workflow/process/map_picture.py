@@ -9,7 +9,16 @@ from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.drawing import Arrow, Sort
 from ganchu_workflow.process.layout import Place
 from ganchu_workflow.process.measure import width
-from ganchu_workflow.process.picture import Block, draw_label, draw_node, label_block, legend, node_block
+from ganchu_workflow.process.picture import (
+    REVERSALS,
+    Block,
+    draw_label,
+    draw_node,
+    label_block,
+    legend,
+    legend_width,
+    node_block,
+)
 from ganchu_workflow.process.plan_map import ANYWHERE, PlanMap, plan_map
 
 STAGE_WIDTH = 250.0
@@ -18,16 +27,15 @@ SIDE_GAP = 118.0
 LANE = 118.0
 """For each arrow that passes stages by, on the left."""
 TOP = 84.0
-BACK = 8.0
-"""The longest line of the label of a way back, in em."""
+BACK, DOWN = 8.0, 22.0
+"""The longest line of the label of a way back, and of one down to the next stage, in em."""
 STACK = 12.0
 ENTRY = 16.0
 """For each arrow that comes into a stage from the right."""
-LEGEND_WIDTH = 600.0
 LEGEND = (
     ("open", "环节"),
     ("way", "办理"),
-    ("dashed", "更正(凭文号与理由)"),
+    ("dashed", REVERSALS),
     ("end", "终局"),
     ("good", "终局,保留名额"),
     ("aside", "候补等"),
@@ -59,7 +67,9 @@ class _Map:
         for arrow in self.found.arrows:
             if not self._passes_by(arrow):
                 corner += self._arrow(arrow, right, corner)
-        wide = max(right + (34.0 + LANE * corner if corner else 0.0), LEGEND_WIDTH, width(self.title) * 20)
+        wide = max(
+            right + (34.0 + LANE * corner if corner else 0.0), legend_width(LEGEND) + svg.MARGIN, width(self.title) * 20
+        )
         self.parts += [draw_node(n, self.places[n.key], self.blocks[n.key]) for n in self.found.nodes.values()]
         high = bottom + 54
         head = [
@@ -116,14 +126,12 @@ class _Map:
         return kind in ("out", "reserve") and not self._passes_by(arrow) and not arrow.target.endswith(f":{stage}")
 
     def _room_below(self, name: str) -> float:
-        labels = [
-            label_block(a).height for a in self.found.arrows if a.source == f"stage:{name}" and self._leads_down(a)
-        ]
-        return max([34.0, *(height + 20 for height in labels)])
+        down = [a for a in self.found.arrows if a.source == f"stage:{name}" and self._leads_down(a)]
+        return max([34.0, *(label_block(a, DOWN).height + 20 for a in down)])
 
     def _put(self, key: str, x: float, y: float, wide: float, high: float = 0.0) -> float:
         """Give a box its place, at least so wide and high; what is below it begins where it ends."""
-        self.blocks[key] = block = node_block(self.found.nodes[key], 18.0)
+        self.blocks[key] = block = node_block(self.found.nodes[key], 18.0, 14.0)
         self.places[key] = Place(x, y, max(wide, block.width), max(40.0, high, block.height))
         return y + self.places[key].height
 
@@ -162,7 +170,7 @@ class _Map:
         source, target = self.places[arrow.source], self.places[arrow.target]
         if self._leads_down(arrow):
             x, y0 = source.x + 40, source.y + source.height
-            block = label_block(arrow, 22.0)
+            block = label_block(arrow, DOWN)
             at = Place(x + 8, (y0 + target.y - block.height) / 2, block.width, block.height)
             self._draw(
                 arrow,

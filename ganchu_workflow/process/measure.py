@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 from unicodedata import east_asian_width
 
 NARROW = 0.56
@@ -17,10 +19,34 @@ def width(text: str) -> float:
 
 
 def wrap(text: str, limit: float) -> list[str]:
-    """The text in lines of at most `limit` em where it can be broken: between words, and between Chinese characters.
+    """The text in lines of at most `limit` em, as few as possible, broken where it reads best, and about equally long.
 
-    A word that is longer than a line stands alone and is cut, so that no name can leave its box.
+    It is broken where it can be: between words, and between Chinese characters. A word that is longer than a line is
+    cut, so that no name can leave its box.
     """
+    fewest = _filled(text, limit)
+    tighter, found = width(text) / len(fewest), [fewest]
+    while len(fewest) > 1 and tighter < limit:
+        found += [lines] if len(lines := _filled(text, tighter)) == len(fewest) else []
+        tighter += 0.5
+    # The first of the best: they are tried from even to uneven, after the one that fills its lines.
+    return max([*found[1:], fewest], key=_good_breaks)
+
+
+def _good_breaks(lines: Sequence[str]) -> int:
+    """How many lines end where a reader pauses: at a mark, before a bracket, between Chinese and other writing."""
+    return sum(
+        before[-1:] in _NEVER_FIRST or after[:1] in _NEVER_LAST or before[-1:].isascii() != after[:1].isascii()
+        for before, after in pairwise(lines)
+    )
+
+
+def longest_word(text: str) -> float:
+    """The width of the longest word that must not be broken."""
+    return max((width(word) for word in _WORD.findall(text)), default=0.0)
+
+
+def _filled(text: str, limit: float) -> list[str]:
     lines: list[str] = []
     line = ""
     for piece in _pieces(text, limit):

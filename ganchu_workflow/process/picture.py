@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ganchu_workflow.process import svg
 from ganchu_workflow.process.definition import Edge, Process
 from ganchu_workflow.process.drawing import Arrow, Drawing, Line, Node, Shape, Sort, drawing_of
 from ganchu_workflow.process.layout import Link, Place, Route, Size, layered
-from ganchu_workflow.process.measure import width, wrap
+from ganchu_workflow.process.measure import longest_word, width, wrap
 
 TITLE, TEXT, SMALL = 15.0, 12.0, 11.0
 ROW = 16.0
 PAD = 10.0
 ICON = 15.0
-BOX_LINE, LABEL_LINE = 15.0, 14.0
-"""The longest line of a box and of a label, in em of its own size."""
+BOX_LINE, ASIDE_LINE, LABEL_LINES = 15.0, 8.0, (14.0, 10.5, 8.0)
+"""The longest line of a box, of one beside the states, and of a label, the widest first: in em of its own size."""
 HEADING = 62.0
-LEGEND_WIDTH = 690.0
+HANDS = 4.0
+"""Between what one hand may do and what the next may, in one label."""
+
+
+SMALLEST = 0.75
+"""How much a picture may shrink in print before shorter lines are tried: text of 12 is then about 7 points."""
+REVERSALS = "更正(重开已有结论)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,37 +45,57 @@ def life_cycle_svg(process: Process, kind_or_stage: str, *, title: str = "", mar
     `title` stands before the name of what is drawn; `mark` is a watermark. Raises `Unknown` like `drawing_of`.
     """
     drawing = drawing_of(process, kind_or_stage)
+    heading = f"{title} · {drawing.title}" if title else drawing.title
+    forms = _forms(drawing)
+    at_least = max(legend_width(forms), width(heading) * 18.5, width(drawing.subtitle) * TEXT)
+    # Where long lines would make the print too small, shorter ones are tried.
+    sheets = [_sheet(drawing, longest, at_least) for longest in LABEL_LINES]
+    sizes = [svg.scale(sheet.width, sheet.height) for sheet in sheets]
+    good = [sheet for sheet, size in zip(sheets, sizes, strict=True) if size >= SMALLEST * svg.MILLIMETRE]
+    sheet = good[0] if good else sheets[sizes.index(max(sizes))]
+    parts = [
+        svg.text(svg.MARGIN, 34, heading, 18, font_weight="bold"),
+        svg.text(svg.MARGIN, 54, drawing.subtitle, TEXT, fill=svg.QUIET),
+        sheet.body,
+        legend(svg.MARGIN, sheet.height - 16, forms),
+    ]
+    return svg.page(parts, sheet.width, sheet.height, title=heading, described=_described(drawing), mark=mark)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The boxes and arrows of a life cycle, and the size of the picture they need."""
+
+    body: str
+    width: float
+    height: float
+
+
+def _sheet(drawing: Drawing, longest: float, at_least: float) -> Sheet:
+    """The picture with labels in lines of at most `longest` em."""
     blocks = {node.key: node_block(node) for node in drawing.nodes}
-    labels = [label_block(arrow) for arrow in drawing.arrows]
+    labels = [label_block(arrow, longest) for arrow in drawing.arrows]
     layout = layered(
         [Size(key, block.width, block.height) for key, block in blocks.items()],
         [Link(a.source, a.target, b.width, b.height, a.dashed) for a, b in zip(drawing.arrows, labels, strict=True)],
     )
-    heading = f"{title} · {drawing.title}" if title else drawing.title
-    wide = max(layout.width, LEGEND_WIDTH, width(heading) * 18) + 2 * svg.MARGIN
-    high = HEADING + layout.height + 2 * svg.MARGIN + 26
-    left, top = (wide - layout.width) / 2, HEADING + 8
-    parts = [
-        svg.text(svg.MARGIN, 34, heading, 18, font_weight="bold"),
-        svg.text(svg.MARGIN, 54, drawing.subtitle, TEXT, fill=svg.QUIET),
-        svg.group(
-            [
-                *(_arrow(a, r, b) for a, r, b in zip(drawing.arrows, layout.routes, labels, strict=True)),
-                *(draw_node(n, layout.boxes[n.key], blocks[n.key]) for n in drawing.nodes),
-            ],
-            transform=f"translate({svg.number(left)} {svg.number(top)})",
-        ),
-        legend(svg.MARGIN, high - 16),
+    wide = max(layout.width, at_least)
+    body = [
+        *(_arrow(a, r, b) for a, r, b in zip(drawing.arrows, layout.routes, labels, strict=True)),
+        *(draw_node(n, layout.boxes[n.key], blocks[n.key]) for n in drawing.nodes),
     ]
-    return svg.page(parts, wide, high, title=heading, described=_described(drawing), mark=mark)
+    left, top = svg.MARGIN + (wide - layout.width) / 2, HEADING + 8
+    moved = svg.group(body, transform=f"translate({svg.number(left)} {svg.number(top)})")
+    return Sheet(moved, wide + 2 * svg.MARGIN, HEADING + layout.height + 2 * svg.MARGIN + 26)
 
 
-def node_block(node: Node, longest: float = BOX_LINE) -> Block:
-    """The text of a box, in lines of at most `longest` em."""
+def node_block(node: Node, longest: float = BOX_LINE, aside: float = ASIDE_LINE) -> Block:
+    """The text of a box, in lines of at most `longest` em; the title of what is no state, of at most `aside`."""
     if node.shape is Shape.START:
         return Block((), (), 16.0, 16.0)
     icon_ems = ICON / TEXT
-    title = tuple(wrap(node.title, longest * TEXT / TITLE))
+    no_state = node.shape in (Shape.ENTRY, Shape.EXIT, Shape.ANY)
+    title = tuple(wrap(node.title, aside if no_state else longest * TEXT / TITLE))
     lines = []
     for line in node.lines:
         room = longest - (icon_ems if line.sort in (Sort.DEADLINE, Sort.LOOP) else 0)
@@ -79,17 +106,19 @@ def node_block(node: Node, longest: float = BOX_LINE) -> Block:
         *(width(t) * TEXT + (ICON if sort in (Sort.DEADLINE, Sort.LOOP) else 0) for sort, t, _ in lines),
         40.0,
     )
-    point = 12.0 if node.shape in (Shape.EXIT, Shape.ENTRY) else 0.0
+    point = 12.0 if no_state else 0.0
     return Block(title, tuple(lines), widest + 2 * PAD + point, 20.0 * len(title) + ROW * len(lines) + 2 * PAD - 4)
 
 
-def label_block(arrow: Arrow, longest: float = LABEL_LINE) -> Block:
+def label_block(arrow: Arrow, longest: float) -> Block:
     """The text of an arrow, in lines of at most `longest` em."""
+    longest = max(longest, *(min(longest_word(line.text), LABEL_LINES[0]) for line in arrow.lines), 0.0)
     lines = []
     for line in arrow.lines:
         lines += [(line.sort, piece, n == 0) for n, piece in enumerate(wrap(line.text, longest))]
     widest = max((width(t) * _size(sort) for sort, t, _ in lines), default=12.0)
-    return Block((), tuple(lines), widest + 6, 15.0 * len(lines) + (4 if lines else 0))
+    hands = sum(sort is Sort.STEP and before[0] is Sort.WHO for before, (sort, _, _) in pairwise(lines))
+    return Block((), tuple(lines), widest + 6, 15.0 * len(lines) + HANDS * hands + (4 if lines else 0))
 
 
 def _size(sort: Sort) -> float:
@@ -162,9 +191,12 @@ def _edges_said(edges: Sequence[Edge]) -> str:
 def draw_label(at: Place, block: Block, dashed: bool) -> list[str]:
     """The text of an arrow: what is done, and below it, quieter, by whom."""
     found = []
-    for n, (sort, line, _) in enumerate(block.lines):
+    baseline, last = at.y + 11, Sort.STEP
+    for sort, line, _ in block.lines:
+        baseline += HANDS if sort is Sort.STEP and last is Sort.WHO else 0.0
         fill = svg.QUIET if sort is Sort.WHO else svg.REVERSAL if dashed else svg.INK
-        found.append(svg.text(at.x + 3, at.y + 11 + 15 * n, line, _size(sort), fill=fill))
+        found.append(svg.text(at.x + 3, baseline, line, _size(sort), fill=fill))
+        baseline, last = baseline + 15, sort
     return found
 
 
@@ -172,18 +204,28 @@ def _point(point: tuple[float, float]) -> str:
     return f"{svg.number(point[0])} {svg.number(point[1])}"
 
 
-LEGEND = (
-    ("way", "办理"),
-    ("dashed", "更正(凭文号与理由)"),
-    ("open", "办理中"),
-    ("end", "终局"),
-    ("good", "终局,保留名额"),
-    ("clock", "期限"),
-    ("loop", "不改变状态的办理"),
-)
+def _forms(drawing: Drawing) -> list[tuple[str, str]]:
+    """What the legend must explain: the forms that the drawing has."""
+    shapes = {node.shape for node in drawing.nodes}
+    sorts = {line.sort for node in drawing.nodes for line in node.lines}
+    wanted = (
+        ("open", "办理中", Shape.STATE in shapes),
+        ("end", "终局", Shape.FINAL in shapes),
+        ("good", "终局,保留名额", Shape.SUCCESS in shapes),
+        ("way", "办理", True),
+        ("dashed", REVERSALS, any(a.dashed for a in drawing.arrows)),
+        ("clock", "期限", Sort.DEADLINE in sorts),
+        ("loop", "不改变状态的办理", Sort.LOOP in sorts),
+    )
+    return [(form, said) for form, said, there in wanted if there]
 
 
-def legend(x: float, y: float, forms: Sequence[tuple[str, str]] = LEGEND) -> str:
+def legend_width(forms: Sequence[tuple[str, str]]) -> float:
+    """The room that a legend takes."""
+    return sum(54.0 + width(said) * SMALL for _, said in forms)
+
+
+def legend(x: float, y: float, forms: Sequence[tuple[str, str]]) -> str:
     """What the forms mean; a picture is often printed and handed on without the page it stood in."""
     parts = []
     for form, said in forms:
@@ -199,7 +241,7 @@ def legend(x: float, y: float, forms: Sequence[tuple[str, str]] = LEGEND) -> str
             parts += _outline(shapes[form], x, y - 12, 28, 15)
             parts += [svg.tick(x + 9, y)] if form == "good" else []
         parts.append(svg.text(x + 36, y, said, SMALL, fill=svg.QUIET))
-        x += 36 + width(said) * SMALL + 18
+        x += legend_width([(form, said)])
     return svg.group(parts, class_="legend")
 
 

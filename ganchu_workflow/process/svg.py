@@ -111,13 +111,16 @@ def tick(x: float, y: float) -> str:
     return element("path", d=steps, fill="none", stroke=INK, stroke_width=2)
 
 
+def scale(width: float, height: float) -> float:
+    """The millimetres that a coordinate takes in print: as large as on a screen, if that fits on A4 in either way."""
+    lying = min(LONG_SIDE / width, SHORT_SIDE / height)
+    standing = min(SHORT_SIDE / width, LONG_SIDE / height)
+    return min(MILLIMETRE, max(lying, standing))
+
+
 def page(parts: Sequence[str], width: float, height: float, *, title: str, described: str, mark: str) -> str:
     """The whole picture: no larger than a sheet of A4, lying or standing; on white, the mark drawn faintly beneath."""
-    fit = max(
-        min(LONG_SIDE / width, SHORT_SIDE / height),
-        min(SHORT_SIDE / width, LONG_SIDE / height),
-    )
-    scale = min(MILLIMETRE, fit)
+    size = scale(width, height)
     heading = [element("title", escape(clean(title))), element("desc", escape(clean(described)))]
     ground = element("rect", x=0, y=0, width=width, height=height, fill=PAPER)
     whole = [*heading, ground, *([_watermark(mark, width, height)] if mark else []), *parts]
@@ -126,8 +129,8 @@ def page(parts: Sequence[str], width: float, height: float, *, title: str, descr
             "svg",
             "\n" + "\n".join(whole) + "\n",
             xmlns="http://www.w3.org/2000/svg",
-            width=f"{width * scale:.1f}mm",
-            height=f"{height * scale:.1f}mm",
+            width=f"{width * size:.1f}mm",
+            height=f"{height * size:.1f}mm",
             viewBox=f"0 0 {number(width)} {number(height)}",
             role="img",
             font_family=FONTS,

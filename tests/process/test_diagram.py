@@ -159,8 +159,8 @@ flowchart TB
   n_stage_3a_ending["<b>2 公布</b><br/>办理:牵头处室"]
   n_good_3a_ending[["<b>已公布</b>"]]:::success
   n_anywhere(["<b>各环节中未办结的申报</b>"]):::aside
-  n_end_3a_withdrawn[["<b>已撤回</b><br/>撤回 withdraw(申报企<br/>业)"]]:::final
-  n_end_3a_called_off[["<b>批次取消</b><br/>批次取消 call#95;off(引<br/>擎:随相关办件)"]]:::final
+  n_end_3a_withdrawn[["<b>已撤回</b><br/>撤回 withdraw<br/>(申报企业)"]]:::final
+  n_end_3a_called_off[["<b>批次取消</b><br/>批次取消 call#95;off<br/>(引擎:随相关办件)"]]:::final
   n_stage_3a_inspection --> n_out_3a_inspection
   n_out_3a_inspection -.->|"undo<br/>牵头处室"| n_stage_3a_inspection
   n_stage_3a_ending -->|"公布 announce<br/>牵头处室"| n_good_3a_ending
@@ -175,8 +175,8 @@ flowchart TB
 
 def test_the_life_cycle_of_a_kind_as_mermaid(small: Process) -> None:
     planned = (
-        "<b>待走访</b><br/>待地方主管部门办理<br/>◷ 走访期限:5个工作日(进<br/>入当日不计)<br/>"
-        "◷ 期内方可:报告 report<br/>↻ 记录 note(地方主管部<br/>门)"
+        "<b>待走访</b><br/>待地方主管部门办理<br/>◷ 走访期限:5个工作日<br/>(进入当日不计)<br/>"
+        "◷ 期内方可:报告 report<br/>↻ 记录 note(地<br/>方主管部门)"
     )
     expected = f"""\
 flowchart LR
@@ -195,7 +195,7 @@ flowchart LR
 
 
 def test_the_life_cycle_of_a_stage_as_mermaid(small: Process) -> None:
-    when = "引擎:当有走访#34;甲#34;处于<br/>“已走访#59;#35;1”"
+    when = "引擎:当有走访#34;甲#34;<br/>处于“已走访#59;#35;1”"
     expected = f"""\
 flowchart LR
 {STYLES}\
@@ -448,8 +448,8 @@ def test_a_kind_may_have_the_name_of_a_stage() -> None:
     process = process_of(Inspection, Other)
 
     assert [drawing_of(process, n).title for n in ("ending", "stage:ending", "kind:ending")] == [
-        "公布:一项申报",
-        "公布:一项申报",
+        "公布 · 一项申报的经过",
+        "公布 · 一项申报的经过",
         "同名案件",
     ]
 
@@ -478,16 +478,16 @@ def groups(picture: str) -> list[dict[str, str]]:
 
 
 def areas(picture: str) -> tuple[Area, list[Area], list[Area]]:
-    """The sheet, the boxes and the lines of text on arrows, all in the coordinates of the sheet."""
+    """The sheet, the boxes, and the lines of text beside them (arrows, heads, legend), in the sheet's coordinates."""
     root = ElementTree.fromstring(picture)
     sheet = Area("sheet", *map(float, root.attrib["viewBox"].split()))
-    boxes, labels = [], []
+    boxes, labels = [], [written(t) for t in root.findall(f"{SVG}text") if "transform" not in t.attrib]
     for outer in root.findall(f"{SVG}g"):
         dx, dy = map(float, re.findall(r"[-0-9.]+", outer.get("transform", "translate(0 0)")))
         for g in outer.iter(f"{SVG}g"):
             if g.get("class", "").startswith(("node", "start")):
                 boxes.append(moved(outline(g), dx, dy))
-            elif g.get("class", "").startswith("arrow"):
+            elif g.get("class", "").startswith(("arrow", "legend")):
                 labels += [moved(written(t), dx, dy) for t in g.iter(f"{SVG}text")]
     return sheet, boxes, labels
 
@@ -662,10 +662,17 @@ def test_a_wrapped_line_is_never_too_long_and_nothing_is_lost(text: str, limit: 
 
 def test_words_and_closing_marks_are_kept_together() -> None:
     assert wrap("修改后通过 approve_with_changes", 12) == ["修改后通过", "approve_with_changes"]
-    assert wrap("一二三四,五六", 4) == ["一二三", "四,五六"]
+    assert wrap("一二三四,五六七八", 4) == ["一二三", "四,五", "六七八"]
     assert wrap("一二三(四五六)", 4) == ["一二三", "(四五", "六)"]
     assert wrap("abcdefghij", 2) == ["abc", "def", "ghi", "j"]
     assert wrap("", 4) == [""]
+
+
+def test_lines_break_where_a_reader_pauses_or_are_about_equally_long() -> None:
+    assert wrap("补正期限:5个工作日(进入当日不计)", 13.75) == ["补正期限:5个工作日", "(进入当日不计)"]
+    assert wrap("改为不建议入选 exclude", 10) == ["改为不建议入选", "exclude"]
+    assert wrap("一二三四五六七八九", 8) == ["一二三四五", "六七八九"]
+    assert wrap("一二三四五六七八", 8) == ["一二三四五六七八"]
 
 
 def test_full_width_characters_are_one_em_wide() -> None:
