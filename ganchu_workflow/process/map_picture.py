@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ganchu_workflow.process import svg
@@ -27,8 +28,8 @@ SIDE_GAP = 118.0
 LANE = 118.0
 """For each arrow that passes stages by, on the left."""
 TOP = 84.0
-BACK, DOWN = 8.0, 22.0
-"""The longest line of the label of a way back, and of one down to the next stage, in em."""
+BACK, DOWN, FILL, PASSING = 8.0, 22.0, 12.0, 8.5
+"""The longest line of a label, in em: of a way back, down to the next stage, from the reserve, and past stages."""
 STACK = 12.0
 ENTRY = 16.0
 """For each arrow that comes into a stage from the right."""
@@ -57,12 +58,13 @@ class _Map:
     parts: list[str] = field(default_factory=list)
 
     def document(self) -> str:
-        passing = [a for a in self.found.arrows if self._passes_by(a)]
+        """The whole picture."""
+        # The longest way round runs outside.
+        passing = sorted((a for a in self.found.arrows if self._passes_by(a)), key=self._length)
         left = svg.MARGIN + LANE * len(passing) + (10 if passing else 0)
         bottom = self._place_all(left)
         right = max(p.x + p.width for p in self.places.values())
-        for lane, arrow in enumerate(passing):
-            self._passing(arrow, left - 24 - LANE * lane, lane)
+        self._draw_passing(passing, left - 24)
         corner = 0
         for arrow in self.found.arrows:
             if not self._passes_by(arrow):
@@ -97,9 +99,9 @@ class _Map:
         return y
 
     def _place_stage(self, name: str, left: float, y: float) -> float:
-        beside = [f"out:{name}", f"reserve:{name}"]
-        if name != self.found.stages[-1]:
-            beside.append(f"good:{name}")
+        beside = [f"out:{name}", f"good:{name}", f"reserve:{name}"]
+        if name == self.found.stages[-1]:
+            beside.remove(f"good:{name}")
         # What comes in from the right passes above what is beside the stage.
         bottom = y + ENTRY * self._coming_in(name)
         reach = 0.0
@@ -126,8 +128,11 @@ class _Map:
         return kind in ("out", "reserve") and not self._passes_by(arrow) and not arrow.target.endswith(f":{stage}")
 
     def _room_below(self, name: str) -> float:
-        down = [a for a in self.found.arrows if a.source == f"stage:{name}" and self._leads_down(a)]
-        return max([34.0, *(label_block(a, DOWN).height + 20 for a in down)])
+        """What the labels of the arrows down to the next stage need."""
+        mine = [a for a in self.found.arrows if a.source.partition(":")[2] == name]
+        down = [label_block(a, DOWN).height + 20 for a in mine if self._leads_down(a)]
+        reserve = [label_block(a, FILL).height for a in mine if self._from_beside(a) and not a.dashed]
+        return max([34.0, *down, *reserve])
 
     def _put(self, key: str, x: float, y: float, wide: float, high: float = 0.0) -> float:
         """Give a box its place, at least so wide and high; what is below it begins where it ends."""
@@ -149,21 +154,38 @@ class _Map:
         return arrow.target == f"good:{self.found.stages[-1]}"
 
     def _passes_by(self, arrow: Arrow) -> bool:
-        """Back, or past a stage: on the left, from wherever beside the stage it comes."""
+        """On the left: back, past a stage, or up or down beside the main way."""
         if not arrow.target.startswith("stage:") or arrow.source == ANYWHERE:
             return False
         far = self._index(arrow.target) - self._index(arrow.source)
-        return far < 0 or far > 1
+        beside_the_way = arrow.dashed and (arrow.source.startswith("stage:") or self._is_below(arrow.source))
+        return far < 0 or far > 1 or beside_the_way
 
-    def _passing(self, arrow: Arrow, x: float, lane: int) -> None:
-        source, target = self.places[f"stage:{arrow.source.partition(':')[2]}"], self.places[arrow.target]
-        shift = 8.0 * lane
-        y0, y1 = source.y + source.height / 2 + shift, target.y + target.height / 2 + shift
-        commands = f"M{svg.number(source.x)} {svg.number(y0)}H{svg.number(x)}V{svg.number(y1)}"
-        commands += f"H{svg.number(target.x - 6)}"
-        block = label_block(arrow, 8.5)
-        at = Place(x - block.width - 4, (y0 + y1 - block.height) / 2, block.width, block.height)
-        self._draw(arrow, commands, (target.x, y1, 1.0, 0.0), at, block)
+    def _is_below(self, key: str) -> bool:
+        """Whether it is the good end, which stands below the last stage."""
+        return key == f"good:{self.found.stages[-1]}"
+
+    def _length(self, arrow: Arrow) -> int:
+        return abs(self._index(arrow.target) - self._index(arrow.source))
+
+    def _draw_passing(self, passing: Sequence[Arrow], x: float) -> None:
+        heights = []
+        for lane, arrow in enumerate(passing):
+            source = arrow.source if self._is_below(arrow.source) else f"stage:{arrow.source.partition(':')[2]}"
+            ends = self.places[source], self.places[arrow.target]
+            heights.append([p.y + p.height / 2 + min(8.0 * lane, p.height / 2 - 6) for p in ends])
+        for lane, (arrow, (y0, y1)) in enumerate(zip(passing, heights, strict=True)):
+            at_x, to_x = x - LANE * lane, self.places[arrow.target].x
+            commands = (
+                f"M{svg.number(to_x)} {svg.number(y0)}H{svg.number(at_x)}V{svg.number(y1)}H{svg.number(to_x - 6)}"
+            )
+            block = label_block(arrow, PASSING)
+            # What runs outside crosses this lane on its way: the label keeps clear of it.
+            crossing = [y for other in heights[lane + 1 :] for y in other]
+            tops = [y0 + (y1 - y0) * part - block.height / 2 for part in (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8)]
+            clear = [y for y in tops if not any(y - 4 < c < y + block.height + 4 for c in crossing)]
+            at = Place(at_x - block.width - 4, (clear or tops)[0], block.width, block.height)
+            self._draw(arrow, commands, (to_x, y1, 1.0, 0.0), at, block)
 
     def _arrow(self, arrow: Arrow, right: float, corner: int) -> int:
         """One arrow beside or below a stage; 1 if it went round the right-hand side."""
@@ -200,18 +222,20 @@ class _Map:
         """From a stage to what is beside it, however far down that is."""
         x0, x1 = source.x + source.width, target.x
         y = target.y + min(18.0, target.height / 2)
+        # A reversal of the same way runs below, so that both are seen.
+        y += 12.0 if arrow.dashed else 0.0
         level = y < source.y + source.height - 8
-        start = y if level else source.y + source.height - 10
-        bend = "" if level else f"H{svg.number(x1 - 22)}V{svg.number(y)}"
+        start = y if level else source.y + source.height - (4 if arrow.dashed else 10)
+        bend = "" if level else f"H{svg.number(x1 - (14 if arrow.dashed else 22))}V{svg.number(y)}"
         block = label_block(arrow, 8.0)
-        at = Place(x0 + 8, y - block.height, block.width, block.height)
+        at = Place(x0 + 8, y + 3 if arrow.dashed else y - block.height, block.width, block.height)
         commands = f"M{svg.number(x0)} {svg.number(start)}{bend}H{svg.number(x1 - 6)}"
         self._draw(arrow, commands, (x1, y, 1.0, 0.0), at, block)
 
     def _down_and_in(self, arrow: Arrow, source: Place, target: Place, y: float) -> None:
         """From beside one stage into the right-hand side of the next: the way of the reserve."""
         x, y0 = source.x + 24, source.y + source.height
-        block = label_block(arrow, 12.0)
+        block = label_block(arrow, FILL)
         at = Place(x + 6, y0 + 2, block.width, block.height)
         commands = f"M{svg.number(x)} {svg.number(y0)}V{svg.number(y)}H{svg.number(target.x + target.width + 6)}"
         self._draw(arrow, commands, (target.x + target.width, y, -1.0, 0.0), at, block)

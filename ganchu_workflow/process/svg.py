@@ -17,8 +17,8 @@ INK, QUIET, LINE, PAPER = "#1b2733", "#4d5e70", "#3f5872", "#ffffff"
 OPEN_FILL, FINAL_FILL, GOOD_FILL, ASIDE_FILL = "#eef4fb", "#fbf1ee", "#edf7ee", "#f4f4f1"
 REVERSAL = "#8a4b08"
 MARGIN = 24.0
-LONG_SIDE, SHORT_SIDE = 277.0, 190.0
-"""What can be printed of an A4 sheet, in millimetres."""
+LONG_SIDE, SHORT_SIDE = 272.0, 186.0
+"""What a browser prints of an A4 sheet with its usual margins, in millimetres."""
 MILLIMETRE = 25.4 / 96
 """One CSS pixel, in millimetres."""
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -102,7 +102,7 @@ class Inspection(Stage):
     weighed = State("研究中", owner=Role.OFFICE)
     failed = State("<不合格>", final=True)
 
-    declare = Transition(START, waiting, by=Role.APPLICANT)
+    declare: ClassVar[Transition | None] = Transition(START, waiting, by=Role.APPLICANT)
     weigh = Transition(waiting, weighed, when=any_in(Visit, Visit.done), label="转入研究")
     fail = Transition((waiting, weighed), failed, by=Role.OFFICE)
     pass_ = Transition(weighed, PASSED, by=Role.OFFICE, label="合格")
@@ -548,8 +548,8 @@ def test_a_picture_says_what_it_is_and_fits_a_sheet_of_a4(process: Process) -> N
 
         assert [child.tag for child in root][:2] == [f"{SVG}title", f"{SVG}desc"]
         assert all((child.text or "").strip() for child in root[:2])
-        assert sides[0] <= 190
-        assert sides[1] <= 277
+        assert sides[0] <= 186
+        assert sides[1] <= 272
         # Nothing from elsewhere, nothing that runs, nothing that a host's page could take for its own.
         assert re.findall(r"<style|<script|href|url\(| id=", picture) == []
 
@@ -593,6 +593,90 @@ def test_two_processes_draw_the_same_to_the_byte() -> None:
 
     assert said[0].split()[0] == str(2 + 2 * 21)
     assert said[0] == said[1]
+
+
+def strokes(picture: str) -> list[Area]:
+    """The straight lines of a map, each as wide as it is drawn; the last bit is under the point of its arrow."""
+    found = []
+    for path in ElementTree.fromstring(picture).iter(f"{SVG}path"):
+        x = y = 0.0
+        if re.fullmatch(r"M[-\d. ]+([HV][-\d.]+)+", path.attrib["d"]) and path.attrib["stroke-width"] == "1.3":
+            for step, said in re.findall(r"([MHV])([-\d. ]+)", path.attrib["d"]):
+                a, b = x, y
+                x, y = (
+                    map(float, said.split()) if step == "M" else (float(said), y) if step == "H" else (x, float(said))
+                )
+                if step != "M":
+                    found.append(Area(path.attrib["d"], min(a, x), min(b, y) - 0.6, max(a, x), max(b, y) + 0.6))
+    return found
+
+
+class Waiting(Stage):
+    """A stage without a bad end, which leads on by a reversal too, and past the next stage."""
+
+    name = "waiting"
+    label = "待办"
+    waiting = State("待办", owner=Role.OFFICE, initial=True)
+    declare = Transition(START, waiting, by=Role.APPLICANT)
+    go = Transition(waiting, PASSED, by=Role.OFFICE, label="办结")
+    again = Transition(waiting, PASSED, by=Role.OFFICE, data=Reversal, reopens=True, label="补办")
+    jump = Transition(waiting, Outcome("far"), by=Role.OFFICE, label="免于核查")
+    phase = PhaseWindow(at_close={waiting: CARRY_ON})
+
+
+class Weighing(Stage):
+    """A stage with a reserve and a good end of its own, and no bad one."""
+
+    name = "weighing"
+    label = "研究"
+    open_ = State("研究中", owner=Role.OFFICE, initial=True)
+    kept = State("备选", owner=Role.OFFICE)
+    chosen = State("直接认定", success=True)
+    go = Transition(open_, PASSED, by=Role.OFFICE, label="通过")
+    keep = Transition(open_, kept, by=Role.OFFICE, label="列为备选")
+    fill = Transition(kept, PASSED, by=(Role.OFFICE, Role.SUPERVISOR), label="递补")
+    choose = Transition(open_, chosen, by=Role.OFFICE, label="直接认定")
+    put_back = Transition(LATER, kept, by=Role.OFFICE, data=Reversal, reopens=True)
+    undo = Transition(chosen, open_, by=Role.OFFICE, data=Reversal, reopens=True, label="撤回认定")
+    phase = PhaseWindow(at_close={open_: CARRY_ON, kept: CARRY_ON})
+
+
+class Closing(Ending):
+    name = "closing"
+    undo = Transition(Ending.announced, Ending.decided, by=Role.OFFICE, data=Reversal, reopens=True, label="撤回公布")
+
+
+class Checked(Inspection):
+    name = "checked"
+    declare = None
+
+
+def odd_process() -> Process:
+    wired = {"waiting": {"far": "closing"}, "closing": {"sent_back": "weighing"}, "inspection": {}}
+    stages: list[type[Stage]] = [Waiting, Weighing, Checked, Closing]
+    return define([StageInstance(s.name, s(), s.Settings(), wired.get(s.name, {})) for s in stages], CORE_KINDS)
+
+
+def test_no_line_of_a_map_runs_through_a_box_or_a_label(process: Process) -> None:
+    for picture in (map_svg(process), map_svg(odd_process())):
+        _, boxes, labels = areas(picture)
+        lines = strokes(picture)
+
+        assert len(lines) > 20
+        inside = [Area(b.what, b.left + 1, b.top + 1, b.right - 1, b.bottom - 1) for b in boxes]
+        assert [(a, b) for a in lines for b in [*inside, *labels] if a.meets(b)] == []
+
+
+def test_nothing_on_the_map_of_an_odd_plan_stands_on_anything_else() -> None:
+    process = odd_process()
+    sheet, boxes, labels = areas(map_svg(process, title="怪"))
+
+    things = [*boxes, *labels]
+    assert [t for t in things if t.left < 0 or t.top < 0 or t.right > sheet.right or t.bottom > sheet.bottom] == []
+    assert [(a, b) for a, b in combinations(things, 2) if a.meets(b) and (a in boxes or b in labels)] == []
+    assert Counter(s for n in plan_map(process).nodes.values() for s in n.states) == (
+        Counter(list(process.application.states))
+    )
 
 
 # ── the layout, whatever the graph ──
