@@ -155,7 +155,8 @@ class Transition(Named):
     ) -> None:
         self.sources: tuple[Source, ...] = _many(sources)
         self.target = target
-        self.by: tuple[Role | _Mark, ...] = (by,) if isinstance(by, Role | _Mark) else tuple(by)
+        # A role in quotes stays whole: as a sequence it would fall apart into letters, which nobody would miss.
+        self.by: tuple[Role | _Mark, ...] = tuple(by) if isinstance(by, Iterable) and not isinstance(by, str) else (by,)
         self.data = data
         self.when = when
         self.reopens = reopens
@@ -245,7 +246,7 @@ class PhaseWindow(Named):
         at_close: Mapping[State | Slot, Transition | _Mark] | None = None,
     ) -> None:
         self.admits: tuple[Transition, ...] = _many(admits)
-        self.at_close = dict(at_close or {})
+        self.at_close: dict[State | Slot, Transition | _Mark] = dict(at_close or {})
 
 
 def snake_case(name: str) -> str:
