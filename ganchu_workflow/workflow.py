@@ -17,6 +17,7 @@ from ganchu_workflow.actors import RESERVED, Actor
 from ganchu_workflow.audit.verify import Report, verify
 from ganchu_workflow.clock import Clock, SystemClock
 from ganchu_workflow.engine import queries
+from ganchu_workflow.engine.drift import ChangedCode, changed_code, warn_of_changed_code
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.foresee import foresee
 from ganchu_workflow.engine.queries import Allowed, Task
@@ -282,6 +283,10 @@ class Workflow:
         """The process a round is played by: its kinds, states, labels and edges."""
         return self._read(lambda c: self._book(_id(round), Rows(c))).process
 
+    def changed_code(self, round: Case) -> list[ChangedCode]:
+        """What of the code that runs now is not what wrote the round's last events. It may read the whole history."""
+        return self._read(lambda c: changed_code(c, _id(round), self._book(_id(round), Rows(c))))
+
     def next_due(self) -> datetime | None:
         """The nearest instant at which a deadline runs out."""
         return self._read(queries.next_due)
@@ -337,6 +342,7 @@ class Workflow:
                     running=book.fingerprint,
                     pinned=facts["definition"],
                 )
+            warn_of_changed_code(rows.connection, round_id, book)
             self._books[round_id] = book
         return self._books[round_id]
 

@@ -27,7 +27,7 @@ from ganchu_workflow.process.language import (
     fact,
     setting,
 )
-from ganchu_workflow.process.mixins import Correctable, CorrectionSettings, Evidence
+from ganchu_workflow.process.mixins import Correctable, CorrectionSettings, Evidence, Resubmission, ReturnForCorrection
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open, Reversal
 
 __all__ = [
@@ -56,6 +56,8 @@ __all__ = [
     "PhaseWindow",
     "Private",
     "Refusal",
+    "Resubmission",
+    "ReturnForCorrection",
     "Reversal",
     "Slot",
     "Stage",

@@ -183,7 +183,7 @@ def deadlines_know_their_settings(process: Process) -> Iterator[Finding]:
 
 
 def conditions_know_their_settings(process: Process) -> Iterator[Finding]:
-    """The number that a condition counts up to is a setting of every stage that brings its kind."""
+    """The number that a condition counts up to is given by the settings of every stage that brings its kind."""
     for kind in process.kinds.values():
         for edge in _transitions(kind):
             for condition in _conditions(edge.transition.when):
@@ -192,8 +192,8 @@ def conditions_know_their_settings(process: Process) -> Iterator[Finding]:
                 key = str(condition.arguments[1])
                 for name in _asked(process, kind, edge.stage):
                     settings = process.stage(name).settings
-                    value = getattr(settings, key, None)
-                    if key not in type(settings).model_fields:
+                    value = getattr(settings, key, None)  # a field, or what the settings make of several
+                    if not hasattr(settings, key):
                         yield Finding(f"{kind.kind}.{edge.name}", _no_setting(key, settings, name))
                     elif not isinstance(value, int) or isinstance(value, bool):
                         yield Finding(

@@ -1,0 +1,29 @@
+"""The example distribution, installed for real: once in a session, in a folder of its own."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.installing import SITE_INSPECTION, install
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which `ganchu-site-inspection` is installed."""
+    site = tmp_path_factory.mktemp("installed") / "site"
+    install(SITE_INSPECTION, site)
+    return site
+
+
+@pytest.fixture
+def on_the_path(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same folder, on the path of this process for one test."""
+    monkeypatch.syspath_prepend(str(installed))
+    importlib.invalidate_caches()
+    yield installed
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(str(installed)):
+            del sys.modules[name]
