@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ganchu_workflow.actors import Actor, Role, Via
     from ganchu_workflow.audit.verify import Problem, Report
     from ganchu_workflow.clock import Clock, SimulatedClock, SystemClock
+    from ganchu_workflow.engine.bulk import Bulk, Item
     from ganchu_workflow.engine.events import Receipt
     from ganchu_workflow.engine.queries import Allowed, Task
     from ganchu_workflow.engine.transition import Swept
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 _WHERE = {
     "Actor": "actors",
     "Allowed": "engine.queries",
+    "Bulk": "engine.bulk",
     "CaseView": "process.values",
     "Clock": "clock",
     "Entropy": "entropy",
     "Fault": "errors",
     "Invalid": "errors",
+    "Item": "engine.bulk",
     "Period": "timing",
     "Plan": "plan",
     "Problem": "audit.verify",
@@ -57,11 +60,13 @@ _WHERE = {
 __all__ = [
     "Actor",
     "Allowed",
+    "Bulk",
     "CaseView",
     "Clock",
     "Entropy",
     "Fault",
     "Invalid",
+    "Item",
     "Period",
     "Plan",
     "Problem",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -118,6 +118,14 @@ class Registry:
     def distributions(self) -> dict[str, str]:
         """Top-level package → the distribution that brought it."""
         return {p.brought.__module__.partition(".")[0]: p.distribution for p in self.plugins.values()}
+
+
+def own_distribution() -> str:
+    """Name and version of this library as it is installed."""
+    try:
+        return f"ganchu-workflow {version('ganchu-workflow')}"
+    except PackageNotFoundError:
+        return "ganchu-workflow (not installed)"
 
 
 def _taken(name: str, group: str, *claims: Iterable[str]) -> PluginInvalid:

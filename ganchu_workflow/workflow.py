@@ -17,7 +17,8 @@ from ganchu_workflow.actors import RESERVED, Actor
 from ganchu_workflow.audit.verify import Report, verify
 from ganchu_workflow.clock import Clock, SystemClock
 from ganchu_workflow.engine import queries
-from ganchu_workflow.engine.drift import ChangedCode, changed_code, warn_of_changed_code
+from ganchu_workflow.engine.books import Books
+from ganchu_workflow.engine.bulk import Bulk, carry_out_many
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.foresee import foresee
 from ganchu_workflow.engine.queries import Allowed, Task
@@ -25,10 +26,17 @@ from ganchu_workflow.engine.recorder import plain
 from ganchu_workflow.engine.requests import Opening, Request, Step
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
-from ganchu_workflow.engine.transactions import HostTransaction, OwnTransactions, Transactions
-from ganchu_workflow.engine.transition import Engine, Swept, keep_attempt
+from ganchu_workflow.engine.transactions import OwnTransactions
+from ganchu_workflow.engine.transition import Engine, Swept
 from ganchu_workflow.entropy import Entropy, SystemEntropy
-from ganchu_workflow.errors import DefinitionChanged, Invalid, Refusal, Refused, Unknown
+from ganchu_workflow.errors import (
+    DefinitionChanged,
+    Invalid,
+    Refusal,
+    Refused,
+    Unknown,
+    WorkflowError,
+)
 from ganchu_workflow.plan import Plan, read_plan
 from ganchu_workflow.plugins import Registry
 from ganchu_workflow.process.definition import Process
@@ -38,6 +46,8 @@ from ganchu_workflow.timing import WorkingCalendar
 
 T = TypeVar("T")
 log = logging.getLogger("ganchu_workflow")
+LONGEST_KEY = 120
+"""How many characters an idempotency key may have."""
 Case = str | CaseView | Receipt
 """A case, however the caller has it: its id, a view of it, or the receipt of an act on it."""
 
@@ -64,12 +74,11 @@ class Workflow:
         self.entropy = entropy or SystemEntropy()
         self.calendar = calendar or WorkingCalendar.built_in()
         self.stages = stages or Registry.discover()
-        self._books: dict[str, Rulebook] = {}
+        self._books = Books(self.stages)
         self._checked = False
-        self._engine = self._engine_on(OwnTransactions(self.database))
-
-    def _engine_on(self, transactions: Transactions) -> Engine:
-        return Engine(transactions, self._book, self.clock, self.entropy, self.calendar)
+        self._engine = Engine(
+            OwnTransactions(self.database), self._books.of_round, self.clock, self.entropy, self.calendar
+        )
 
     # ── the database ──
 
@@ -88,20 +97,33 @@ class Workflow:
         else:
             session.flush()
             connection = session.connection()
+        return self._with(self._engine.inside(connection))
+
+    def _with(self, engine: Engine) -> Workflow:
         inside = object.__new__(Workflow)
         inside.__dict__.update(self.__dict__)
-        inside._engine = inside._engine_on(HostTransaction(connection))
+        inside._engine = engine
         return inside
 
-    def keep(self, refused: Refused) -> None:
+    def together(self, work: Callable[[Workflow], T], *, dry_run: bool = False) -> T:
+        """Run `work` with a workflow inside one transaction: all that it does is kept together, or nothing of it.
+
+        What `work` raises undoes everything, and is raised. With `dry_run` everything is undone in any case: what was
+        returned says what would have happened. Inside a transaction, of ours or the host's, it is a savepoint. `work`
+        may be run again when others change what it has read, so it must do nothing outside the workflow it is given.
+        """
+        self._ready()
+
+        return self._engine.together(lambda inside: work(self._with(inside)), dry_run=dry_run)
+
+    def keep(self, refused: WorkflowError) -> None:
         """Write the row of a refusal that happened in a host's transaction: in that one, or after it in our own.
 
         A row that is there already, as of every refusal in our own transactions, is not written twice.
         """
-        row = refused.fields.get("attempt")
-        if row is None:
+        if "attempt" not in refused.fields:
             raise Invalid("this refusal carries no attempt: only refusals of an act do")
-        self._engine.transactions.write(lambda connection: keep_attempt(connection, row))
+        self._engine.keep(refused)
 
     # ── acts ──
 
@@ -120,7 +142,7 @@ class Workflow:
                 "a seeded source of chance is for demonstrations: set demonstration = true in the plan, "
                 "or use SystemEntropy"
             )
-        book = self._book_of(read)
+        book = self._books.of_plan(read)
         phases = [{"stage": s.name, "opens_at": s.opens_at, "closes_at": s.closes_at} for s in read.stages]
         data = {
             "title": read.title,
@@ -158,7 +180,7 @@ class Workflow:
                 f"a {kind} is not opened by itself: open_round reads a plan and opens the round with its phases"
             )
         ids = [_id(c) for c in (parent, of, *members) if c is not None]
-        round_id = _id(round) if round is not None else self._read(lambda c: _round_of(c, ids))
+        round_id = _id(round) if round is not None else self._read(lambda c: queries.round_of(c, ids))
         opening = Opening(
             kind,
             round_id,
@@ -189,10 +211,41 @@ class Workflow:
         # Taken before the database is asked anything: it is what decides whether the act is in time.
         received_at = self.clock.now()
         case_id = _id(case)
-        round_id = self._read(lambda c: _round_of(c, [case_id]))
-        return self._act(
-            Request(Step(trigger, case_id, plain(data or {}), actor), round_id, received_at, key, document)
-        )
+        round_id = self._read(lambda c: queries.round_of(c, [case_id]))
+        step = Step(trigger, case_id, plain(data or {}), actor)
+        return self._act(Request(step, round_id, received_at, key, document))
+
+    def fire_many(
+        self,
+        cases: Sequence[Case] | Mapping[str, Mapping[str, Any] | BaseModel],
+        trigger: str,
+        data: Mapping[str, Any] | BaseModel | None = None,
+        *,
+        actor: Actor,
+        key: str | None = None,
+        document: str | None = None,
+        dry_run: bool = False,
+    ) -> Bulk:
+        """Fire a trigger on many cases, each as an act of its own: one that is refused holds up no other.
+
+        All are received at one instant. `cases` may give each case its own data, by its id. They are carried out in
+        the order given, a batch in one transaction; refusals are kept as rows. With `key` each case has a key of its
+        own made of it, so that a call that broke off may be repeated. With `dry_run` nothing is changed or kept: the
+        acts are done, in one transaction, and undone, so that the report says what would happen, counts and all.
+        """
+        received_at = self.clock.now()
+        each = dict(cases) if isinstance(cases, Mapping) else {_id(c): data for c in cases}
+        self._admit(actor, key, room=27)
+        rounds = self._read(lambda c: queries.rounds_of(c, list(each)))
+        acts: list[tuple[str, Request | WorkflowError]] = []
+        for case, given in each.items():
+            if case not in rounds:
+                acts.append((case, Unknown(f"there is no case '{case}'", case=case)))
+                continue
+            step = Step(trigger, case, plain(given or {}), actor)
+            own = f"{key}:{case}" if key is not None else None
+            acts.append((case, Request(step, rounds[case], received_at, own, document)))
+        return carry_out_many(self._engine, acts, dry_run=dry_run)
 
     def tick(self, *, grace: timedelta = timedelta()) -> Swept:
         """Fire every deadline that has run out, oldest first. Idempotent; any number of nodes may call it.
@@ -220,6 +273,17 @@ class Workflow:
         parent_id = _id(parent) if parent is not None else None
         return self._read(lambda c: queries.cases(c, _id(round), kind, state, parent_id))
 
+    def find(self, round: Case, name: str, value: str, kind: str = "application") -> list[CaseView]:
+        """The cases of a kind in a round whose fact `name` is `value`, in the order of opening.
+
+        Only facts that the kind declares as `indexed` can be searched for. Raises `Unknown` for any other.
+        """
+        round_id = _id(round)
+        indexed = self.process(round_id).indexed(kind)
+        if name not in indexed:
+            raise Unknown(f"the fact '{name}' of a {kind} is not indexed; it has: {', '.join(indexed) or 'none'}")
+        return self._read(lambda c: queries.having(c, round_id, kind, name, value))
+
     def rounds(self) -> list[CaseView]:
         """All rounds of the database."""
         return self._read(queries.rounds)
@@ -245,10 +309,8 @@ class Workflow:
 
         def ask(connection: Connection) -> list[Allowed]:
             rows = Rows(connection)
-            round_id = _round_of(connection, [_id(case)])
-            return foresee(
-                rows, self._book(round_id, rows), _id(case), actor, self.clock.now(), self.calendar, self.entropy
-            )
+            book = self._books.of_round(queries.round_of(connection, [_id(case)]), rows)
+            return foresee(rows, book, _id(case), actor, self.clock.now(), self.calendar, self.entropy)
 
         return self._read(ask)
 
@@ -265,7 +327,7 @@ class Workflow:
                 if r.state == "cancelled":
                     continue  # there nothing can be done any more
                 try:
-                    book = self._book(r.id, rows)
+                    book = self._books.of_round(r.id, rows)
                 except (DefinitionChanged, Invalid) as error:
                     log.warning(
                         "the round %s cannot be run and is left out: %s",
@@ -281,11 +343,7 @@ class Workflow:
 
     def process(self, round: Case) -> Process:
         """The process a round is played by: its kinds, states, labels and edges."""
-        return self._read(lambda c: self._book(_id(round), Rows(c))).process
-
-    def changed_code(self, round: Case) -> list[ChangedCode]:
-        """What of the code that runs now is not what wrote the round's last events. It may read the whole history."""
-        return self._read(lambda c: changed_code(c, _id(round), self._book(_id(round), Rows(c))))
+        return self._read(lambda c: self._books.of_round(_id(round), Rows(c))).process
 
     def next_due(self) -> datetime | None:
         """The nearest instant at which a deadline runs out."""
@@ -298,15 +356,17 @@ class Workflow:
     # ── inside ──
 
     def _act(self, request: Request, book: Rulebook | None = None) -> Receipt:
-        role, key = request.step.actor.role, request.key
-        if role in RESERVED:
-            raise Refused(
-                Refusal("reserved_role", "该角色由系统专用", f"nobody acts as the {role}: it is the library itself")
-            )
-        if key is not None and not 0 < len(key) <= 120:
-            raise Invalid("a key has 1 to 120 characters")
-        self._ready()
+        self._admit(request.step.actor, request.key)
         return self._engine.carry_out(request, book)
+
+    def _admit(self, actor: Actor, key: str | None, *, room: int = 0) -> None:
+        """Refuse what nobody may ask for; `room` is what is still to be added to the key."""
+        if actor.role in RESERVED:
+            what = f"nobody acts as the {actor.role}: it is the library itself"
+            raise Refused(Refusal("reserved_role", "该角色由系统专用", what))
+        if key is not None and not 0 < len(key) <= LONGEST_KEY - room:
+            raise Invalid(f"such a key has 1 to {LONGEST_KEY - room} characters")
+        self._ready()
 
     def _ready(self) -> None:
         if self._checked:
@@ -325,59 +385,8 @@ class Workflow:
     def _default_parent(self, kind: str, round_id: str) -> str | None:
         return round_id if self.process(round_id).kind(kind).is_cohort else None
 
-    def _book(self, round_id: str, rows: Rows) -> Rulebook:
-        """The rulebook of a round: its pinned plan, assembled from the code that runs now, which must mean the same."""
-        if round_id not in self._books:
-            found = rows.cases([round_id])
-            if not found or found[0].kind != "round":
-                raise Unknown(f"there is no round '{round_id}'", case=round_id)
-            facts = found[0].facts
-            book = self._book_of(read_plan(facts["plan"], self.stages))
-            if book.fingerprint != facts["definition"]:
-                raise DefinitionChanged(
-                    f"the installed stages define another process than the one round {facts['code']} was opened with "
-                    f"({book.fingerprint[:12]} instead of {facts['definition'][:12]}); "
-                    "install the versions it was opened with",
-                    round=round_id,
-                    running=book.fingerprint,
-                    pinned=facts["definition"],
-                )
-            warn_of_changed_code(rows.connection, round_id, book)
-            self._books[round_id] = book
-        return self._books[round_id]
-
-    def _book_of(self, plan: Plan) -> Rulebook:
-        distributions = {"ganchu_workflow": _own_distribution(), **self.stages.distributions()}
-        return Rulebook(plan.process, plan.zone, plan.close_of_business, plan.digest, plan.demonstration, distributions)
-
-
-def _own_distribution() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return f"ganchu-workflow {version('ganchu-workflow')}"
-    except PackageNotFoundError:
-        return "ganchu-workflow (not installed)"
-
 
 def _id(case: Case) -> str:
     if isinstance(case, str):
         return case
     return case.case_id if isinstance(case, Receipt) else case.id
-
-
-def _round_of(connection: Connection, case_ids: Sequence[str]) -> str:
-    rows = Rows(connection)
-    found = rows.cases(case_ids)
-    missing = set(case_ids) - {c.id for c in found}
-    if missing:
-        raise Unknown(f"there is no case '{sorted(missing)[0]}'", case=sorted(missing)[0])
-    rounds = {c.round for c in found}
-    if not case_ids:
-        rounds = {r.id for r in queries.rounds(connection) if r.state in ("planning", "running", "announced")}
-    if len(rounds) != 1:
-        raise Unknown(
-            "say which round: round=…; "
-            + (f"{len(rounds)} are open" if not case_ids else "the cases belong to several")
-        )
-    return rounds.pop()

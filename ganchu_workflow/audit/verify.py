@@ -49,6 +49,7 @@ from ganchu_workflow.audit.reading import (
 )
 from ganchu_workflow.canonical import ALGORITHMS, commitment, decode, encode
 from ganchu_workflow.errors import NotCanonical
+from ganchu_workflow.store.tables import INDEXED
 from ganchu_workflow.store.triggers import expected, present
 
 # A quotation mark inside a canonical string is escaped, so that this finds keys and nothing else.
@@ -269,7 +270,7 @@ class _Verification:
         self._same(
             "fact_index_differs", FACT, case,
             {r.name: r.value for r in rows[FACT.name]},
-            {n: str(so_far.facts[n])[:200] for n in indexed if so_far.facts.get(n) not in (None, "")},
+            {n: str(so_far.facts[n])[:INDEXED] for n in indexed if so_far.facts.get(n) not in (None, "")},
         )  # fmt: skip
         self._messages(rows[OUTBOX.name], so_far, last["round"])
         self._references(rows[PRIVATE.name], so_far)

@@ -106,9 +106,14 @@ def _print_lines(problems: Any, remarks: Any) -> None:
 
 def _rounds(database: str) -> list[dict[str, Any]]:
     """Every round that is not over: whether what is installed can run it, and is what has run it so far."""
+    from ganchu_workflow.engine.books import Books
+    from ganchu_workflow.engine.drift import changed_code
+    from ganchu_workflow.engine.rows import Rows
     from ganchu_workflow.errors import WorkflowError
+    from ganchu_workflow.store.database import read
 
     workflow = workflow_on(database)
+    books = Books(workflow.stages)
     rows: list[dict[str, Any]] = []
     for each in workflow.rounds():
         if each.state in ("closed", "cancelled"):
@@ -116,8 +121,10 @@ def _rounds(database: str) -> list[dict[str, Any]]:
         problems: list[str] = []
         remarks: list[str] = []
         try:
-            for changed in workflow.changed_code(each):
-                (problems if changed.is_problem else remarks).append(str(changed))
+            with read(workflow.database) as connection:
+                found = changed_code(connection, each.id, books.of_round(each.id, Rows(connection)))
+            problems += [str(changed) for changed in found if changed.is_problem]
+            remarks += [str(changed) for changed in found if not changed.is_problem]
         except WorkflowError as error:
             problems.append(error.message)
         rows.append({"round": each.id, "code": each.facts["code"], "problems": problems, "remarks": remarks})

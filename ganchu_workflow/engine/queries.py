@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,8 +11,8 @@ from sqlalchemy import Connection, and_, or_, select
 
 from ganchu_workflow.actors import SCOPED, Actor
 from ganchu_workflow.canonical import decode
-from ganchu_workflow.engine.rows import CASE, DEADLINE, EVENT, NOT_CALLED_OFF, OUTBOX, PARTY, Rows
-from ganchu_workflow.errors import Refusal
+from ganchu_workflow.engine.rows import CASE, DEADLINE, EVENT, NOT_CALLED_OFF, OUTBOX, PARTY, Rows, chunks
+from ganchu_workflow.errors import Refusal, Unknown
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.store.tables import METADATA
@@ -60,6 +60,37 @@ def cases(
         if value is not None:
             query = query.where(column == value)
     found = Rows(connection).cases(connection.execute(query).scalars().all())
+    return [c.view() for c in sorted(found, key=lambda c: (c.opened_at, c.id))]
+
+
+def rounds_of(connection: Connection, case_ids: Sequence[str]) -> dict[str, str]:
+    """The round of each case; one that does not exist is not among them."""
+    found: dict[str, str] = {}
+    for some in chunks(case_ids):
+        query = select(CASE.c.id, CASE.c.round_id).where(CASE.c.id.in_(some))
+        found |= {r.id: r.round_id for r in connection.execute(query)}
+    return found
+
+
+def round_of(connection: Connection, case_ids: Sequence[str]) -> str:
+    """The one round that these cases belong to; of no cases, the only round that is open. Raises `Unknown`."""
+    found = rounds_of(connection, case_ids)
+    missing = sorted(set(case_ids) - set(found))
+    if missing:
+        raise Unknown(f"there is no case '{missing[0]}'", case=missing[0])
+    belong = set(found.values())
+    if not case_ids:
+        belong = {r.id for r in rounds(connection) if r.state in ("planning", "running", "announced")}
+    if len(belong) != 1:
+        why = "the cases belong to several" if case_ids else f"{len(belong)} are open"
+        raise Unknown(f"say which round: round=…; {why}")
+    return belong.pop()
+
+
+def having(connection: Connection, round_id: str, kind: str, name: str, value: str) -> list[CaseView]:
+    """The cases of a kind in a round whose searchable fact is this value, in the order of opening."""
+    rows = Rows(connection)
+    found = [c for c in rows.cases(rows.having(round_id, name, value, kind)) if str(c.facts.get(name)) == value]
     return [c.view() for c in sorted(found, key=lambda c: (c.opened_at, c.id))]
 
 

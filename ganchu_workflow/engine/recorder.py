@@ -21,6 +21,7 @@ from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.definition import Edge
 from ganchu_workflow.process.values import Effects, Message
+from ganchu_workflow.store.tables import INDEXED
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +117,18 @@ class Recorder:
 
     def _change(self, case: CaseState, edge: Edge, facts: dict[str, Any], parties: dict[Role, str]) -> None:
         process = self.book.process
+        before = {} if edge.source is None else case.facts
         case.facts = {**case.facts, **facts}
         case.state = edge.target
         if parties:
             case.parties = {**case.parties, **parties}
             case.parties_changed = True
         indexed = process.indexed(case.kind)
-        if any(name in facts for name in indexed):
-            case.searchable = {n: str(case.facts[n])[:200] for n in indexed if case.facts.get(n) not in (None, "")}
+        if any(before.get(name) != case.facts.get(name) for name in indexed):
+            case.searchable = {n: str(case.facts[n])[:INDEXED] for n in indexed if case.facts.get(n) not in (None, "")}
+            if case.kind == "application":
+                # Who asks for the applications that have such a fact must see this one come or go.
+                self.work.crossed(case.round, process.stage_names[0])
         if case.kind == "application":
             left = case.stage if edge.source is not None else ""
             if "." in edge.target:

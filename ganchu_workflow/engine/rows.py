@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table, and_, delete, insert, select, tuple_, 
 from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import encode
 from ganchu_workflow.engine.cases import CaseState, Loaded, Running
-from ganchu_workflow.store.tables import METADATA
+from ganchu_workflow.store.tables import INDEXED, METADATA
 
 CASE = METADATA.tables["ganchu_case"]
 MEMBER = METADATA.tables["ganchu_member"]
@@ -108,6 +108,12 @@ class Rows:
             CASE.c.round_id == round_id, CASE.c.kind == "application", CASE.c.stage.in_(list(stages))
         )
         return list(self.connection.execute(query).scalars())
+
+    def having(self, round_id: str, name: str, value: str, kind: str = "application") -> list[str]:
+        """The cases of a kind in a round whose searchable fact begins as `value` does, as far as the index goes."""
+        query = select(CASE.c.id).join(FACT, FACT.c.case_id == CASE.c.id)
+        query = query.where(FACT.c.name == name, FACT.c.value == value[:INDEXED], CASE.c.round_id == round_id)
+        return list(self.connection.execute(query.where(CASE.c.kind == kind)).scalars())
 
     def phases(self, round_id: str) -> dict[str, str]:
         """The phases of a round: stage instance → phase."""

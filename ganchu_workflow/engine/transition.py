@@ -12,30 +12,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
 from sqlalchemy import Connection, insert, select
 
 from ganchu_workflow.actors import CLOCK, Actor
-from ganchu_workflow.canonical import commitment, decode, digest, encode
+from ganchu_workflow.canonical import decode, encode
 from ganchu_workflow.clock import Clock
 from ganchu_workflow.engine.deadlines import ARMED, AWAITING, resolved
 from ganchu_workflow.engine.events import Receipt
-from ganchu_workflow.engine.privacy import PrivateLeak, commit_private
+from ganchu_workflow.engine.privacy import PrivateLeak
 from ganchu_workflow.engine.recorder import Recorder, plain
+from ganchu_workflow.engine.repeats import receipt_again
 from ganchu_workflow.engine.requests import Due, Request, Step
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.steps import RuleCrashed, Run
-from ganchu_workflow.engine.transactions import Transactions
+from ganchu_workflow.engine.transactions import HostTransaction, Transactions
 from ganchu_workflow.engine.workspace import Stale, Surroundings, Workspace
 from ganchu_workflow.entropy import Entropy, new_id
 from ganchu_workflow.errors import DoesNotRest, NotCanonical, Refusal, Refused, WorkflowError
-from ganchu_workflow.process.language import Data
 from ganchu_workflow.store.tables import METADATA
 from ganchu_workflow.timing import WorkingCalendar
 
+T = TypeVar("T")
 log = logging.getLogger("ganchu_workflow")
 ATTEMPT = METADATA.tables["ganchu_attempt"]
 SWEEP = 200
@@ -169,7 +169,7 @@ class Engine:
         if request.key is not None:
             earlier = rows.event_by_key(request.key)
             if earlier is not None:
-                return self._again(rows, book, request, decode(earlier))
+                return receipt_again(rows, book, request, decode(earlier))
         work = self._workspace(rows, book, request.round)
         if request.step.due is None:
             self._require_settled(work, request, settled, _concerned(work, request))
@@ -224,22 +224,34 @@ class Engine:
             )
             return error
 
-    # ── repeating under a key ──
+    # ── several acts in one transaction ──
 
-    def _again(self, rows: Rows, book: Rulebook, request: Request, body: dict[str, Any]) -> Receipt:
-        if not _same_request(rows, book, request, body):
-            raise Refused(
-                Refusal(
-                    "key_reused",
-                    "该幂等键已用于另一请求",
-                    f"the key '{request.key}' was used for another request; use a new key for a new act",
-                    {"case": body["case"], "seq": body["seq"]},
-                    trigger=request.step.trigger,
-                )
-            )
-        return Receipt.of(body, digest(encode(body), body["algorithm"]))
+    def inside(self, connection: Connection) -> Engine:
+        """The same engine inside an open transaction, which it does not end."""
+        return Engine(HostTransaction(connection), self.books, self.clock, self.entropy, self.calendar)
+
+    def together(self, work: Callable[[Engine], T], *, dry_run: bool = False) -> T:
+        """Run `work` with an engine inside one transaction; with `dry_run`, undo all of it at the end."""
+
+        def run(connection: Connection) -> T:
+            result = work(self.inside(connection))
+            if dry_run:
+                raise _Undone(result)
+            return result
+
+        try:
+            return self.transactions.write(run)
+        except _Undone as undone:
+            found: T = undone.result
+            return found
 
     # ── what is kept of a failure ──
+
+    def keep(self, error: WorkflowError) -> None:
+        """Write the row of an act that failed in somebody's transaction, unless it is there or there is none."""
+        row = error.fields.get("attempt")
+        if row is not None:
+            self.transactions.write(lambda connection: keep_attempt(connection, row))
 
     def _kept(self, request: Request, act: Callable[[], Receipt]) -> Receipt:
         try:
@@ -294,6 +306,14 @@ class Engine:
         }
 
 
+class _Undone(Exception):
+    """A dry run has come to its end: its transaction is rolled back."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+
 class _Gone(Exception):
     """The deadline was fired, moved or stopped by somebody else meanwhile."""
 
@@ -331,39 +351,3 @@ def _concerned(work: Workspace, request: Request) -> list[str]:
     # All of them: an act may lead into any stage, and meet there what the end of its phase did.
     ids += work.phases(request.round).values()
     return list(dict.fromkeys(i for i in ids if i))
-
-
-def _same_request(rows: Rows, book: Rulebook, request: Request, body: dict[str, Any]) -> bool:
-    """Whether the event was written by this very request; what cannot even be read as it was another one."""
-    kind = book.process.kinds.get(body["kind"])
-    edges = [e for e in kind.edges if e.name == body["trigger"] and e.source == body["source"]] if kind else []
-    if not edges:
-        return False
-    try:
-        model = (edges[0].transition.data or Data).model_validate(plain(request.step.data))
-    except ValidationError:
-        return False
-    given, private = commit_private(model, body["case"], lambda: "")
-    return request.digest(given) == body["request"] and _same_private(rows, given, body["data"], private)
-
-
-def _same_private(rows: Rows, given: dict[str, Any], stored: dict[str, Any], private: list[dict[str, Any]]) -> bool:
-    """Whether the private values are those that were given before; an erased one can no longer be compared."""
-    plain_values = {row["id"]: decode(row["value"]) for row in private}
-    for now, before in _pairs(given, stored):
-        kept = rows.private(before)
-        if kept is None or kept[0] is None:
-            continue
-        if commitment(kept[0], plain_values[now]) != before:
-            return False
-    return True
-
-
-def _pairs(given: Any, stored: Any) -> list[tuple[str, str]]:
-    if isinstance(given, dict) and isinstance(stored, dict):
-        if set(given) == set(stored) == {"private"}:
-            return [(given["private"], stored["private"])]
-        return [pair for key in given for pair in _pairs(given[key], stored.get(key))]
-    if isinstance(given, list) and isinstance(stored, list):
-        return [pair for a, b in zip(given, stored, strict=False) for pair in _pairs(a, b)]
-    return []

@@ -66,6 +66,7 @@ class Workspace:
         self._belonging: dict[tuple[str, str], list[str]] = {}
         self._acts: dict[str, list[tuple[str, str, int]]] = {}
         self._applications: dict[tuple[str, ...], list[str]] = {}
+        self._having: dict[tuple[str, str], list[str]] = {}
         self._phases: dict[str, str] | None = None
         self._round = ""
         self._trace: set[str] = set()
@@ -195,6 +196,22 @@ class Workspace:
         here = [c.id for c in self._cases.values() if c.kind == "application" and c.stage in key]
         found = [i for i in dict.fromkeys([*self._applications[key], *here]) if self._cases[i].stage in key]
         return self._sorted(found)
+
+    def having(self, name: str, value: str, owner: str) -> list[CaseView]:
+        """All applications of the round whose searchable fact `name` is `value`.
+
+        Whoever opens an application, or changes such a fact of one, raises the version of the phase of `owner`.
+        """
+        phase = self.phase(self._round, owner)
+        if phase is not None:
+            self.sets_read.add(phase.id)
+        key = (name, value)
+        if key not in self._having:
+            self._having[key] = self.rows.having(self._round, name, value)
+            self.load(self._having[key])
+        here = [c.id for c in self._cases.values() if c.kind == "application"]
+        found = dict.fromkeys([*self._having[key], *here])
+        return self._sorted(i for i in found if str(self._cases[i].facts.get(name)) == value)
 
     def private(self, commitment: str) -> str | None:
         """The value behind a commitment; None once it has been erased."""

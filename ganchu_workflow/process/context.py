@@ -44,6 +44,10 @@ class Reads(Protocol):
         """All applications that stand in these stages; the count is owned by the phase of the stage `owner`."""
         ...
 
+    def having(self, name: str, value: str, owner: str) -> list[CaseView]:
+        """All applications whose searchable fact `name` is `value`; that set is owned by the phase of `owner`."""
+        ...
+
     def private(self, commitment: str) -> str | None:
         """The value behind a commitment; None once it has been erased."""
         ...
@@ -126,12 +130,23 @@ class Context(Generic[D, S]):
     def beyond(self) -> list[CaseView]:
         """The applications that have passed this stage and still hold a place: open further on, or chosen."""
         later = self.process.later_than(self.case.stage)
-        found = self.reads.applications(later, self.case.stage)
-        return [c for c in found if not self.is_final(c) or self.process.is_success(c)]
+        return [c for c in self.reads.applications(later, self.case.stage) if self.holds_a_place(c)]
 
     def passed(self) -> list[CaseView]:
         """The applications that have gone beyond this stage, whatever became of them there."""
         return self.reads.applications(self.process.later_than(self.case.stage), self.case.stage)
+
+    def having(self, name: str, value: str) -> list[CaseView]:
+        """The applications of the round whose fact `name`, one of those that are `indexed`, is `value`.
+
+        In whatever stage and state they stand, this one among them. It reads only these, however many there are.
+        """
+        return self.reads.having(name, value, self.process.stage_names[0])
+
+    def holds_a_place(self, application: CaseView) -> bool:
+        """Whether the application has passed this stage and is still on its way, or was chosen."""
+        later = application.stage in self.process.later_than(self.case.stage)
+        return later and (not self.is_final(application) or self.process.is_success(application))
 
     def is_final(self, case: CaseView) -> bool:
         """Whether the case has come to an end."""

@@ -17,6 +17,8 @@ PREFIX = "ganchu_"
 # Indexes and unique constraints are named by hand: a name made of table and column would pass 30 characters.
 METADATA = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 REGISTRY = registry(metadata=METADATA)
+INDEXED = 200
+"""How many characters of a fact can be searched for."""
 
 
 class Row(SQLModel, registry=REGISTRY):
@@ -87,7 +89,7 @@ class FactRow(Row, table=True):
 
     case_id: str = Field(primary_key=True, sa_type=name_type(26))
     name: str = Field(primary_key=True, sa_type=name_type(60))
-    value: str = Field(sa_type=name_type(200))
+    value: str = Field(sa_type=name_type(INDEXED))
 
 
 class EventRow(Row, table=True):

@@ -142,11 +142,14 @@ class Announcement(Stage):
 
     @announce.effect("give_recognition")
     def give_recognition(self, ctx: Context[Announced, AnnouncementSettings]) -> Effects:
-        """The application carries its number, and a recognition begins that outlives the round."""
-        facts = ctx.case.facts
-        granted = {"number": ctx.data.number, "document": ctx.data.document, "announced_at": to_text(ctx.now)}
+        """The application carries the number of its certificate, and a recognition begins that outlives the round."""
+        facts, number = ctx.case.facts, ctx.data.number
+        act = {"document": ctx.data.document, "announced_at": to_text(ctx.now)}
         holder = {key: facts[key] for key in ("enterprise", "product") if key in facts}
-        return Effects(facts=granted, open=[Open(Recognition, parent=ctx.case, facts={**granted, **holder})])
+        return Effects(
+            facts={"certificate": number, **act},
+            open=[Open(Recognition, parent=ctx.case, facts={"number": number, **act, **holder})],
+        )
 
     @set_aside_.effect("keep_the_decision")
     def keep_the_decision(self, ctx: Context[Decision, AnnouncementSettings]) -> Effects:

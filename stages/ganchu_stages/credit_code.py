@@ -33,6 +33,9 @@ class Flaw:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
+MISSING = Flaw("missing", "未填统一社会信用代码", "there is no credit code", overrulable=True)
+
+
 def normalise(text: str) -> str:
     """The code as it is compared and kept: half-width, upper case, without surrounding blanks."""
     return text.translate(_HALF_WIDTH).strip().upper()

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from ganchu_stages.documents import CorrectableFile, Decision
+from ganchu_stages.regions import CITIES
 from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
@@ -24,22 +25,6 @@ from ganchu_workflow.process.language import (
 )
 from ganchu_workflow.process.mixins import Correctable, CorrectionSettings
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Reversal
-
-RECOMMENDERS = {
-    "360100": "南昌市",
-    "360200": "景德镇市",
-    "360300": "萍乡市",
-    "360400": "九江市",
-    "360500": "新余市",
-    "360600": "鹰潭市",
-    "360700": "赣州市",
-    "360800": "吉安市",
-    "360900": "宜春市",
-    "361000": "抚州市",
-    "361100": "上饶市",
-    "X-GJXQ": "赣江新区",
-}
-"""The cities of Jiangxi (GB/T 2260), and 赣江新区, which that list does not have: its code is our own."""
 
 Places = Annotated[int, Field(ge=0)]
 
@@ -66,7 +51,7 @@ class LocalRecommendationSettings(CorrectionSettings):
     default_quota: Places | None = None
     """The places of a recommender that `quota` does not name; None: it may recommend nothing (default, not a rule of
     赣出精品)."""
-    recommenders: dict[str, str] = RECOMMENDERS
+    recommenders: dict[str, str] = CITIES
     """Who may recommend in this round: code and name. A round names its own where they differ, such as pilot counties
     or offices of the province (default, not a rule of 赣出精品)."""
 

@@ -95,15 +95,47 @@ def _conditional_evidence(facts: Facts) -> Verdict:
     return Verdict(Result.PASS, "所需证照齐全", "the certificates that are needed are there", evidence)
 
 
+def _clean_record(facts: Facts) -> Verdict:
+    checked = facts.get("checked")
+    if checked is None:
+        return Verdict(Result.PERSON, "尚未核查信用与事故情况", "its record has not been looked up yet")
+    found = [name for name in BLEMISHES if checked[name]]
+    if found:
+        names = "、".join(BLEMISHES[name] for name in found)
+        return Verdict(Result.FAIL, f"经核查有:{names}", f"found on record: {', '.join(found)}", {"found": found})
+    return Verdict(Result.PASS, "经核查无不良记录", "nothing is found on record", {"found": []})
+
+
 RULES = (
     QualificationRule("legal_person", 1, "在江西省依法设立的独立法人", _legal_person),
     QualificationRule("trademark_owner", 1, "商标注册人为申报企业", _trademark_owner),
     QualificationRule("conditional_evidence", 1, "应具备的强制性认证、生产许可", _conditional_evidence),
+    QualificationRule("clean_record", 1, "无经营异常、失信欠税、事故、停产记录", _clean_record),
 )
-"""The rules that come with the stage: the conditions of 赣出精品 that facts can decide."""
+"""The rules that come with the stage: the conditions of 赣出精品 that facts can decide, and `clean_record`, which other
+schemes of the kind have and a plan may name (not a rule of 赣出精品)."""
 
 # The versions of the rules are part of the guard's, so that the fingerprint of the process covers them.
 _VERSION = sum(rule.version for rule in RULES)
+
+
+BLEMISHES = {"abnormal": "经营异常", "dishonest": "失信或欠税", "accident": "安全质量环保事故", "stopped": "停产"}
+"""What `CheckedFacts` can hold against an enterprise."""
+
+
+class CheckedFacts(Data):
+    """What the office has looked up about an enterprise, and what a person found where a rule cannot decide."""
+
+    abnormal: bool
+    """It is on the list of abnormal operations (经营异常)."""
+    dishonest: bool
+    """It is on a list of dishonesty, or owes taxes (失信或欠税)."""
+    accident: bool
+    """It has had an accident of safety, quality or environment (安全质量环保事故)."""
+    stopped: bool
+    """It has stopped production (停产)."""
+    findings: dict[str, Literal["pass", "fail"]] = {}
+    note: Annotated[str, Private, Field(max_length=2000)] = ""
 
 
 class Qualification(Data):
@@ -164,6 +196,7 @@ class QualificationCheck(CorrectableFile, Stage):
     desk = checking
 
     qualify = Transition(checking, PASSED, by=Role.OFFICE, data=Qualification)
+    record = Transition(checking, checking, by=Role.OFFICE, data=CheckedFacts)
     disqualify = Transition(checking, disqualified, by=Role.OFFICE, data=Decision)
     defer = Transition(checking, deferred, by=Role.OFFICE, data=Decision)
     resume = Transition(deferred, checking, by=Role.OFFICE)
@@ -177,8 +210,15 @@ class QualificationCheck(CorrectableFile, Stage):
     reconsideration = Deadline(disqualified, rule=setting("reconsideration"), admits=reconsider)
     phase = PhaseWindow(at_close={checking: CARRY_ON, Correctable.correcting: CARRY_ON, deferred: CARRY_ON})
 
+    @record.effect("keep_what_was_found")
+    def keep_what_was_found(self, ctx: Context[CheckedFacts, QualificationCheckSettings]) -> Effects:
+        """What was looked up stands with the application; what is looked up again replaces it, and both are in its
+        history."""
+        return Effects(facts={"checked": ctx.given})
+
+    @record.guard("findings_are_asked_for", version=_VERSION)
     @qualify.guard("findings_are_asked_for", version=_VERSION)
-    def findings_are_asked_for(self, ctx: Context[Qualification, QualificationCheckSettings]) -> Refusal | None:
+    def findings_are_asked_for(self, ctx: Context[Any, QualificationCheckSettings]) -> Refusal | None:
         """A person finds only what a rule leaves to a person, and says on what ground."""
         asked = [rule.id for rule, verdict in _verdicts(ctx) if verdict.result is Result.PERSON]
         beside = sorted(set(ctx.data.findings) - set(asked))
@@ -199,8 +239,9 @@ class QualificationCheck(CorrectableFile, Stage):
     def rules_pass(self, ctx: Context[Qualification, QualificationCheckSettings]) -> Refusal | None:
         """No rule fails, and a person has found for each that cannot decide."""
         failed, open_ = [], []
+        findings = _findings(ctx)
         for rule, verdict in _verdicts(ctx):
-            found = ctx.data.findings.get(rule.id)
+            found = findings.get(rule.id)
             if verdict.result is Result.FAIL or found == "fail":
                 failed.append((rule, verdict))
             elif verdict.result is Result.PERSON and found is None:
@@ -221,7 +262,7 @@ class QualificationCheck(CorrectableFile, Stage):
     @qualify.effect("keep_verdicts", version=_VERSION)
     def keep_verdicts(self, ctx: Context[Qualification, QualificationCheckSettings]) -> Effects:
         """Each rule's verdict is kept with the rule's version, and what a person found beside it."""
-        facts: dict[str, Any] = {"qualification": _documented(ctx, ctx.given["findings"])}
+        facts: dict[str, Any] = {"qualification": _documented(ctx, _findings(ctx))}
         if ctx.data.note:
             facts["qualification_note"] = ctx.given["note"]
         return Effects(facts=facts)
@@ -268,6 +309,13 @@ class QualificationCheck(CorrectableFile, Stage):
 
 def _verdicts(ctx: Context[Any, QualificationCheckSettings]) -> list[tuple[QualificationRule, Verdict]]:
     return [(rule, rule.examine(ctx.case.facts)) for rule in ctx.settings.applied()]
+
+
+def _findings(ctx: Context[Qualification, QualificationCheckSettings]) -> dict[str, str]:
+    """What persons have found, recorded before or given now, where a rule cannot decide."""
+    recorded = (ctx.case.facts.get("checked") or {}).get("findings", {})
+    asked = {rule.id for rule, verdict in _verdicts(ctx) if verdict.result is Result.PERSON}
+    return {rule: found for rule, found in {**recorded, **ctx.data.findings}.items() if rule in asked}
 
 
 def _documented(ctx: Context[Any, QualificationCheckSettings], findings: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from ganchu_stages.documents import (
     owns_trademark,
     same_name,
 )
+from ganchu_stages.regions import CITIES
 from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import digest_of
 from ganchu_workflow.errors import Refusal
@@ -53,12 +54,14 @@ class Trademark(Data):
 class Declaration(Data):
     """What an enterprise declares of one product.
 
-    `recommender` is the local authority that is to recommend it; it does not follow from the address.
-    `credit_code_override` says why the credit code is right although its check digit is not.
+    `number` is the 申报编号 under which the office files it. `recommender` is the local authority that is to recommend
+    it; it does not follow from the address. `credit_code_override` says why the credit code is right although its check
+    digit is not, or why there is none.
     """
 
+    number: Annotated[str, Field(min_length=1, max_length=60)] | None = None
     enterprise: Annotated[str, Field(min_length=1, max_length=200)]
-    credit_code: Annotated[str, Field(min_length=1, max_length=60)]
+    credit_code: Annotated[str, Field(min_length=1, max_length=60)] | None = None
     product: Annotated[str, Field(min_length=1, max_length=200)]
     city: Code
     recommender: Code
@@ -79,6 +82,8 @@ class Submission(Data):
 class SelfDeclarationSettings(CorrectionSettings):
     """The settings of 企业自主申报."""
 
+    cities: dict[str, str] = CITIES
+    """Where a product may be from: code and name (default, not a rule of 赣出精品)."""
     max_per_enterprise: Annotated[int, Field(ge=1)] | None = None
     """How many products one enterprise may have in the round; None: any number (default, not a rule of 赣出精品)."""
 
@@ -96,7 +101,7 @@ class SelfDeclaration(CorrectableFile, Stage):
 
     name = "self_declaration"
     label = "企业自主申报"
-    indexed = ("credit_code", "product")
+    indexed = ("number", "credit_code", "product", "enterprise")
     Settings = SelfDeclarationSettings
 
     draft = State("草稿", owner=Role.APPLICANT, initial=True)
@@ -127,7 +132,7 @@ class SelfDeclaration(CorrectableFile, Stage):
     @amend.guard("credit_code")
     def sound_credit_code(self, ctx: Context[Declaration, SelfDeclarationSettings]) -> Refusal | None:
         """The credit code has the shape of GB 32100; a check digit that does not fit needs a reason."""
-        flaw = credit_code.check(credit_code.normalise(ctx.data.credit_code))
+        flaw = _flaw_of(ctx.data)
         if flaw is None or (flaw.overrulable and ctx.data.credit_code_override):
             return None
         if flaw.overrulable:
@@ -138,6 +143,43 @@ class SelfDeclaration(CorrectableFile, Stage):
                 flaw.detail,
             )
         return Refusal("credit_code_invalid", flaw.zh, flaw.en, {"flaw": flaw.name, **flaw.detail})
+
+    @declare.guard("known_places")
+    @save.guard("known_places")
+    @amend.guard("known_places")
+    def known_places(self, ctx: Context[Declaration, SelfDeclarationSettings]) -> Refusal | None:
+        """The city is one of the round's, and where the plan registers recommenders, so is the recommender."""
+        registers = [s.settings.recommenders for s in ctx.process.stages if hasattr(s.settings, "recommenders")]
+        recommenders = {code: name for register in registers for code, name in register.items()}
+        for field, code, known in (
+            ("city", ctx.data.city, ctx.settings.cities),
+            ("recommender", ctx.data.recommender, recommenders),
+        ):
+            if known and code not in known:
+                what = {"city": "所在地", "recommender": "推荐单位"}[field]
+                return Refusal(
+                    f"{field}_unknown",
+                    f"{what}代码{code}不在本批次名单中",
+                    f"the {field} {code} is not one of this round's: {', '.join(known)}",
+                    {field: code},
+                )
+        return None
+
+    @declare.guard("one_number_each")
+    @save.guard("one_number_each")
+    @amend.guard("one_number_each")
+    def one_number_each(self, ctx: Context[Declaration, SelfDeclarationSettings]) -> Refusal | None:
+        """No two applications of a round have one 申报编号."""
+        number = ctx.data.number
+        others = [a for a in ctx.having("number", number) if a.id != ctx.case.id] if number else []
+        if not others:
+            return None
+        return Refusal(
+            "number_taken",
+            f"申报编号{number}已被使用",
+            f"another application of this round has the number {number}",
+            {"number": number, "case": others[0].id},
+        )
 
     @declare.effect("keep_content")
     @save.effect("keep_content")
@@ -244,19 +286,29 @@ class SelfDeclaration(CorrectableFile, Stage):
         return Effects(tell=[Message("declaration_lapsed", to=Role.APPLICANT, body=body)])
 
     def _others(self, ctx: Context[Any, SelfDeclarationSettings]) -> list[CaseView]:
-        """The other applications of the enterprise that have been submitted and are still in the round."""
-        here = ctx.applications(self.submitted, self.correcting)
-        mine = ctx.case.facts["credit_code"]
-        return [a for a in [*here, *ctx.beyond()] if a.id != ctx.case.id and a.facts.get("credit_code") == mine]
+        """The other applications of the enterprise that have been submitted and are still in the round.
+
+        One enterprise is one credit code; where there is none, one name.
+        """
+        facts = ctx.case.facts
+        key = "credit_code" if facts["credit_code"] else "enterprise"
+        found = [a for a in ctx.having(key, facts[key]) if a.id != ctx.case.id]
+        counted = (self.submitted, self.correcting)
+        return [a for a in found if any(ctx.stands_in(a, s) for s in counted) or ctx.holds_a_place(a)]
+
+
+def _flaw_of(declared: Declaration) -> credit_code.Flaw | None:
+    if declared.credit_code is None:
+        return credit_code.MISSING
+    return credit_code.check(credit_code.normalise(declared.credit_code))
 
 
 def _kept(ctx: Context[Declaration, SelfDeclarationSettings], documents: list[dict[str, Any]]) -> Effects:
-    code = credit_code.normalise(ctx.data.credit_code)
-    flaw = credit_code.check(code)
+    flaw = _flaw_of(ctx.data)
     return Effects(
         facts={
             **ctx.given,
-            "credit_code": code,
+            "credit_code": credit_code.normalise(ctx.data.credit_code) if ctx.data.credit_code else None,
             "documents": documents,
             "credit_code_override": ctx.given["credit_code_override"] if flaw else None,
             "warnings": [{"code": f"credit_code_{flaw.name}", **flaw.detail}] if flaw else [],

@@ -18,6 +18,7 @@ code = "T-1"
 [[stage]]
 use = "self_declaration"
 window = {OPEN}
+cities = {{ "DEMO-A" = "东市(虚构)" }}
 
 [[stage]]
 use = "announcement"

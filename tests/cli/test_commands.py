@@ -180,12 +180,13 @@ def test_a_plan_is_checked_and_its_defaults_are_marked(plan: Path) -> None:
     head, *lines = checked.out.splitlines()
     assert re.fullmatch(r"虚构批次  \[T-1\]  [0-9a-f]{64}", head)
     default = "  (默认值,非“赣出精品”规定 / default, not a rule)"
-    assert lines[:6] == [
+    assert lines[:7] == [
         "- declare (self_declaration)",
         "    opens 2020-01-01 09:00:00+08:00",
         "    closes 2099-12-31 17:30:00+08:00",
         f'    correction = "5 working days"{default}',
         "    corrections = 2",
+        '    cities = {"DEMO-A": "东市(虚构)"}',
         f"    max_per_enterprise = null{default}",
     ]
     document = read(ganchu("process", "check", "plan.toml", "--json", cwd=plan.parent))

@@ -158,7 +158,7 @@ def test_what_was_refused_may_be_tried_again_under_the_same_key(small: Small) ->
 def test_a_key_has_a_length(small: Small, key: str) -> None:
     before = small.dump()
 
-    with pytest.raises(Exception, match="a key has 1 to 120 characters"):
+    with pytest.raises(Exception, match="such a key has 1 to 120 characters"):
         small.wf.fire(small.round, "cancel", {"ground": "省政府决定取消"}, actor=OFFICE, key=key)
 
     assert small.dump() == before

@@ -13,6 +13,13 @@ PINS = {canonicalize_name(name): pin for name, _, pin in (line.partition("==") f
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
+EXTRAS = ("postgres", "xlsx", "dev")
+
+
+def everything() -> list[Requirement]:
+    return [*declared(), *(each for extra in EXTRAS for each in declared(extra))]
+
+
 def declared(extra: str = "") -> list[Requirement]:
     texts = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
     return [Requirement(text) for text in texts]
@@ -39,13 +46,13 @@ def test_own_package_is_not_pinned() -> None:
 
 def test_every_declared_dependency_is_pinned() -> None:
     """That what these pull in is pinned too is checked where they are freshly installed: in `.ci/run`."""
-    names = {canonicalize_name(each.name) for each in [*declared(), *declared("postgres"), *declared("xlsx"), *declared("dev")]}
+    names = {canonicalize_name(each.name) for each in everything()}
 
     assert names - set(PINS) == set()
 
 
 def test_pins_are_within_the_declared_ranges() -> None:
-    requirements = [*declared(), *declared("postgres"), *declared("xlsx"), *declared("dev")]
+    requirements = everything()
 
     outside = [str(each) for each in requirements if not each.specifier.contains(PINS[canonicalize_name(each.name)])]
     assert outside == []
@@ -53,8 +60,7 @@ def test_pins_are_within_the_declared_ranges() -> None:
 
 def test_every_dependency_has_a_floor_and_all_code_has_a_ceiling() -> None:
     operators = {
-        requirement.name: {clause.operator for clause in requirement.specifier}
-        for requirement in [*declared(), *declared("postgres"), *declared("xlsx"), *declared("dev")]
+        requirement.name: {clause.operator for clause in requirement.specifier} for requirement in everything()
     }
 
     # tzdata is data: a newer one is always right.

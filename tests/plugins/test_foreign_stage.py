@@ -1,4 +1,4 @@
-"""现场核查 comes from another distribution: installed for real, put into a plan by one line, and then as good as ours."""
+"""现场核查 comes from another distribution: installed for real, put into a plan by one line, then as good as ours."""
 
 import os
 import subprocess

@@ -111,8 +111,8 @@ class Walk:
         notice = self.on("notice", stage="public_notice", title="公示(虚构)", dated_on=self.today())
         self.fire(notice, "publish", OFFICE)
         self.at(datetime.fromisoformat(self.wf.case(notice).facts["closes_at"]) + timedelta(seconds=1))
-        act = {"document": "虚构公布〔2021〕1号", "issuers": ["甲厅(虚构)"], "dated_on": self.today()}
-        self.on("announcement_act", **act)
+        issuers = ["甲厅(虚构)", "乙局(虚构)"]
+        self.on("announcement_act", document="虚构公布〔2021〕1号", issuers=issuers, dated_on=self.today())
 
     def today(self) -> str:
         return self.clock.now().astimezone(ZONE).date().isoformat()

@@ -36,6 +36,7 @@ from ganchu_workflow.process.definition import StageInstance
 from ganchu_workflow.process.language import Condition
 from ganchu_workflow.process.rounds import CORE_KINDS
 from ganchu_workflow.timing import Period, Reckoning
+from tests.stages.searchable import Searchable
 
 NOON = datetime(2021, 8, 2, 4, tzinfo=UTC)
 
@@ -86,7 +87,7 @@ PROCESS = define(
 
 
 @dataclass
-class FakeReads(Reads):
+class FakeReads(Searchable, Reads):
     """Cases in lists; what is not asked for here cannot be read."""
 
     cases: list[CaseView] = field(default_factory=list)

@@ -90,6 +90,8 @@ def first_stages(script: RoundScript) -> None:
     script.fire("reconsidered", "disqualify", OFFICE, **DECIDED)
     script.fire("reconsidered", "reconsider", OFFICE, **REVERSAL)
     script.at("2022-05-09T09:00")
+    looked_up = {"abnormal": False, "dishonest": False, "accident": False, "stopped": False}
+    script.fire("passes", "record", OFFICE, **looked_up)
     script.fire("passes", "qualify", OFFICE)
     phase = script.phase("qualification_check")
     script.fire(phase, "close_early", OFFICE, document="通〔1〕号", **GROUND)

@@ -309,7 +309,7 @@ def test_notices_print_what_was_listed(played: Played) -> None:
 def test_announcements_number_on(played: Played) -> None:
     script = played.script
     names = ("铜箔", "镜头", "钨丝", "电水壶")
-    assert {n: (script.facts(n)["number"], script.facts(n)["document"]) for n in names} == {
+    assert {n: (script.facts(n)["certificate"], script.facts(n)["document"]) for n in names} == {
         "铜箔": ("GCJP-2022-001", "联合公布〔2022〕1号"),
         "镜头": ("GCJP-2022-002", "联合公布〔2022〕1号"),
         "钨丝": ("GCJP-2022-003", "联合公布〔2022〕1号"),

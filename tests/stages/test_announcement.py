@@ -42,6 +42,7 @@ from ganchu_workflow.process.language import (
 from ganchu_workflow.process.rounds import CORE_KINDS, Ground, Round
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open
 from ganchu_workflow.timing import Period, Reckoning, WorkingCalendar, reckon
+from tests.stages.searchable import Searchable
 
 STAGE = "announcement"
 SETTINGS = AnnouncementSettings()
@@ -61,7 +62,7 @@ class First(Stage):
 
 
 @dataclass
-class World:
+class World(Searchable):
     """A round at a standstill: the reads of the process language over plain cases."""
 
     cases: dict[str, CaseView] = field(default_factory=dict)
@@ -399,12 +400,18 @@ def test_document_has_at_least_one_issuer() -> None:
 def test_announced_item_carries_its_number_into_a_recognition() -> None:
     world = World()
     item = world.item("a", f"{STAGE}.decided")
-    granted = {"number": "GCJP-001", "document": "赣工信科字1", "announced_at": ANNOUNCED_AT}
+    act = {"document": "赣工信科字1", "announced_at": ANNOUNCED_AT}
     ctx = world.context(item, Announced(number="GCJP-001", document="赣工信科字1"))
 
     assert Announcement().give_recognition(ctx) == Effects(
-        facts=granted,
-        open=[Open(Recognition, parent=item, facts={**granted, "enterprise": "a公司", "product": "a产品"})],
+        facts={"certificate": "GCJP-001", **act},
+        open=[
+            Open(
+                Recognition,
+                parent=item,
+                facts={"number": "GCJP-001", **act, "enterprise": "a公司", "product": "a产品"},
+            )
+        ],
     )
 
 

@@ -40,6 +40,7 @@ from ganchu_workflow.process.language import (
 from ganchu_workflow.process.rounds import CORE_KINDS
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open
 from ganchu_workflow.timing import Period, Reckoning
+from tests.stages.searchable import Searchable
 
 NOON = datetime(2021, 10, 11, 4, tzinfo=UTC)
 SECRET = "00112233445566778899aabbccddeeff"
@@ -72,7 +73,7 @@ PROCESS = define(
 
 
 @dataclass
-class World(Reads):
+class World(Searchable, Reads):
     """Cases in a list, in the order of opening; a cohort's members by its id."""
 
     cases: list[CaseView] = field(default_factory=list)

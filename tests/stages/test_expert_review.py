@@ -43,6 +43,7 @@ from ganchu_workflow.process.language import (
 from ganchu_workflow.process.rounds import CORE_KINDS, Ground
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open, Reversal
 from ganchu_workflow.timing import Period, Reckoning
+from tests.stages.searchable import Searchable
 
 NOON = datetime(2021, 10, 11, 4, tzinfo=UTC)
 SETTINGS = {"places": 2, "reserve_places": 1, "panel_size": 3, "panel_size_min": 3, "quorum": 2, "rule": "mean"}
@@ -75,7 +76,7 @@ PROCESS = define(
 
 
 @dataclass
-class World(Reads):
+class World(Searchable, Reads):
     """Cases in a list, in the order of opening; a cohort's members by its id."""
 
     cases: list[CaseView] = field(default_factory=list)

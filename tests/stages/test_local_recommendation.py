@@ -9,13 +9,13 @@ from pydantic import BaseModel, ValidationError
 
 from ganchu_stages.documents import Decision
 from ganchu_stages.local_recommendation import (
-    RECOMMENDERS,
     Letter,
     LocalRecommendation,
     LocalRecommendationSettings,
     Ranked,
     Recommendation,
 )
+from ganchu_stages.regions import CITIES
 from ganchu_workflow.actors import Actor, Role
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.compiler import define
@@ -25,6 +25,7 @@ from ganchu_workflow.process.language import CARRY_ON, START, PhaseWindow, Priva
 from ganchu_workflow.process.rounds import CORE_KINDS
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Reversal
 from ganchu_workflow.timing import Period, Reckoning
+from tests.stages.searchable import Searchable
 
 STAGE, LETTER = LocalRecommendation(), Recommendation()
 NOON = datetime(2021, 8, 2, 4, tzinfo=UTC)
@@ -55,7 +56,7 @@ PROCESS = define(
 
 
 @dataclass
-class FakeReads(Reads):
+class FakeReads(Searchable, Reads):
     """The applications of a round, in a list."""
 
     cases: list[CaseView] = field(default_factory=list)
@@ -211,9 +212,9 @@ def test_default_recommenders_are_the_eleven_cities_and_the_new_area() -> None:
         "corrections": 1,
         "quota": {},
         "default_quota": None,
-        "recommenders": RECOMMENDERS,
+        "recommenders": CITIES,
     }
-    assert sorted(RECOMMENDERS) == [*(f"36{n:02}00" for n in range(1, 12)), "X-GJXQ"]
+    assert sorted(CITIES) == [*(f"36{n:02}00" for n in range(1, 12)), "X-GJXQ"]
 
 
 def test_quota_for_somebody_who_may_not_recommend_is_a_mistake_of_the_plan() -> None:
@@ -238,7 +239,7 @@ def test_letter_names_its_number_and_at_least_one_application() -> None:
             Letter.model_validate(wrong)
 
 
-@pytest.mark.parametrize("recommender", sorted(RECOMMENDERS))
+@pytest.mark.parametrize("recommender", sorted(CITIES))
 def test_registered_recommender_may_issue(recommender: str) -> None:
     assert LETTER.registered_recommender(issuing({"a": 1}, A, recommender=recommender)) is None
 

@@ -35,6 +35,7 @@ from ganchu_workflow.process.language import (
 from ganchu_workflow.process.rounds import CORE_KINDS, Ground, NewEnd
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message
 from ganchu_workflow.timing import Period, Reckoning, WorkingCalendar, reckon
+from tests.stages.searchable import Searchable
 
 STAGE = "public_notice"
 SETTINGS = PublicNoticeSettings()
@@ -54,7 +55,7 @@ class First(Stage):
 
 
 @dataclass
-class World:
+class World(Searchable):
     """A round at a standstill: the reads of the process language over plain cases."""
 
     cases: dict[str, CaseView] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from ganchu_stages.documents import Decision, Document, FileResubmission
 from ganchu_stages.qualification_check import (
     RULES,
+    CheckedFacts,
     Qualification,
     QualificationCheck,
     QualificationCheckSettings,
@@ -144,6 +145,7 @@ def test_edges() -> None:
         ("resubmit", at("correcting"), at("checking"), {Role.APPLICANT}),
         ("give_up", at("correcting"), at("deemed_withdrawn"), {Role.CLOCK}),
         ("qualify", at("checking"), "end.decided", {Role.OFFICE}),
+        ("record", at("checking"), at("checking"), {Role.OFFICE}),
         ("disqualify", at("checking"), at("disqualified"), {Role.OFFICE}),
         ("defer", at("checking"), at("deferred"), {Role.OFFICE}),
         ("resume", at("deferred"), at("checking"), {Role.OFFICE}),
@@ -215,12 +217,18 @@ def test_rules_that_cannot_be_meant_are_a_mistake_of_the_plan(rules: list[str], 
 
 
 def test_rules_have_an_id_a_version_and_a_label() -> None:
-    assert QualificationCheck.rules == {"legal_person": 1, "trademark_owner": 1, "conditional_evidence": 1}
+    assert QualificationCheck.rules == {
+        "legal_person": 1,
+        "trademark_owner": 1,
+        "conditional_evidence": 1,
+        "clean_record": 1,
+    }
     assert fingerprint.document(PROCESS)["stages"][0]["rules"] == QualificationCheck.rules
     assert [(r.id, r.version, r.label) for r in RULES] == [
         ("legal_person", 1, "在江西省依法设立的独立法人"),
         ("trademark_owner", 1, "商标注册人为申报企业"),
         ("conditional_evidence", 1, "应具备的强制性认证、生产许可"),
+        ("clean_record", 1, "无经营异常、失信欠税、事故、停产记录"),
     ]
 
 
@@ -272,6 +280,67 @@ def test_evidence_is_needed_only_in_scope(facts: dict[str, Any], needed: list[st
 
     assert verdict.evidence == {"needed": needed, "missing": missing}
     assert verdict.result == (Result.FAIL if missing else Result.PASS)
+
+
+CLEAN = {"abnormal": False, "dishonest": False, "accident": False, "stopped": False}
+
+
+@pytest.mark.parametrize(
+    ("checked", "result", "evidence"),
+    [
+        (None, Result.PERSON, {}),
+        (CLEAN, Result.PASS, {"found": []}),
+        (CLEAN | {"abnormal": True}, Result.FAIL, {"found": ["abnormal"]}),
+        (CLEAN | {"dishonest": True}, Result.FAIL, {"found": ["dishonest"]}),
+        (CLEAN | {"stopped": True, "accident": True}, Result.FAIL, {"found": ["accident", "stopped"]}),
+    ],
+)
+def test_record_is_clean_when_it_has_been_looked_up_and_nothing_was_found(
+    checked: dict[str, bool] | None, result: Result, evidence: dict[str, Any]
+) -> None:
+    verdict = examine("clean_record", checked=checked)
+
+    assert (verdict.result, verdict.evidence) == (result, evidence)
+
+
+def test_what_was_looked_up_is_kept_with_the_application() -> None:
+    data = CheckedFacts(**CLEAN, findings={}, note="王某经查")
+
+    assert STAGE.keep_what_was_found(context(data)) == Effects(
+        facts={"checked": {**CLEAN, "findings": {}, "note": {"private": "commitment of note"}}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("recorded", "given_now", "refusals"),
+    [
+        ({"legal_person": "pass"}, {}, [None, None]),
+        ({"legal_person": "fail"}, {}, [None, "rule_failed"]),
+        ({"legal_person": "fail"}, {"legal_person": "pass"}, [None, None]),
+        ({"legal_person": "pass"}, {"legal_person": "fail"}, [None, "rule_failed"]),
+        ({}, {}, [None, "finding_needed"]),
+        ({"trademark_owner": "fail"}, {"legal_person": "pass"}, [None, None]),  # it was asked for then, not now
+    ],
+)
+def test_a_finding_that_was_recorded_counts_until_another_is_given(
+    recorded: dict[str, Any], given_now: dict[str, Any], refusals: list[str | None]
+) -> None:
+    data = Qualification(findings=given_now, note="依据" if given_now else "")
+    checked = {**CLEAN, "findings": recorded, "note": {"private": "commitment"}}
+
+    found = refused(data, **ELSEWHERE, checked=checked)
+
+    assert [r.code if r else None for r in found] == refusals
+
+
+def test_recording_takes_a_finding_only_where_a_rule_leaves_it_to_a_person() -> None:
+    data = CheckedFacts(**CLEAN, findings={"legal_person": "pass"}, note="依据")
+    guards = QualificationCheck.record.guards
+
+    assert [g.id for g in guards] == ["findings_are_asked_for"]
+    assert guards[0].function(STAGE, context(data, **ELSEWHERE)) is None
+    refusal = guards[0].function(STAGE, context(data))
+    assert (refusal.code, refusal.detail) == ("finding_not_asked_for", {"rules": ["legal_person"]})
 
 
 # ── qualifying ────────────────────────────────────────────────────────────────────────────────────────────────────

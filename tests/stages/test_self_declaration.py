@@ -8,17 +8,19 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from ganchu_stages.documents import Decision, Document, FileResubmission
+from ganchu_stages.regions import CITIES
 from ganchu_stages.self_declaration import Declaration, SelfDeclaration, SelfDeclarationSettings, Submission
 from ganchu_workflow.actors import Actor, Role
 from ganchu_workflow.canonical import digest_of, encode
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.compiler import define
 from ganchu_workflow.process.context import Context, Reads
-from ganchu_workflow.process.definition import StageInstance
+from ganchu_workflow.process.definition import Process, StageInstance
 from ganchu_workflow.process.language import CARRY_ON, PhaseWindow, Private, Stage, State, Transition
 from ganchu_workflow.process.rounds import CORE_KINDS
 from ganchu_workflow.process.values import CaseView, Effects, Message
 from ganchu_workflow.timing import Period, Reckoning
+from tests.stages.searchable import Searchable
 
 STAGE = SelfDeclaration()
 NOON = datetime(2021, 8, 2, 4, tzinfo=UTC)
@@ -33,14 +35,26 @@ class End(Stage):
     phase = PhaseWindow(at_close={decided: CARRY_ON})
 
 
-PROCESS = define(
-    [StageInstance("self_declaration", STAGE, SelfDeclarationSettings()), StageInstance("end", End(), End.Settings())],
-    CORE_KINDS,
-)
+class Registering(BaseModel):
+    """The settings of a stage that registers recommenders."""
+
+    recommenders: dict[str, str] = {}
+
+
+def define_process(**settings: Any) -> Process:
+    """Declaration, and an end whose settings may register recommenders."""
+    instances = [
+        StageInstance("self_declaration", STAGE, SelfDeclarationSettings()),
+        StageInstance("end", End(), Registering(**settings)),
+    ]
+    return define(instances, CORE_KINDS)
+
+
+PROCESS = define_process()
 
 
 @dataclass
-class FakeReads(Reads):
+class FakeReads(Searchable, Reads):
     """The applications of a round, in a list."""
 
     cases: list[CaseView] = field(default_factory=list)
@@ -202,6 +216,7 @@ def test_defaults_of_the_settings() -> None:
     assert SelfDeclarationSettings().model_dump() == {
         "correction": Period.parse("5 working days"),
         "corrections": 1,
+        "cities": CITIES,
         "max_per_enterprise": None,
     }
 
@@ -214,6 +229,7 @@ def test_declaring_keeps_the_content_with_commitments_for_what_is_private() -> N
 
     assert effects == Effects(
         facts={
+            "number": None,
             **CONTENT,
             "contact": {"private": "commitment of contact"},
             "ccc_in_scope": False,
@@ -298,6 +314,70 @@ def test_saving_replaces_content_and_recommender() -> None:
 def test_declaration_of_the_wrong_form_is_not_read(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Declaration.model_validate(CONTENT | wrong)
+
+
+def declaring(*others: CaseView, **changes: Any) -> list[str | None]:
+    """The code with which each guard of `declare` refuses this content."""
+    ctx = context(application(), Declaration.model_validate(CONTENT | changes), *others)
+    return [r.code if r else None for r in (g.function(STAGE, ctx) for g in SelfDeclaration.declare.guards)]
+
+
+def test_content_is_asked_the_same_whenever_it_is_given() -> None:
+    guards = [r.id for r in SelfDeclaration.declare.guards]
+
+    assert guards == ["credit_code", "known_places", "one_number_each"]
+    assert [[r.id for r in t.guards] for t in (SelfDeclaration.save, SelfDeclaration.amend)] == [guards, guards]
+
+
+def test_a_missing_credit_code_needs_a_reason_and_is_a_warning() -> None:
+    assert declaring(credit_code=None) == ["credit_code_missing", None, None]
+    assert declaring(credit_code=None, credit_code_override="来源未载明") == [None, None, None]
+    facts = declared(credit_code=None, credit_code_override="来源未载明")
+    assert (facts["credit_code"], facts["warnings"]) == (None, [{"code": "credit_code_missing"}])
+    assert facts["credit_code_override"] == {"private": "commitment of credit_code_override"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({}, None),
+        ({"city": "X-GJXQ", "recommender": "X-GJXQ"}, None),
+        ({"city": "350100"}, "city_unknown"),
+        ({"city": "360000"}, "city_unknown"),
+        ({"city": "360100", "recommender": "350100"}, None),  # this plan registers no recommenders
+    ],
+)
+def test_city_is_one_of_the_rounds(changes: dict[str, str], code: str | None) -> None:
+    assert declaring(**changes) == [None, code, None]
+
+
+def test_recommender_is_one_that_the_plan_registers() -> None:
+    process = define_process(recommenders={"360100": "南昌市"})
+    found = []
+    for recommender in ("360100", "360700"):
+        data = Declaration.model_validate(CONTENT | {"recommender": recommender})
+        found.append(STAGE.known_places(replace(context(application(), data), process=process)))
+
+    assert found == [
+        None,
+        Refusal(
+            "recommender_unknown",
+            "推荐单位代码360700不在本批次名单中",
+            "the recommender 360700 is not one of this round's: 360100",
+            {"recommender": "360700"},
+        ),
+    ]
+
+
+def test_no_two_applications_have_one_number() -> None:
+    other = application("end.refused", "a2", **declared(number="GCJP-0001"))
+
+    assert declaring(other, number="GCJP-0002") == [None, None, None]
+    assert declaring(other, number="GCJP-0001") == [None, None, "number_taken"]
+    assert declaring(other) == [None, None, None]
+    own = application(case_id="a2", **declared(number="GCJP-0001"))
+    ctx = context(own, Declaration.model_validate(CONTENT | {"number": "GCJP-0001"}))
+    assert STAGE.one_number_each(ctx) is None
 
 
 # ── submitting ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -408,6 +488,16 @@ def test_same_product_of_another_enterprise_and_another_product_of_this_one_do_n
     ]
 
     assert STAGE.not_declared_already(submitting(case, *others)) is None
+
+
+def test_without_a_credit_code_an_enterprise_is_known_by_its_name() -> None:
+    nameless = {"credit_code": None, "credit_code_override": "来源未载明"}
+    case = application(**declared(**nameless))
+    same = application("self_declaration.submitted", "a2", **declared(**nameless))
+    other = application("self_declaration.submitted", "a3", **declared(**nameless, enterprise="江西另一家有限公司"))
+
+    assert STAGE.not_declared_already(submitting(case, other)) is None
+    assert STAGE.not_declared_already(submitting(case, same)) == ALREADY
 
 
 def test_cap_counts_what_the_enterprise_has_in_the_round() -> None:

@@ -1,0 +1,70 @@
+"""Many acts in few transactions, each on its own: a report says of each what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from ganchu_workflow.engine.events import Receipt
+from ganchu_workflow.engine.requests import Request
+from ganchu_workflow.engine.transition import Engine
+from ganchu_workflow.errors import Contention, DatabaseFault, WorkflowError
+
+BATCH = 200
+"""How many acts one transaction takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What became of one case in a bulk act: the receipt, or what stood in the way."""
+
+    case: str
+    receipt: Receipt | None
+    error: WorkflowError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """What became of a bulk act, case by case in the order given."""
+
+    items: tuple[Item, ...]
+
+    @property
+    def moved(self) -> tuple[Item, ...]:
+        """Those that were done, or in a dry run would be."""
+        return tuple(i for i in self.items if i.receipt is not None)
+
+    @property
+    def refused(self) -> tuple[Item, ...]:
+        """Those that were refused, are not there, or whose rules crashed; nothing of them is left."""
+        return tuple(i for i in self.items if i.error is not None)
+
+
+def carry_out_many(engine: Engine, acts: Sequence[tuple[str, Request | WorkflowError]], *, dry_run: bool) -> Bulk:
+    """Carry out acts on cases in the order given, `BATCH` in one transaction; one that fails undoes itself alone.
+
+    What failed is kept as a row with its batch. An act that cannot even be asked for is given as its error. A dry run
+    is one transaction, which is undone: counts and quotas are seen as the acts before have left them.
+    """
+    size = max(len(acts), 1) if dry_run else BATCH
+    items: list[Item] = []
+    for start in range(0, len(acts), size):
+        items += engine.together(partial(_batch, acts[start : start + size]), dry_run=dry_run)
+    return Bulk(tuple(items))
+
+
+def _batch(acts: Sequence[tuple[str, Request | WorkflowError]], inside: Engine) -> list[Item]:
+    return [_item(inside, case, act) for case, act in acts]
+
+
+def _item(inside: Engine, case: str, act: Request | WorkflowError) -> Item:
+    if isinstance(act, WorkflowError):
+        return Item(case, None, act)
+    try:
+        return Item(case, inside.carry_out(act), None)
+    except (DatabaseFault, Contention):
+        raise
+    except WorkflowError as error:
+        inside.keep(error)
+        return Item(case, None, error)

@@ -1,0 +1,213 @@
+"""Stages that are broken, each a tiny distribution of its own, as the command shows them: refused, with names."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.command import Done, ganchu
+from tests.plugins.installing import distribution
+
+SOUND = """\
+from ganchu_workflow.actors import Role
+from ganchu_workflow.process import CARRY_ON, PASSED, PhaseWindow, Stage, State, Transition
+
+class Tasting(Stage):
+    name = "tasting"
+    laid_out = State("待品鉴", owner=Role.OFFICE, initial=True)
+    approve = Transition(laid_out, PASSED, by=Role.OFFICE)
+    phase = PhaseWindow(at_close={laid_out: CARRY_ON})
+"""
+POINT = {"tasting": "tasting:Tasting"}
+PLAN = """\
+title = "虚构批次"
+code = "T-1"
+[[stage]]
+use = "self_declaration"
+[[stage]]
+use = "tasting"
+[[stage]]
+use = "announcement"
+"""
+PLACE = "tasting-house 1.2 (tasting:Tasting)"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """An empty folder of the path, beside a plan that uses the stage and one that does not."""
+    (tmp_path / "plan.toml").write_text(PLAN, "utf-8")
+    (tmp_path / "other.toml").write_text(PLAN.replace('[[stage]]\nuse = "tasting"\n', ""), "utf-8")
+    return tmp_path / "site"
+
+
+def run(site: Path, *args: str) -> Done:
+    return ganchu(*args, cwd=site.parent, env={"PYTHONPATH": str(site)})
+
+
+def checked(site: Path, name: str = "tasting") -> dict[str, Any]:
+    """What `plugins check` says of the one name; the command must have said that something is wrong."""
+    done = run(site, "plugins", "check", name, "--json")
+    assert (done.code, done.err) == (4, "")
+    answer = json.loads(done.out)
+    assert answer["ok"] is False
+    [found] = answer["plugins"]
+    return {key: found[key] for key in ("claims", "problems")}
+
+
+def claim(name: str = "tasting-house", place: str = "tasting:Tasting") -> dict[str, str]:
+    return {"distribution": f"{name} 1.2", "place": place}
+
+
+def changed(old: str, new: str) -> str:
+    assert old in SOUND
+    return SOUND.replace(old, new)
+
+
+CONTRACT = f"the plugin 'tasting' of {PLACE} does not keep its contract: "
+BREACHES = {
+    "import error": (
+        f"import no_such_module_anywhere\n{SOUND}",
+        f"the plugin 'tasting' of {PLACE} cannot be loaded: "
+        "ModuleNotFoundError: No module named 'no_such_module_anywhere'",
+    ),
+    "sys.exit": (
+        f"import sys\nsys.exit(0)\n{SOUND}",
+        f"the plugin 'tasting' of {PLACE} cannot be loaded: SystemExit: 0",
+    ),
+    "not a stage": (
+        "class Tasting:\n    name = 'tasting'\n",
+        f"{CONTRACT}it is not a subclass of ganchu_workflow.process.Stage",
+    ),
+    "another version of the contract": (
+        changed('    name = "tasting"\n', '    name = "tasting"\n    contract = 2\n'),
+        f"{CONTRACT}it was written for version 2 of the contract, this engine has 1",
+    ),
+    "another name": (
+        changed('name = "tasting"', 'name = "testing"'),
+        f"{CONTRACT}its class says name = 'testing', the entry point says 'tasting'",
+    ),
+    "loose settings": (
+        changed(
+            "class Tasting(Stage):\n",
+            "from pydantic import BaseModel\n\nclass Loose(BaseModel):\n    cups: int = 3\n\n"
+            "class Tasting(Stage):\n    Settings = Loose\n",
+        ),
+        f"{CONTRACT}its Settings must have extra='forbid', or a misspelt key of a plan would go unnoticed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "reason"), BREACHES.values(), ids=BREACHES.keys())
+def test_a_stage_that_breaks_its_contract_is_shown_and_stops_only_the_plans_that_use_it(
+    site: Path, code: str, reason: str
+) -> None:
+    distribution(site, "tasting-house", "tasting", code, POINT)
+
+    listed = run(site, "plugins", "list")
+    using, other = run(site, "process", "check", "plan.toml"), run(site, "process", "check", "other.toml")
+
+    assert (listed.code, listed.err) == (4, "")
+    assert f"  ✗ tasting  tasting-house 1.2  tasting:Tasting\n      {reason}\n" in listed.out
+    assert checked(site) == {"claims": [claim()], "problems": [reason]}
+    assert (using.code, other.code) == (2, 0)
+    assert f"stage 2 (tasting).use: {reason}\n" in using.err
+
+
+def test_a_stage_that_prints_when_it_is_imported_spoils_no_output(site: Path) -> None:
+    distribution(site, "tasting-house", "tasting", f"print('hello')\n{SOUND}", POINT)
+
+    done = run(site, "plugins", "list", "--json")
+
+    assert done.code == 0
+    assert [r["place"] for r in json.loads(done.out) if r["name"] == "tasting"] == ["tasting:Tasting"]
+    assert done.err == "hello\n"
+
+
+# ── definitions that cannot work ──────────────────────────────────────────────────────────────────────────────────
+
+DEFINITIONS = {
+    "a trap": (
+        changed(
+            "    phase =",
+            '    lost = State("搁置", owner=Role.OFFICE)\n'
+            "    lose = Transition(laid_out, lost, by=Role.OFFICE)\n    phase =",
+        ).replace("laid_out: CARRY_ON", "laid_out: CARRY_ON, lost: CARRY_ON"),
+        ["application.tasting.lost: from this state no end can be reached"],
+    ),
+    "a wait nobody owns": (
+        changed('State("待品鉴", owner=Role.OFFICE, initial=True)', 'State("待品鉴", initial=True)'),
+        ["application.tasting.laid_out: nobody owns this wait; give the state owner=Role.…"],
+    ),
+    "no fate when the phase closes": (
+        changed("at_close={laid_out: CARRY_ON}", "at_close={}"),
+        ["tasting.laid_out: no fate when the phase closes; add it to at_close, with a transition or CARRY_ON"],
+    ),
+    "names in quotes": (
+        changed("PASSED, by=Role.OFFICE", "PASSED, by='office'").replace("{laid_out:", "{'laid_out':"),
+        [
+            "Tasting.approve: by='office' is no role; give Role.OFFICE",
+            "Tasting.phase: at_close names 'laid_out', which is no state; "
+            "name the state itself, without quotes: laid_out",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "findings"), DEFINITIONS.values(), ids=DEFINITIONS.keys())
+def test_a_definition_that_cannot_work_is_refused_with_the_names(site: Path, code: str, findings: list[str]) -> None:
+    distribution(site, "tasting-house", "tasting", code, POINT)
+
+    using, other = run(site, "process", "check", "plan.toml"), run(site, "process", "check", "other.toml")
+
+    assert checked(site) == {"claims": [claim()], "problems": findings}
+    assert (using.code, other.code) == (2, 0)
+    assert using.err.splitlines()[2:] == [f"  - {finding}" for finding in findings]
+
+
+def test_a_sound_stage_is_sound(site: Path) -> None:
+    """What the cases above break is whole."""
+    distribution(site, "tasting-house", "tasting", SOUND, POINT)
+
+    assert run(site, "plugins", "check", "tasting").code == 0
+    assert run(site, "process", "check", "plan.toml").code == 0
+
+
+# ── one name, two claims ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_second_claim_to_a_name_is_refused_for_both_and_the_rest_works(site: Path) -> None:
+    distribution(site, "first-house", "first", SOUND, {"tasting": "first:Tasting"})
+    distribution(site, "second-house", "second", SOUND, {"tasting": "second:Tasting"})
+    found = checked(site)
+
+    using, other = run(site, "process", "check", "plan.toml"), run(site, "process", "check", "other.toml")
+
+    claims = sorted(found["claims"], key=lambda c: str(c["place"]))
+    assert claims == [claim("first-house", "first:Tasting"), claim("second-house", "second:Tasting")]
+    both = " and ".join(f"{c['distribution']} ({c['place']})" for c in found["claims"])
+    reason = f"two plugins claim the name 'tasting' in ganchu_workflow.stages: {both}; uninstall all but one of them"
+    assert found["problems"] == [reason]
+    assert (using.code, other.code) == (2, 0)
+    assert f"stage 2 (tasting).use: {reason}\n" in using.err
+
+
+def test_a_claim_to_the_name_of_a_built_in_stage_is_refused_too(site: Path) -> None:
+    code = SOUND.replace('"tasting"', '"expert_review"')
+    distribution(site, "tasting-house", "tasting", code, {"expert_review": "tasting:Tasting"})
+    found = checked(site, "expert_review")
+
+    listed, other = run(site, "plugins", "list"), run(site, "process", "check", "other.toml")
+
+    assert claim() in found["claims"]
+    assert "ganchu_stages.expert_review:ExpertReview" in {c["place"] for c in found["claims"]}
+    assert (listed.code, other.code) == (4, 0)
+    assert listed.out.count("✗ expert_review") == 2
+    assert "\n  announcement  ganchu-workflow " in listed.out
+
+
+def test_a_name_that_nobody_claims_is_a_mistake(site: Path) -> None:
+    done = run(site, "plugins", "check", "tasting")
+
+    assert done.code == 2
+    assert "no plugin of the name 'tasting' is installed; there are: announcement, " in done.err
