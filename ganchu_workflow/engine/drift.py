@@ -62,12 +62,15 @@ def changed_code(connection: Connection, round_id: str, book: Rulebook, newest: 
     """
     installed = {h["class"]: h for h in _handlers(book)}
     query = select(EVENT.c.body).where(EVENT.c.round_id == round_id).order_by(EVENT.c.recorded_at.desc()).limit(newest)
+    if newest is None:
+        query = query.execution_options(yield_per=200)
     seen: dict[str, Mapping[str, str]] = {}
-    for body in connection.execute(query.execution_options(yield_per=200)).scalars():
-        handler = json.loads(body)["handler"]
-        seen.setdefault(handler["class"], handler)
-        if installed.keys() <= seen.keys():
-            break
+    with connection.execute(query) as rows:
+        for body in rows.scalars():
+            handler = json.loads(body)["handler"]
+            seen.setdefault(handler["class"], handler)
+            if installed.keys() <= seen.keys():
+                break
     changed = []
     for name, last in seen.items():
         now = installed.get(name)

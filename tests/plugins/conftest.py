@@ -1,13 +1,11 @@
 """The example distribution, installed for real: once in a session, in a folder of its own."""
 
-import importlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.plugins.installing import SITE_INSPECTION, install
+from tests.plugins.installing import SITE_INSPECTION, install, on_path
 
 
 @pytest.fixture(scope="session")
@@ -19,11 +17,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def on_the_path(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def on_the_path(installed: Path) -> Iterator[Path]:
     """The same folder, on the path of this process for one test."""
-    monkeypatch.syspath_prepend(str(installed))
-    importlib.invalidate_caches()
-    yield installed
-    for name, module in list(sys.modules.items()):
-        if (getattr(module, "__file__", None) or "").startswith(str(installed)):
-            del sys.modules[name]
+    with on_path(installed) as site:
+        yield site

@@ -1,9 +1,11 @@
 """Distributions of other people, put into a folder of the path as an installer would put them there."""
 
+import importlib
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from ganchu_workflow.plugins import STAGES
@@ -44,3 +46,17 @@ def distribution(
     lines = "".join(f"{point} = {value}\n" for point, value in points.items())
     (info / "entry_points.txt").write_text(f"[{group}]\n{lines}", "utf-8")
     (site / f"{module}.py").write_text(code, "utf-8")
+
+
+@contextmanager
+def on_path(site: Path) -> Iterator[Path]:
+    """What is installed in `site`, on the path of this process for a while; nothing of it stays loaded."""
+    sys.path.insert(0, str(site))
+    importlib.invalidate_caches()
+    try:
+        yield site
+    finally:
+        sys.path.remove(str(site))
+        for name, module in list(sys.modules.items()):
+            if (getattr(module, "__file__", None) or "").startswith(str(site)):
+                del sys.modules[name]

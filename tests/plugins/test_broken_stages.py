@@ -25,19 +25,20 @@ title = "虚构批次"
 code = "T-1"
 [[stage]]
 use = "self_declaration"
-[[stage]]
-use = "tasting"
-[[stage]]
+{used}[[stage]]
 use = "announcement"
 """
-PLACE = "tasting-house 1.2 (tasting:Tasting)"
+
+
+def plan(*used: str) -> str:
+    return PLAN.format(used="".join(f'[[stage]]\nuse = "{name}"\n' for name in used))
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """An empty folder of the path, beside a plan that uses the stage and one that does not."""
-    (tmp_path / "plan.toml").write_text(PLAN, "utf-8")
-    (tmp_path / "other.toml").write_text(PLAN.replace('[[stage]]\nuse = "tasting"\n', ""), "utf-8")
+    (tmp_path / "plan.toml").write_text(plan("tasting"), "utf-8")
+    (tmp_path / "other.toml").write_text(plan(), "utf-8")
     return tmp_path / "site"
 
 
@@ -45,14 +46,13 @@ def run(site: Path, *args: str) -> Done:
     return ganchu(*args, cwd=site.parent, env={"PYTHONPATH": str(site)})
 
 
-def checked(site: Path, name: str = "tasting") -> dict[str, Any]:
-    """What `plugins check` says of the one name; the command must have said that something is wrong."""
-    done = run(site, "plugins", "check", name, "--json")
+def checked(site: Path, *name: str) -> dict[str, dict[str, Any]]:
+    """What `plugins check` says of each broken name; the command must have said that something is wrong."""
+    done = run(site, "plugins", "check", *name, "--json")
     assert (done.code, done.err) == (4, "")
     answer = json.loads(done.out)
     assert answer["ok"] is False
-    [found] = answer["plugins"]
-    return {key: found[key] for key in ("claims", "problems")}
+    return {p["name"]: {k: p[k] for k in ("claims", "problems")} for p in answer["plugins"] if p["problems"]}
 
 
 def claim(name: str = "tasting-house", place: str = "tasting:Tasting") -> dict[str, str]:
@@ -64,54 +64,67 @@ def changed(old: str, new: str) -> str:
     return SOUND.replace(old, new)
 
 
-CONTRACT = f"the plugin 'tasting' of {PLACE} does not keep its contract: "
+def install_all(site: Path, codes: dict[str, str]) -> None:
+    """One distribution for each code; its stage, its module and its distribution have the name of the case."""
+    for name, code in codes.items():
+        named = code.replace('name = "tasting"', f'name = "{name}"')
+        distribution(site, f"{name}-house", name, named, {name: f"{name}:Tasting"})
+
+
+# ── contracts that are not kept ───────────────────────────────────────────────────────────────────────────────────
+
+LOADED, KEPT = "cannot be loaded: ", "does not keep its contract: "
 BREACHES = {
-    "import error": (
+    "importing": (
         f"import no_such_module_anywhere\n{SOUND}",
-        f"the plugin 'tasting' of {PLACE} cannot be loaded: "
-        "ModuleNotFoundError: No module named 'no_such_module_anywhere'",
+        f"{LOADED}ModuleNotFoundError: No module named 'no_such_module_anywhere'",
     ),
-    "sys.exit": (
-        f"import sys\nsys.exit(0)\n{SOUND}",
-        f"the plugin 'tasting' of {PLACE} cannot be loaded: SystemExit: 0",
+    "exiting": (f"import sys\nsys.exit(0)\n{SOUND}", f"{LOADED}SystemExit: 0"),
+    "no_stage": (
+        'class Tasting:\n    name = "tasting"\n',
+        f"{KEPT}it is not a subclass of ganchu_workflow.process.Stage",
     ),
-    "not a stage": (
-        "class Tasting:\n    name = 'tasting'\n",
-        f"{CONTRACT}it is not a subclass of ganchu_workflow.process.Stage",
-    ),
-    "another version of the contract": (
+    "older": (
         changed('    name = "tasting"\n', '    name = "tasting"\n    contract = 2\n'),
-        f"{CONTRACT}it was written for version 2 of the contract, this engine has 1",
+        f"{KEPT}it was written for version 2 of the contract, this engine has 1",
     ),
-    "another name": (
+    "renamed": (
         changed('name = "tasting"', 'name = "testing"'),
-        f"{CONTRACT}its class says name = 'testing', the entry point says 'tasting'",
+        f"{KEPT}its class says name = 'testing', the entry point says 'renamed'",
     ),
-    "loose settings": (
+    "loose": (
         changed(
             "class Tasting(Stage):\n",
             "from pydantic import BaseModel\n\nclass Loose(BaseModel):\n    cups: int = 3\n\n"
             "class Tasting(Stage):\n    Settings = Loose\n",
         ),
-        f"{CONTRACT}its Settings must have extra='forbid', or a misspelt key of a plan would go unnoticed",
+        f"{KEPT}its Settings must have extra='forbid', or a misspelt key of a plan would go unnoticed",
     ),
 }
 
 
-@pytest.mark.parametrize(("code", "reason"), BREACHES.values(), ids=BREACHES.keys())
-def test_a_stage_that_breaks_its_contract_is_shown_and_stops_only_the_plans_that_use_it(
-    site: Path, code: str, reason: str
-) -> None:
-    distribution(site, "tasting-house", "tasting", code, POINT)
+def test_stages_that_break_their_contract_are_shown_and_stop_only_the_plans_that_use_them(site: Path) -> None:
+    install_all(site, {name: code for name, (code, _) in BREACHES.items()})
+    (site.parent / "plan.toml").write_text(plan(*BREACHES), "utf-8")
+    reasons = {
+        name: f"the plugin '{name}' of {name}-house 1.2 ({name}:Tasting) {reason}"
+        for name, (_, reason) in BREACHES.items()
+    }
 
     listed = run(site, "plugins", "list")
     using, other = run(site, "process", "check", "plan.toml"), run(site, "process", "check", "other.toml")
 
     assert (listed.code, listed.err) == (4, "")
-    assert f"  ✗ tasting  tasting-house 1.2  tasting:Tasting\n      {reason}\n" in listed.out
-    assert checked(site) == {"claims": [claim()], "problems": [reason]}
+    for name, reason in reasons.items():
+        assert f"  ✗ {name}  {name}-house 1.2  {name}:Tasting\n      {reason}\n" in listed.out
+    assert checked(site) == {
+        name: {"claims": [claim(f"{name}-house", f"{name}:Tasting")], "problems": [reason]}
+        for name, reason in reasons.items()
+    }
     assert (using.code, other.code) == (2, 0)
-    assert f"stage 2 (tasting).use: {reason}\n" in using.err
+    assert using.err.splitlines()[2:] == [
+        f"  - stage {n} ({name}).use: {reason}" for n, (name, reason) in enumerate(reasons.items(), start=2)
+    ]
 
 
 def test_a_stage_that_prints_when_it_is_imported_spoils_no_output(site: Path) -> None:
@@ -127,23 +140,23 @@ def test_a_stage_that_prints_when_it_is_imported_spoils_no_output(site: Path) ->
 # ── definitions that cannot work ──────────────────────────────────────────────────────────────────────────────────
 
 DEFINITIONS = {
-    "a trap": (
+    "trapping": (
         changed(
             "    phase =",
             '    lost = State("搁置", owner=Role.OFFICE)\n'
             "    lose = Transition(laid_out, lost, by=Role.OFFICE)\n    phase =",
         ).replace("laid_out: CARRY_ON", "laid_out: CARRY_ON, lost: CARRY_ON"),
-        ["application.tasting.lost: from this state no end can be reached"],
+        ["application.trapping.lost: from this state no end can be reached"],
     ),
-    "a wait nobody owns": (
+    "unowned": (
         changed('State("待品鉴", owner=Role.OFFICE, initial=True)', 'State("待品鉴", initial=True)'),
-        ["application.tasting.laid_out: nobody owns this wait; give the state owner=Role.…"],
+        ["application.unowned.laid_out: nobody owns this wait; give the state owner=Role.…"],
     ),
-    "no fate when the phase closes": (
+    "fateless": (
         changed("at_close={laid_out: CARRY_ON}", "at_close={}"),
-        ["tasting.laid_out: no fate when the phase closes; add it to at_close, with a transition or CARRY_ON"],
+        ["fateless.laid_out: no fate when the phase closes; add it to at_close, with a transition or CARRY_ON"],
     ),
-    "names in quotes": (
+    "quoting": (
         changed("PASSED, by=Role.OFFICE", "PASSED, by='office'").replace("{laid_out:", "{'laid_out':"),
         [
             "Tasting.approve: by='office' is no role; give Role.OFFICE",
@@ -154,15 +167,18 @@ DEFINITIONS = {
 }
 
 
-@pytest.mark.parametrize(("code", "findings"), DEFINITIONS.values(), ids=DEFINITIONS.keys())
-def test_a_definition_that_cannot_work_is_refused_with_the_names(site: Path, code: str, findings: list[str]) -> None:
-    distribution(site, "tasting-house", "tasting", code, POINT)
+def test_definitions_that_cannot_work_are_refused_with_the_names(site: Path) -> None:
+    install_all(site, {name: code for name, (code, _) in DEFINITIONS.items()})
 
-    using, other = run(site, "process", "check", "plan.toml"), run(site, "process", "check", "other.toml")
+    found, refused = checked(site), {}
+    for name in DEFINITIONS:
+        (site.parent / "plan.toml").write_text(plan(name), "utf-8")
+        using = run(site, "process", "check", "plan.toml")
+        refused[name] = (using.code, using.err.splitlines()[2:])
 
-    assert checked(site) == {"claims": [claim()], "problems": findings}
-    assert (using.code, other.code) == (2, 0)
-    assert using.err.splitlines()[2:] == [f"  - {finding}" for finding in findings]
+    assert {name: said["problems"] for name, said in found.items()} == {n: f for n, (_, f) in DEFINITIONS.items()}
+    assert refused == {name: (2, [f"  - {line}" for line in lines]) for name, (_, lines) in DEFINITIONS.items()}
+    assert run(site, "process", "check", "other.toml").code == 0
 
 
 def test_a_sound_stage_is_sound(site: Path) -> None:
@@ -179,7 +195,7 @@ def test_a_sound_stage_is_sound(site: Path) -> None:
 def test_a_second_claim_to_a_name_is_refused_for_both_and_the_rest_works(site: Path) -> None:
     distribution(site, "first-house", "first", SOUND, {"tasting": "first:Tasting"})
     distribution(site, "second-house", "second", SOUND, {"tasting": "second:Tasting"})
-    found = checked(site)
+    found = checked(site)["tasting"]
 
     using, other = run(site, "process", "check", "plan.toml"), run(site, "process", "check", "other.toml")
 
@@ -195,7 +211,7 @@ def test_a_second_claim_to_a_name_is_refused_for_both_and_the_rest_works(site: P
 def test_a_claim_to_the_name_of_a_built_in_stage_is_refused_too(site: Path) -> None:
     code = SOUND.replace('"tasting"', '"expert_review"')
     distribution(site, "tasting-house", "tasting", code, {"expert_review": "tasting:Tasting"})
-    found = checked(site, "expert_review")
+    found = checked(site, "expert_review")["expert_review"]
 
     listed, other = run(site, "plugins", "list"), run(site, "process", "check", "other.toml")
 
