@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from ganchu_workflow.errors import DefinitionInvalid, PluginInvalid
 from ganchu_workflow.process.alone import define_alone
 from ganchu_workflow.process.language import Lifecycle, Stage
+from ganchu_workflow.process.tables import Table
 
 STAGES = "ganchu_workflow.stages"
 CHANNELS = "ganchu_workflow.channels"
@@ -178,6 +179,8 @@ def _stage_contract(name: str, brought: Any) -> Iterator[str]:
         for case in brought.cases:
             if not (inspect.isclass(case) and issubclass(case, Lifecycle)):
                 yield f"cases= holds {case!r}, which is not a Lifecycle"
+    if not (isinstance(brought.tables, tuple) and all(isinstance(table, Table) for table in brought.tables)):
+        yield f"tables= must be a tuple of Table, not {brought.tables!r}"
     try:
         brought()
     except Exception as error:

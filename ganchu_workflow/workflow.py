@@ -273,6 +273,10 @@ class Workflow:
         parent_id = _id(parent) if parent is not None else None
         return self._read(lambda c: queries.cases(c, _id(round), kind, state, parent_id))
 
+    def cohorts(self, application: Case, kind: str) -> list[CaseView]:
+        """The acts of a kind that list an application on its present visit, in the order of opening."""
+        return self._read(lambda c: queries.cohorts(c, _id(application), kind))
+
     def find(self, round: Case, name: str, value: str, kind: str = "application") -> list[CaseView]:
         """The cases of a kind in a round whose fact `name` is `value`, in the order of opening.
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ganchu_workflow.cli import imports
 from ganchu_workflow.cli.terminal import (
     As,
     AsJson,
@@ -22,6 +23,7 @@ from ganchu_workflow.cli.terminal import (
 )
 
 app = typer.Typer(help="批次 / rounds", no_args_is_help=True)
+imports.register(app)
 
 
 @app.command("open")

@@ -63,6 +63,16 @@ def cases(
     return [c.view() for c in sorted(found, key=lambda c: (c.opened_at, c.id))]
 
 
+def cohorts(connection: Connection, application_id: str, kind: str) -> list[CaseView]:
+    """The cohorts of a kind that list an application on its present visit, in the order of opening."""
+    rows = Rows(connection)
+    visits = {c.id: c.visit for c in rows.cases([application_id])}
+    listed = [
+        c for c, its_kind, visit in rows.acts(application_id) if (its_kind, visit) == (kind, visits[application_id])
+    ]
+    return [c.view() for c in sorted(rows.cases(listed), key=lambda c: (c.opened_at, c.id))]
+
+
 def rounds_of(connection: Connection, case_ids: Sequence[str]) -> dict[str, str]:
     """The round of each case; one that does not exist is not among them."""
     found: dict[str, str] = {}

@@ -1,6 +1,20 @@
 """The process language: everything a stage author needs, in one import."""
 
 from ganchu_workflow.errors import Refusal
+from ganchu_workflow.process.cells import (
+    Reader,
+    Wrong,
+    choice,
+    code,
+    codes,
+    half_width,
+    long_text,
+    place,
+    sha256,
+    text,
+    whole_number,
+    yes_no,
+)
 from ganchu_workflow.process.conditions import all_of, any_in, any_open, closed, enough, none_open, settled, stated
 from ganchu_workflow.process.context import Context
 from ganchu_workflow.process.language import (
@@ -28,6 +42,7 @@ from ganchu_workflow.process.language import (
     setting,
 )
 from ganchu_workflow.process.mixins import Correctable, CorrectionSettings, Evidence, Resubmission, ReturnForCorrection
+from ganchu_workflow.process.tables import Act, Column, Look, Row, Table, columns_of, note, rows_of, values_of
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open, Reversal
 
 __all__ = [
@@ -39,8 +54,10 @@ __all__ = [
     "PASSED",
     "START",
     "WITHDRAWN",
+    "Act",
     "CaseView",
     "Cohort",
+    "Column",
     "Context",
     "Correctable",
     "CorrectionSettings",
@@ -50,28 +67,47 @@ __all__ = [
     "Evidence",
     "Fire",
     "Lifecycle",
+    "Look",
     "Message",
     "Open",
     "Outcome",
     "PhaseWindow",
     "Private",
+    "Reader",
     "Refusal",
     "Resubmission",
     "ReturnForCorrection",
     "Reversal",
+    "Row",
     "Slot",
     "Stage",
     "State",
+    "Table",
     "Transition",
     "Withdrawal",
+    "Wrong",
     "all_of",
     "any_in",
     "any_open",
+    "choice",
     "closed",
+    "code",
+    "codes",
+    "columns_of",
     "enough",
     "fact",
+    "half_width",
+    "long_text",
     "none_open",
+    "note",
+    "place",
+    "rows_of",
     "setting",
     "settled",
+    "sha256",
     "stated",
+    "text",
+    "values_of",
+    "whole_number",
+    "yes_no",
 ]

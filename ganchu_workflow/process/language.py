@@ -345,3 +345,6 @@ class Stage(Lifecycle):
     withdraw: ClassVar[Transition | None] = Transition(OPEN, WITHDRAWN, by=Role.APPLICANT, data=Withdrawal)
     call_off: ClassVar[Transition | None] = Transition(OPEN, CALLED_OFF, by=Role.ENGINE)
     phase: ClassVar[PhaseWindow | None] = None
+    tables: ClassVar[tuple[Any, ...]] = ()
+    """The tables (`process.tables.Table`) from which an office may feed it. No part of the fingerprint: they change
+    nothing of what a round means."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from ganchu_stages.consultation_tables import REPLIES
 from ganchu_workflow.actors import Role
 from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.errors import Refusal
@@ -267,6 +268,7 @@ class DepartmentConsultation(Stage):
     label = "征求部门意见"
     cases = (ConsultationLetter, Consultation)
     Settings = DepartmentConsultationSettings
+    tables = (REPLIES,)
 
     consulting = State("征求意见中", owner=Role.OFFICE, initial=True)
     objected = State("部门有不同意见", owner=Role.OFFICE)

@@ -20,6 +20,7 @@ from ganchu_stages.panel import (
     taken_by,
     tie_at_cut,
 )
+from ganchu_stages.review_tables import PANELS, SCORES
 from ganchu_stages.scoring_rules import RULES, Place, changes, tabulate
 from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import Refusal
@@ -307,6 +308,7 @@ class ExpertReview(Stage):
     label = "专家评审"
     cases = (Panel, Seat, Sheet)
     Settings = ExpertReviewSettings
+    tables = (PANELS, SCORES)
     rules = {name: rule.version for name, rule in RULES.items()} | {"draw": VERSION}
 
     grouping = State("待分组", owner=Role.OFFICE, initial=True)
@@ -331,15 +333,7 @@ class ExpertReview(Stage):
     fill = Transition(reserve, PASSED, by=Role.OFFICE, data=Filling)
     release = Transition(reserve, not_shortlisted, by=Role.OFFICE)
 
-    phase = PhaseWindow(
-        at_close={
-            grouping: CARRY_ON,
-            scoring: CARRY_ON,
-            scored: CARRY_ON,
-            no_valid_result: CARRY_ON,
-            reserve: CARRY_ON,
-        }
-    )
+    phase = PhaseWindow(at_close=dict.fromkeys((grouping, scoring, scored, no_valid_result, reserve), CARRY_ON))
 
     @assign.effect("belong_to_the_panel")
     def belong_to_the_panel(self, ctx: Context[Assignment, ExpertReviewSettings]) -> Effects:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from ganchu_stages.documents import CorrectableFile, Decision
+from ganchu_stages.recommendation_tables import DECLINED, LETTERS
 from ganchu_stages.regions import CITIES
 from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import Refusal
@@ -175,6 +176,7 @@ class LocalRecommendation(CorrectableFile, Stage):
     label = "地方推荐"
     cases = (Recommendation,)
     Settings = LocalRecommendationSettings
+    tables = (LETTERS, DECLINED)
 
     pending = State("待推荐", owner=Role.LOCAL_AUTHORITY, initial=True)
     not_recommended = State("不予推荐", final=True)

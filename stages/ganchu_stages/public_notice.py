@@ -20,6 +20,7 @@ from ganchu_stages.notice_forms import (
     too_short,
 )
 from ganchu_stages.objection import Objection
+from ganchu_stages.objection_tables import OBJECTIONS
 from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import digest_of
 from ganchu_workflow.clock import from_text, to_text
@@ -312,6 +313,7 @@ class PublicNotice(Stage):
     label = "公示"
     cases = (Notice, Objection)
     Settings = PublicNoticeSettings
+    tables = (OBJECTIONS,)
 
     listed = State("拟公示", owner=Role.OFFICE, initial=True)
     showing = State("公示中", owner=Role.CLOCK)

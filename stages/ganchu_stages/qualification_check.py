@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from ganchu_stages.check_tables import CHECKS
 from ganchu_stages.credit_code import registration_area
 from ganchu_stages.documents import CorrectableFile, Decision, conditional_kinds, lacking, owns_trademark
 from ganchu_workflow.actors import Role
@@ -187,6 +188,7 @@ class QualificationCheck(CorrectableFile, Stage):
     name = "qualification_check"
     label = "资格审查"
     Settings = QualificationCheckSettings
+    tables = (CHECKS,)
     rules = {rule.id: rule.version for rule in RULES}
 
     checking = State("审查中", owner=Role.OFFICE, initial=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ganchu_stages import credit_code
+from ganchu_stages.declaration_tables import ACCEPTANCE, DECLARATIONS
 from ganchu_stages.documents import (
     CorrectableFile,
     Decision,
@@ -103,6 +104,7 @@ class SelfDeclaration(CorrectableFile, Stage):
     label = "企业自主申报"
     indexed = ("number", "credit_code", "product", "enterprise")
     Settings = SelfDeclarationSettings
+    tables = (DECLARATIONS, ACCEPTANCE)
 
     draft = State("草稿", owner=Role.APPLICANT, initial=True)
     submitted = State("已提交", owner=Role.OFFICE)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from ganchu_site_inspection.tables import RECORDS
 from ganchu_workflow.actors import Role
 from ganchu_workflow.process import (
     CARRY_ON,
@@ -196,6 +197,7 @@ class SiteInspection(Correctable, Stage):
     name = "site_inspection"
     label = "现场核查"
     cases = (SiteVisit,)
+    tables = (RECORDS,)
     Settings = SiteInspectionSettings
 
     planned = State("待安排核查", owner=Role.OFFICE, initial=True)
