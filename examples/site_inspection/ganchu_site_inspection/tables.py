@@ -9,7 +9,7 @@ from ganchu_workflow.process import Act, Column, Look, Row, Table, choice, code,
 
 
 def _report(row: Row, look: Look) -> Iterator[Act]:
-    """The inspector's report on the last visit that was ordered. Kinds and triggers go by name: the stage imports us."""
+    """The inspector's report on the last visit ordered. Kinds and triggers go by name here: the stage imports us."""
     application = look.application(row, "number")
     visits = look.children(application, "site_visit", by=Role.EXPERT, scope=row["inspector"])
     if not visits:

@@ -13,6 +13,7 @@ import pytest
 
 from ganchu_workflow import Actor, CaseView, Receipt, Role, SimulatedClock, SystemEntropy, Workflow
 from ganchu_workflow.clock import MICROSECOND
+from ganchu_workflow.importing import ImportReport, import_table
 
 ZONE = ZoneInfo("Asia/Shanghai")
 OFFICE = Actor(Role.OFFICE, person="office-1")
@@ -20,6 +21,7 @@ FIRM = Actor(Role.APPLICANT, "firm-1", "operator-1")
 INSPECTOR = Actor(Role.EXPERT, "inspector-1", "inspector-1")
 OPENS = datetime(2022, 3, 1, 9, tzinfo=ZONE)
 DECLARATION = {
+    "number": "GC-1",
     "enterprise": "示例企业(虚构)",
     "credit_code": "91369900MA00000152",
     "product": "示例智能水表",
@@ -70,6 +72,12 @@ class Scene:
         self.fire(visit, "report", INSPECTOR, **{**RECORD, **changed})
         self.fire(visit, "confirm", FIRM)
         return visit
+
+    def imported(self, text: str, folder: Path) -> ImportReport:
+        """What an office's file of 现场核查登记表 comes to."""
+        path = folder / "site_records.csv"
+        path.write_text(text, "utf-8")
+        return import_table(self.wf, self.round, "site_records", path, actor=OFFICE)
 
     def state(self, case: str) -> str:
         return self.wf.case(case).state

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -182,6 +183,49 @@ def test_silence_in_the_rectification_ends_the_application(scene: Make) -> None:
 
     assert s.state(s.item) == "site_inspection.not_rectified"
     assert s.told()[-1] == ("site_not_rectified", "applicant:firm-1")
+
+
+# ── an office's own file ──
+
+HEADINGS = "申报编号,核查人员编号,核查日期,核查结论,核查发现,记录摘要,记录位置,数据性质"
+
+
+def line(inspector: str = "inspector-1", conforms: str = "符合", findings: str = "") -> str:
+    return f"GC-1,{inspector},2022-04-06,{conforms},{findings},{'1' * 64},oa:2,虚构"
+
+
+def test_a_line_of_the_table_is_the_inspectors_report(scene: Make, tmp_path: Path) -> None:
+    s = scene()
+    visit = s.assign()
+
+    report = s.imported(f"{HEADINGS}\n{line(conforms='不符合', findings='一处标识不符')}\n", tmp_path)
+
+    assert (report.problems, report.entered) == ((), 1)
+    assert (s.state(visit), s.wf.case(visit).facts["conforms"]) == ("visited", False)
+    reported = s.wf.history(visit)[-1]
+    assert (reported["trigger"], reported["actor"]["role"], reported["actor"]["on_behalf_of"]) == (
+        "report",
+        "expert",
+        "inspector-1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "column", "code"),
+    [
+        (line(inspector="inspector-2"), "核查人员编号", "no_such_visit"),
+        (line(conforms="不符合"), "核查发现", "findings_missing"),
+        (line(conforms="还行"), "核查结论", "not_a_choice"),
+    ],
+)
+def test_a_line_that_cannot_be_used_says_where(scene: Make, tmp_path: Path, wrong: str, column: str, code: str) -> None:
+    s = scene()
+    visit = s.assign()
+
+    report = s.imported(f"{HEADINGS}\n{wrong}\n", tmp_path)
+
+    assert [(p.line, p.column, p.code) for p in report.problems] == [(2, column, code)]
+    assert (s.state(visit), s.wf.case(visit).seq) == ("assigned", 1)
 
 
 # ── ends that come from outside ──
