@@ -80,6 +80,13 @@ BREACHES = {
         f"{LOADED}ModuleNotFoundError: No module named 'no_such_module_anywhere'",
     ),
     "exiting": (f"import sys\nsys.exit(0)\n{SOUND}", f"{LOADED}SystemExit: 0"),
+    "meddling": (
+        f"{SOUND}\n"
+        "    from ganchu_workflow.process import Correctable\n\n"
+        '    @Correctable.resubmit.effect("more")\n    def more(self, ctx):\n        pass\n',
+        f"{LOADED}DefinitionInvalid: Correctable.resubmit is inherited by others too, and would change for all of them "
+        "with the rule 'more'; declare it anew in your class,  resubmit = Transition(…)  and register on that",
+    ),
     "no_stage": (
         'class Tasting:\n    name = "tasting"\n',
         f"{KEPT}it is not a subclass of ganchu_workflow.process.Stage",

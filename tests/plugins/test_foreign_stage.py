@@ -4,32 +4,60 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from shutil import copyfile, copytree
 
 import pytest
 
-from ganchu_workflow import Actor, Refused, Role
 from ganchu_workflow.clock import MICROSECOND
+from ganchu_workflow.plugins import Registry
+from ganchu_workflow.testing import OFFICE, RoundScript, expert, firm
 from tests.cli.command import ganchu
 from tests.plugins.installing import ROOT, SITE_INSPECTION
-from tests.plugins.walk import FIRM, OFFICE, ONE_LINE, ZONE, Walk, plan_with_the_stage
 
 DISTRIBUTION = "ganchu-site-inspection 0.1.0"
+ONE_LINE = 'use = "site_inspection"'
+ORDER = {"inspector": "inspector-1", "document": "虚构核〔2021〕1号", "planned_on": "2021-09-10"}
+SHEET = {"name": "现场核查记录", "sha256": "1" * 64, "uri": "oa:2"}
+CONCLUSION = {"document": "虚构核〔2021〕2号"}
+
+
+def plan_with_the_stage(folder: Path) -> Path:
+    """The example's plan, with one entry more, between 资格审查 and 专家评审."""
+    text = (ROOT / "examples" / "plan.toml").read_text("utf-8")
+    before = '[[stage]]\nuse = "expert_review"\n'
+    assert text.count(before) == 1
+    path = folder / "plan.toml"
+    path.write_text(text.replace(before, f"[[stage]]\n{ONE_LINE}\n\n{before}"), "utf-8")
+    return path
+
+
+def visit(script: RoundScript, *names: str, conforms: bool = True) -> None:
+    """An inspector is sent and reports; the enterprise says nothing."""
+    for name in names:
+        sent = script.open("site_visit", OFFICE, parent=name, **ORDER)
+        record = {"visited_on": "2021-09-10", "conforms": conforms, "findings": "虚构的发现", "sheet": SHEET}
+        script.fire(sent, "report", expert("inspector-1"), **record)
+        while script.state(sent) == "visited":
+            script.past_next_due()
 
 
 @pytest.fixture
-def walk(on_the_path: Path, database_url: str, tmp_path: Path) -> Iterator[Walk]:
-    """A round of the example's plan with the stage in it; its record is verified when the test has ended."""
-    walk = Walk(database_url, plan_with_the_stage(tmp_path))
+def script(on_the_path: Path, database_url: str, tmp_path: Path) -> Iterator[RoundScript]:
+    """A round of the example's plan with the stage in it, to which one product has come.
+
+    Its record is verified when the test has ended.
+    """
+    script = RoundScript(plan_with_the_stage(tmp_path), database=database_url, stages=Registry.discover())
     try:
-        walk.to_the_visit()
-        yield walk
-        report = walk.wf.verify()
+        script.declare("水表")
+        script.accept("水表")
+        script.at("2021-09-06T10:00")
+        script.carry("水表", to="site_inspection")
+        yield script
+        script.verify()
     finally:
-        walk.wf.database.dispose()
-    assert report.ok, report.problems
+        script.close()
 
 
 def test_its_own_tests_pass_against_what_is_installed(installed: Path, tmp_path: Path) -> None:
@@ -55,61 +83,73 @@ def test_one_line_puts_it_into_the_plan(tmp_path: Path) -> None:
     before = (ROOT / "examples" / "plan.toml").read_text("utf-8").splitlines()
     after = plan_with_the_stage(tmp_path).read_text("utf-8").splitlines()
 
-    assert [line for line in after if line not in before] == [ONE_LINE.strip()]
+    assert [line for line in after if line not in before] == [ONE_LINE]
 
 
-def test_a_round_is_walked_through_it_to_the_announcement(walk: Walk) -> None:
-    assert walk.state(walk.item) == "site_inspection.planned"
-    visit = walk.visit()
-    assert (walk.state(visit), walk.state(walk.item)) == ("deemed_confirmed", "site_inspection.assessing")
-    walk.fire(walk.item, "approve", OFFICE, document="虚构核〔2021〕2号")
-    assert walk.state(walk.item) == "expert_review.grouping"
-    walk.to_the_end()
+def test_a_round_is_walked_through_it_to_the_announcement(script: RoundScript) -> None:
+    assert script.state("水表") == "site_inspection.planned"
+    visit(script, "水表")
+    [visited] = script.children("水表", "site_visit")
+    assert (visited.state, script.state("水表")) == ("deemed_confirmed", "site_inspection.assessing")
+    script.fire("水表", "approve", OFFICE, **CONCLUSION)
+    assert script.state("水表") == "expert_review.grouping"
+    script.carry("水表")
 
-    assert walk.state(walk.item) == "announcement.announced"
-    handlers = [e["handler"] for e in walk.wf.history(walk.item) if e["trigger"].startswith("site_inspection.")]
+    assert script.state("水表") == "announcement.announced"
+    handlers = [e["handler"] for e in script.history("水表") if e["trigger"].startswith("site_inspection.")]
     assert {(h["class"], h["distribution"]) for h in handlers} == {
         ("ganchu_site_inspection.stage:SiteInspection", DISTRIBUTION)
     }
-    steps = [(e["trigger"], e["handler"]["distribution"], e["handler"]["class"]) for e in walk.wf.history(visit)]
     brought = (DISTRIBUTION, "ganchu_site_inspection.stage:SiteVisit")
+    steps = [(e["trigger"], e["handler"]["distribution"], e["handler"]["class"]) for e in script.history(visited)]
     assert steps == [("assign", *brought), ("report", *brought), ("deem", *brought)]
 
 
-def test_it_returns_for_rectification_and_takes_up_again(walk: Walk) -> None:
-    walk.visit(conforms=False)
-    with pytest.raises(Refused) as refused:
-        walk.fire(walk.item, "approve", OFFICE, document="虚构核〔2021〕2号")
-    assert refused.value.code == "site_does_not_conform"
+def test_many_are_carried_through_it_when_the_script_knows_its_usual_acts(script: RoundScript) -> None:
+    script.usual["site_inspection.planned"] = visit
+    script.usual["site_inspection.assessing"] = lambda script, *names: script.fire_each(
+        names, "approve", OFFICE, **CONCLUSION
+    )
 
-    walk.rectify()
-    walk.fire(walk.item, "approve", OFFICE, document="虚构核〔2021〕2号")
+    script.carry("水表")
 
-    assert walk.state(walk.item) == "expert_review.grouping"
-    assert [a["code"] for a in walk.wf.attempts(walk.round)] == ["site_does_not_conform"]
+    assert script.state("水表") == "announcement.announced"
 
 
-def test_its_deadlines_are_swept_and_its_tasks_listed_like_any_others(walk: Walk) -> None:
-    inspector = Actor(Role.EXPERT, "inspector-1")
-    order = {"inspector": "inspector-1", "document": "虚构核〔2021〕1号", "planned_on": "2021-09-10"}
-    visit = walk.wf.open("site_visit", order, actor=OFFICE, parent=walk.item).case_id
-    [task] = walk.wf.tasks(inspector)
-    due = datetime(2021, 9, 18, 17, 30, tzinfo=ZONE)  # a Saturday, worked for 中秋节
-    assert (task.case.id, task.label, task.due_at) == (visit, "已派核查任务", due)
+def test_it_returns_for_rectification_and_takes_up_again(script: RoundScript) -> None:
+    visit(script, "水表", conforms=False)
+    with script.refused("site_does_not_conform"):
+        script.fire("水表", "approve", OFFICE, **CONCLUSION)
 
-    walk.at(due)
-    assert walk.state(visit) == "assigned"
-    walk.at(due + MICROSECOND)
+    script.fire("水表", "return_for_correction", OFFICE, items=["更正标识"])
+    script.fire("水表", "resubmit", firm("水表"), documents=[{"name": "整改报告", "sha256": "2" * 64, "uri": "oa:3"}])
+    script.fire("水表", "approve", OFFICE, **CONCLUSION)
 
-    assert (walk.state(visit), walk.state(walk.item)) == ("lapsed", "site_inspection.planned")
-    [lapsed] = [m for m in walk.wf.messages(walk.round) if m["message"] == "site_visit_lapsed"]
+    assert script.state("水表") == "expert_review.grouping"
+    assert [a["code"] for a in script.wf.attempts(script.round)] == ["site_does_not_conform"]
+
+
+def test_its_deadlines_are_swept_and_its_tasks_listed_like_any_others(script: RoundScript) -> None:
+    sent = script.open("site_visit", OFFICE, parent="水表", **ORDER)
+    due = script.instant("2021-09-18T17:30")  # a Saturday, worked for 中秋节
+    [task] = script.wf.tasks(expert("inspector-1"))
+    assert (task.case.id, task.label, task.due_at) == (sent.case_id, "已派核查任务", due)
+
+    script.at(due)
+    script.wf.tick()
+    assert script.state(sent) == "assigned"
+    script.at(due + MICROSECOND)
+    script.wf.tick()
+
+    assert (script.state(sent), script.state("水表")) == ("lapsed", "site_inspection.planned")
+    [lapsed] = [m for m in script.wf.messages(script.round) if m["message"] == "site_visit_lapsed"]
     assert (lapsed["recipient"], lapsed["body"]["inspector"]) == ("office", "inspector-1")
 
 
-def test_an_application_can_be_withdrawn_from_it(walk: Walk) -> None:
-    walk.fire(walk.item, "withdraw", FIRM, reason="虚构的理由")
+def test_an_application_can_be_withdrawn_from_it(script: RoundScript) -> None:
+    script.fire("水表", "withdraw", firm("水表"), reason="虚构的理由")
 
-    assert walk.state(walk.item) == "withdrawn"
+    assert script.state("水表") == "withdrawn"
 
 
 def test_the_commands_show_it(installed: Path, tmp_path: Path) -> None:

@@ -160,3 +160,21 @@ def test_a_slip_in_a_kind_the_stage_brings_is_found_too() -> None:
         cases = (Sheet,)
 
     assert findings(Odd) == [("Sheet.score", "by='expert' is no role; give Role.EXPERT")]
+
+
+@pytest.mark.parametrize("register", ["guard", "effect"])
+def test_a_rule_for_an_inherited_transition_is_refused_where_it_is_written(register: str) -> None:
+    rules_before = [*Way.finish.guards, *Way.finish.effects]
+
+    with pytest.raises(DefinitionInvalid) as refused:
+
+        class Odd(Way):
+            @getattr(Way.finish, register)("asks")  # type: ignore[untyped-decorator]
+            def asks(self, ctx: Any) -> None:
+                return None
+
+    assert refused.value.message == (
+        "Way.finish is inherited by others too, and would change for all of them with the rule 'asks'; "
+        "declare it anew in your class,  finish = Transition(…)  and register on that"
+    )
+    assert [*Way.finish.guards, *Way.finish.effects] == rules_before

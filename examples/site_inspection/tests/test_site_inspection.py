@@ -1,7 +1,7 @@
 """What 现场核查 does with an application, through the library as it is installed."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -9,19 +9,14 @@ from typing import Any
 import pytest
 
 from ganchu_site_inspection import SiteInspection
-from ganchu_workflow import Actor, Refused, Role
+from ganchu_workflow.testing import OFFICE, expert
 
-from .conftest import FIRM, INSPECTOR, OFFICE, OPENS, RECORD, RECTIFIED, ZONE, Scene
+from .conftest import FIRM, INSPECTOR, RECTIFIED, WATER_METER, Scene
 
 Make = Callable[..., Scene]
-REASON = {"document": "虚构核〔2022〕9号", "reason": "虚构的理由"}
+CONCLUSION = {"document": "虚构核〔2022〕8号"}
+REASONED = {**CONCLUSION, "reason": "虚构的理由"}
 NOT_SO: dict[str, Any] = {"conforms": False, "findings": "一处标识与申报不符"}
-
-
-def refused(act: Callable[[], object]) -> str:
-    with pytest.raises(Refused) as caught:
-        act()
-    return caught.value.code
 
 
 def test_it_is_found_under_its_name() -> None:
@@ -35,68 +30,68 @@ def test_it_is_found_under_its_name() -> None:
 
 def test_an_application_is_visited_assessed_and_passed_on(scene: Make) -> None:
     s = scene()
-    assert s.state(s.item) == "site_inspection.planned"
+    assert s.state == "site_inspection.planned"
 
     visit = s.assign()
-    assert s.state(s.item) == "site_inspection.inspecting"
-    s.fire(visit, "report", INSPECTOR, **RECORD)
-    assert (s.state(visit), s.state(s.item)) == ("visited", "site_inspection.inspecting")
-    s.fire(visit, "confirm", FIRM, remark="无意见")
-    assert (s.state(visit), s.state(s.item)) == ("confirmed", "site_inspection.assessing")
-    s.fire(s.item, "approve", OFFICE, document="虚构核〔2022〕8号")
+    assert s.state == "site_inspection.inspecting"
+    s.report(visit)
+    assert (s.script.state(visit), s.state) == ("visited", "site_inspection.inspecting")
+    s.script.fire(visit, "confirm", FIRM, remark="无意见")
+    assert (s.script.state(visit), s.state) == ("confirmed", "site_inspection.assessing")
+    s.fire("approve", **CONCLUSION)
 
-    assert s.state(s.item) == "announcement.decided"
-    assert s.told() == [
-        ("site_visit_assigned", "expert:inspector-1"),
-        ("site_visit_announced", "applicant:firm-1"),
-        ("site_visit_recorded", "applicant:firm-1"),
-    ]
+    assert s.state == "announcement.decided"
+    assert s.script.told("expert", "inspector-1") == ["site_visit_assigned"]
+    assert s.script.told("applicant", FIRM.scope)[-2:] == ["site_visit_announced", "site_visit_recorded"]
 
 
 def test_the_office_can_do_without_a_visit(scene: Make) -> None:
     s = scene()
 
-    s.fire(s.item, "waive", OFFICE, **REASON)
+    s.fire("waive", **REASONED)
 
-    assert s.state(s.item) == "announcement.decided"
-    assert s.wf.case(s.item).facts["site_inspection"]["decision"] == "waive"
+    assert s.state == "announcement.decided"
+    assert s.script.facts(WATER_METER)["site_inspection"]["decision"] == "waive"
 
 
 def test_it_can_end_badly(scene: Make) -> None:
     s = scene()
     s.recorded(**NOT_SO)
 
-    s.fire(s.item, "fail", OFFICE, **REASON)
+    s.fire("fail", **REASONED)
 
-    assert s.state(s.item) == "site_inspection.failed"
+    assert s.state == "site_inspection.failed"
 
 
-# ── who may ──
+# ── who may, and when ──
 
 
 def test_a_visit_is_the_inspectors_own(scene: Make) -> None:
     s = scene()
     visit = s.assign()
-    other = Actor(Role.EXPERT, "inspector-2")
 
-    assert refused(lambda: s.fire(visit, "report", other, **RECORD)) == "not_allowed"
-    assert refused(lambda: s.fire(visit, "report", OFFICE, **RECORD)) == "not_allowed"
-    assert [t.case.id for t in s.wf.tasks(INSPECTOR)] == [visit]
-    assert s.wf.tasks(other) == []
+    for somebody_else in (expert("inspector-2"), OFFICE):
+        with s.script.refused("not_allowed"):
+            s.script.fire(visit, "report", somebody_else, visited_on="2022-04-06", conforms=True)
+
+    assert [task.case.id for task in s.script.wf.tasks(INSPECTOR)] == [visit]
+    assert s.script.wf.tasks(expert("inspector-2")) == []
 
 
 def test_one_visit_at_a_time(scene: Make) -> None:
     s = scene()
     s.assign()
 
-    assert refused(s.assign) == "not_ready_for_a_visit"
+    with s.script.refused("not_ready_for_a_visit"):
+        s.assign()
 
 
 def test_who_finds_fault_says_which(scene: Make) -> None:
     s = scene()
     visit = s.assign()
 
-    assert refused(lambda: s.fire(visit, "report", INSPECTOR, **{**RECORD, "conforms": False})) == "findings_missing"
+    with s.script.refused("findings_missing"):
+        s.report(visit, conforms=False)
 
 
 # ── what silence means ──
@@ -107,15 +102,17 @@ def test_a_visit_that_is_not_reported_lapses_after_its_last_instant(scene: Make)
     visit = s.assign()
 
     # The day of the order does not count; 04-03 to 04-05 is the holiday of 清明节, for which 04-02 is worked.
-    assert s.to_the_end() == datetime(2022, 4, 11, 17, 30, tzinfo=ZONE)
-    assert s.state(visit) == "assigned"
-    s.past_the_end()
+    assert s.to_the_end() == "2022-04-11 17:30"
+    assert s.script.state(visit) == "assigned"
+    s.script.later(microseconds=1)
+    s.script.wf.tick()
 
-    assert (s.state(visit), s.state(s.item)) == ("lapsed", "site_inspection.planned")
-    assert s.told()[-1] == ("site_visit_lapsed", "office")
-    assert refused(lambda: s.fire(visit, "report", INSPECTOR, **RECORD)) == "not_here"
+    assert (s.script.state(visit), s.state) == ("lapsed", "site_inspection.planned")
+    assert s.script.told("office") == ["site_visit_lapsed"]
+    with s.script.refused("not_here"):
+        s.report(visit)
     s.recorded()
-    assert s.state(s.item) == "site_inspection.assessing"
+    assert s.state == "site_inspection.assessing"
 
 
 def test_at_the_last_instant_a_report_is_in_time(scene: Make) -> None:
@@ -123,21 +120,21 @@ def test_at_the_last_instant_a_report_is_in_time(scene: Make) -> None:
     visit = s.assign()
     s.to_the_end()
 
-    s.fire(visit, "report", INSPECTOR, **RECORD)
+    s.report(visit)
 
-    assert s.state(visit) == "visited"
+    assert s.script.state(visit) == "visited"
 
 
 def test_silence_about_a_record_is_taken_for_confirmation(scene: Make) -> None:
     s = scene()
     visit = s.assign()
-    s.fire(visit, "report", INSPECTOR, **RECORD)
+    s.report(visit)
 
     s.to_the_end()
-    assert s.state(visit) == "visited"
-    s.past_the_end()
+    assert s.script.state(visit) == "visited"
+    s.script.past_next_due()
 
-    assert (s.state(visit), s.state(s.item)) == ("deemed_confirmed", "site_inspection.assessing")
+    assert (s.script.state(visit), s.state) == ("deemed_confirmed", "site_inspection.assessing")
 
 
 # ── rectification ──
@@ -146,43 +143,44 @@ def test_silence_about_a_record_is_taken_for_confirmation(scene: Make) -> None:
 def test_what_does_not_conform_is_rectified_before_it_passes(scene: Make) -> None:
     s = scene()
     s.recorded(**NOT_SO)
-    conclude = {"document": "虚构核〔2022〕8号"}
-    assert refused(lambda: s.fire(s.item, "approve", OFFICE, **conclude)) == "site_does_not_conform"
+    with s.script.refused("site_does_not_conform"):
+        s.fire("approve", **CONCLUSION)
 
-    s.fire(s.item, "return_for_correction", OFFICE, items=["更正标识"])
-    assert s.state(s.item) == "site_inspection.correcting"
-    s.fire(s.item, "resubmit", FIRM, **RECTIFIED)
-    s.fire(s.item, "approve", OFFICE, **conclude)
+    s.fire("return_for_correction", items=["更正标识"])
+    assert s.state == "site_inspection.correcting"
+    s.fire("resubmit", FIRM, **RECTIFIED)
+    s.fire("approve", **CONCLUSION)
 
-    assert s.state(s.item) == "announcement.decided"
-    assert [d["name"] for d in s.wf.case(s.item).facts["documents"]] == ["商标注册证", "整改报告"]
+    assert s.state == "announcement.decided"
+    names = [document["name"] for document in s.script.facts(WATER_METER)["documents"]]
+    assert names == ["水表-trademark_certificate", "整改报告"]
 
 
 def test_a_plan_can_ask_for_a_second_look(scene: Make) -> None:
     s = scene(look_again=True)
     s.recorded(**NOT_SO)
-    s.fire(s.item, "return_for_correction", OFFICE, items=["更正标识"])
-    s.fire(s.item, "resubmit", FIRM, **RECTIFIED)
-    conclude = {"document": "虚构核〔2022〕8号"}
+    s.fire("return_for_correction", items=["更正标识"])
+    s.fire("resubmit", FIRM, **RECTIFIED)
 
-    assert refused(lambda: s.fire(s.item, "approve", OFFICE, **conclude)) == "second_look_needed"
+    with s.script.refused("second_look_needed"):
+        s.fire("approve", **CONCLUSION)
     s.recorded()
-    s.fire(s.item, "approve", OFFICE, **conclude)
+    s.fire("approve", **CONCLUSION)
 
-    assert s.state(s.item) == "announcement.decided"
+    assert s.state == "announcement.decided"
 
 
 def test_silence_in_the_rectification_ends_the_application(scene: Make) -> None:
     s = scene()
     s.recorded(**NOT_SO)
-    s.fire(s.item, "return_for_correction", OFFICE, items=["更正标识"])
+    s.fire("return_for_correction", items=["更正标识"])
 
     s.to_the_end()
-    assert s.state(s.item) == "site_inspection.correcting"
-    s.past_the_end()
+    assert s.state == "site_inspection.correcting"
+    s.script.past_next_due()
 
-    assert s.state(s.item) == "site_inspection.not_rectified"
-    assert s.told()[-1] == ("site_not_rectified", "applicant:firm-1")
+    assert s.state == "site_inspection.not_rectified"
+    assert s.script.told("applicant", FIRM.scope)[-1] == "site_not_rectified"
 
 
 # ── an office's own file ──
@@ -201,8 +199,8 @@ def test_a_line_of_the_table_is_the_inspectors_report(scene: Make, tmp_path: Pat
     report = s.imported(f"{HEADINGS}\n{line(conforms='不符合', findings='一处标识不符')}\n", tmp_path)
 
     assert (report.problems, report.entered) == ((), 1)
-    assert (s.state(visit), s.wf.case(visit).facts["conforms"]) == ("visited", False)
-    reported = s.wf.history(visit)[-1]
+    assert (s.script.state(visit), s.script.facts(visit)["conforms"]) == ("visited", False)
+    reported = s.script.history(visit)[-1]
     assert (reported["trigger"], reported["actor"]["role"], reported["actor"]["on_behalf_of"]) == (
         "report",
         "expert",
@@ -225,7 +223,7 @@ def test_a_line_that_cannot_be_used_says_where(scene: Make, tmp_path: Path, wron
     report = s.imported(f"{HEADINGS}\n{wrong}\n", tmp_path)
 
     assert [(p.line, p.column, p.code) for p in report.problems] == [(2, column, code)]
-    assert (s.state(visit), s.wf.case(visit).seq) == ("assigned", 1)
+    assert s.script.steps(visit) == [("assign", None, "assigned")]
 
 
 # ── ends that come from outside ──
@@ -235,18 +233,19 @@ def test_a_withdrawn_application_calls_its_inspector_back(scene: Make) -> None:
     s = scene()
     visit = s.assign()
 
-    s.fire(s.item, "withdraw", FIRM, reason="虚构的理由")
+    s.fire("withdraw", FIRM, reason="虚构的理由")
 
-    assert (s.state(s.item), s.state(visit)) == ("withdrawn", "called_back")
+    assert (s.state, s.script.state(visit)) == ("withdrawn", "called_back")
 
 
 def test_no_visit_is_ordered_once_the_phase_has_closed(scene: Make) -> None:
-    closes = datetime(2022, 4, 8, 17, 30, tzinfo=ZONE)
-    s = scene(window={"opens": OPENS, "closes": closes})
-    assert s.to_the_end() == closes
-    s.past_the_end()
+    opens, closes = datetime(2022, 3, 1, tzinfo=UTC), datetime(2022, 4, 8, 9, 30, tzinfo=UTC)
+    s = scene(window={"opens": opens, "closes": closes})
+    assert s.to_the_end() == "2022-04-08 17:30"
+    s.script.past_next_due()
 
-    assert refused(s.assign) == "window_closed"
-    assert s.state(s.item) == "site_inspection.planned"
-    s.fire(s.item, "waive", OFFICE, **REASON)
-    assert s.state(s.item) == "announcement.decided"
+    with s.script.refused("window_closed"):
+        s.assign()
+    assert s.state == "site_inspection.planned"
+    s.fire("waive", **REASONED)
+    assert s.state == "announcement.decided"
