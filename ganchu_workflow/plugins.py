@@ -14,10 +14,9 @@ from difflib import get_close_matches
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from ganchu_workflow.errors import DefinitionInvalid, PluginInvalid
-from ganchu_workflow.process.alone import define_alone
+from ganchu_workflow.errors import PluginInvalid
 from ganchu_workflow.process.language import Lifecycle, Stage
 from ganchu_workflow.process.tables import Table
 
@@ -200,51 +199,3 @@ def _channel_contract(name: str, brought: Any) -> Iterator[str]:
 _CONTRACTS = {STAGES: _stage_contract, CHANNELS: _channel_contract}
 GROUPS = tuple(_CONTRACTS)
 """The entry-point groups by which plugins are found."""
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What a check found about one claimed name: who claims it, and what is wrong with it."""
-
-    group: str
-    name: str
-    claims: tuple[tuple[str, str], ...]
-    """(distribution, place)"""
-    problems: tuple[str, ...] = ()
-    """Where it breaks, and what to do."""
-    remarks: tuple[str, ...] = ()
-    """What could not be looked at, and why."""
-
-
-def check_plugins() -> list[Checked]:
-    """Every installed plugin against its contract; a stage is also compiled by itself, as far as its defaults allow."""
-    found: list[Checked] = []
-    for group in _CONTRACTS:
-        registry = Registry.discover(group)
-        found += [_check(registry, name) for name in sorted({*registry.plugins, *registry.broken})]
-    return found
-
-
-def _check(registry: Registry, name: str) -> Checked:
-    if name in registry.broken:
-        error = registry.broken[name]
-        claims = tuple((distribution, place) for distribution, place in error.fields["claims"])
-        return Checked(registry.group, name, claims, (error.message,))
-    plugin = registry.plugins[name]
-    claims = ((plugin.distribution, plugin.place),)
-    if registry.group != STAGES:
-        return Checked(registry.group, name, claims)
-    try:
-        settings = plugin.brought.Settings()
-    except ValidationError as error:
-        needed = ", ".join(str(e["loc"][0]) for e in error.errors() if e["loc"])
-        return Checked(
-            registry.group, name, claims, (), (f"its process was not compiled: only a plan gives it {needed}",)
-        )
-    try:
-        define_alone(plugin.brought(), settings)
-    except DefinitionInvalid as error:
-        return Checked(registry.group, name, claims, tuple(str(f) for f in error.findings))
-    except Exception as error:
-        return Checked(registry.group, name, claims, (f"it cannot be compiled: {type(error).__name__}: {error}",))
-    return Checked(registry.group, name, claims)

@@ -9,7 +9,7 @@ import typer
 from ganchu_workflow.cli.terminal import BROKEN, AsJson, print_json, workflow_on
 
 if TYPE_CHECKING:
-    from ganchu_workflow.plugins import Checked
+    from ganchu_workflow.cli.plugin_checks import Checked
 
 app = typer.Typer(help="插件 / plugins", no_args_is_help=True)
 
@@ -57,8 +57,8 @@ def plugins_check(
     Each plugin is held against its contract, and each stage is compiled by itself. With --db, the code that runs now is
     compared with the code that wrote the last events of every round that is not over.
     """
+    from ganchu_workflow.cli.plugin_checks import check_plugins
     from ganchu_workflow.errors import Unknown
-    from ganchu_workflow.plugins import check_plugins
 
     found = check_plugins()
     if name is not None:
