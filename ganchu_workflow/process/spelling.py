@@ -6,7 +6,7 @@ written: without these checks it would come out as an error of the engine's, far
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -32,6 +32,9 @@ from ganchu_workflow.process.language import (
     Transition,
 )
 
+Slip = tuple[str, str]
+"""What was declared wrongly, and what is wrong with it."""
+
 
 def misspelt(lifecycle: type[Lifecycle]) -> list[Finding]:
     """What stands in the declarations of this class where something else belongs."""
@@ -42,9 +45,6 @@ def misspelt(lifecycle: type[Lifecycle]) -> list[Finding]:
         *(_phase(lifecycle) if issubclass(lifecycle, Stage) else ()),
     ]
     return [Finding(f"{lifecycle.__name__}.{where}" if where else lifecycle.__name__, what) for where, what in found]
-
-
-Slip = tuple[str, str]
 
 
 def _states(lifecycle: type[Lifecycle]) -> Iterator[Slip]:
@@ -117,6 +117,6 @@ def _roles(said: Any) -> str:
     return f"give {_meant(said, [role.value for role in Role], lambda name: f'Role.{name.upper()}')}"
 
 
-def _meant(said: Any, names: list[str], spelt: Any = str) -> str:
+def _meant(said: Any, names: list[str], spelt: Callable[[str], str] = str) -> str:
     """The one that was meant, if its name was said; else all there are."""
-    return str(spelt(said)) if said in names else " or ".join(spelt(n) for n in names) or "there is none"
+    return spelt(said) if said in names else " or ".join(spelt(n) for n in names) or "there is none"

@@ -1,11 +1,13 @@
 """Stages that are broken, each a tiny distribution of its own, as the command shows them: refused, with names."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ganchu_workflow import Actor, Role, Workflow
 from tests.cli.command import Done, ganchu
 from tests.plugins.installing import distribution
 
@@ -20,6 +22,7 @@ class Tasting(Stage):
     phase = PhaseWindow(at_close={laid_out: CARRY_ON})
 """
 POINT = {"tasting": "tasting:Tasting"}
+PLACE = "tasting-house 1.2 (tasting:Tasting)"
 PLAN = """\
 title = "虚构批次"
 code = "T-1"
@@ -227,6 +230,24 @@ def test_a_claim_to_the_name_of_a_built_in_stage_is_refused_too(site: Path) -> N
     assert (listed.code, other.code) == (4, 0)
     assert listed.out.count("✗ expert_review") == 2
     assert "\n  announcement  ganchu-workflow " in listed.out
+
+
+def test_a_running_round_waits_until_the_second_claim_is_gone(site: Path, sqlite_url: str) -> None:
+    """Nobody can say any more which of the two it was opened with: it stands still, and nothing in it is decided."""
+    wf = Workflow(sqlite_url)
+    opened = wf.open_round(site.parent / "other.toml", actor=Actor(Role.OFFICE)).case_id
+    wf.database.dispose()
+    code = SOUND.replace('"tasting"', '"announcement"')
+    distribution(site, "tasting-house", "tasting", code, {"announcement": "tasting:Tasting"})
+    start = ("fire", opened, "start", "--as", "office", "--db", sqlite_url)
+
+    refused = run(site, *start)
+    shutil.rmtree(site)
+    started = run(site, *start)
+
+    assert (refused.code, started.code) == (2, 0)
+    assert "two plugins claim the name 'announcement' in ganchu_workflow.stages: " in refused.err
+    assert PLACE in refused.err
 
 
 def test_a_name_that_nobody_claims_is_a_mistake(site: Path) -> None:
