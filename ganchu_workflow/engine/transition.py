@@ -293,7 +293,7 @@ class Engine:
             raise
         except RuleCrashed as crash:
             # Not its message: what an exception says may quote a private value, and this row is for ever.
-            why = "the effect '{rule}' of {trigger} crashed ({error})".format(**crash.fields)
+            why = "the {what} of {trigger} crashed ({error})".format(**crash.fields)
             reason = Refusal("rule_crashed", "规则运行出错,未予办理", why, trigger=request.step.trigger)
             self._keep(self._attempt(request, "crashed", reason), crash)
             raise

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ganchu_workflow.actors import Role
+from ganchu_workflow.errors import DefinitionInvalid
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Part = TypeVar("Part", bound="Named")
@@ -156,24 +157,42 @@ class Transition(Named):
     ) -> None:
         self.sources: tuple[Source, ...] = _many(sources)
         self.target = target
-        self.by: tuple[Role | _Mark, ...] = (by,) if isinstance(by, Role | _Mark) else tuple(by)
+        # A role in quotes stays whole: as a sequence it would fall apart into letters, which nobody would miss.
+        self.by: tuple[Role | _Mark, ...] = tuple(by) if isinstance(by, Iterable) and not isinstance(by, str) else (by,)
         self.data = data
         self.when = when
         self.reopens = reopens
         self.label = label
         self.guards: list[Rule] = []
         self.effects: list[Rule] = []
+        self._declared_in: type | None = None
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        super().__set_name__(owner, name)
+        self._declared_in = self._declared_in or owner
 
     def guard(self, rule_id: str, *, version: int = 1) -> Callable[[Function], Function]:
-        """Register a method that returns a `Refusal` to say no, or None. A crash refuses."""
+        """Register a method that returns a `Refusal` to say no, or None. A crash refuses.
+
+        Raises `DefinitionInvalid` for an inherited transition: every life cycle that has it would change with it.
+        """
         return self._register(self.guards, rule_id, version)
 
     def effect(self, rule_id: str, *, version: int = 1) -> Callable[[Function], Function]:
-        """Register a method that returns the `Effects` of the step. It writes nothing itself."""
+        """Register a method that returns the `Effects` of the step. It writes nothing itself.
+
+        Raises `DefinitionInvalid` for an inherited transition: every life cycle that has it would change with it.
+        """
         return self._register(self.effects, rule_id, version)
 
-    @staticmethod
-    def _register(rules: list[Rule], rule_id: str, version: int) -> Callable[[Function], Function]:
+    def _register(self, rules: list[Rule], rule_id: str, version: int) -> Callable[[Function], Function]:
+        if self._declared_in is not None:  # its class is complete: this is said in another one
+            owner = self._declared_in.__name__
+            raise DefinitionInvalid(
+                f"{owner}.{self.name} is inherited by others too, and would change for all of them with the rule "
+                f"'{rule_id}'; declare it anew in your class,  {self.name} = Transition(…)  and register on that"
+            )
+
         def register(function: Function) -> Function:
             rules.append(Rule(rule_id, version, function))
             return function
@@ -249,7 +268,7 @@ class PhaseWindow(Named):
         at_close: Mapping[State | Slot, Transition | _Mark] | None = None,
     ) -> None:
         self.admits: tuple[Transition, ...] = _many(admits)
-        self.at_close = dict(at_close or {})
+        self.at_close: dict[State | Slot, Transition | _Mark] = dict(at_close or {})
 
 
 def snake_case(name: str) -> str:
