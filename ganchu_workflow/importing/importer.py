@@ -12,7 +12,7 @@ from typing import Any, Literal
 from ganchu_workflow.actors import Actor, Role
 from ganchu_workflow.canonical import digest_of
 from ganchu_workflow.engine.events import Receipt
-from ganchu_workflow.errors import Fault, Invalid, Refusal, Refused, WorkflowError
+from ganchu_workflow.errors import Fault, Invalid, Refused, WorkflowError
 from ganchu_workflow.importing.blame import problems_of
 from ganchu_workflow.importing.lookups import RoundLook
 from ganchu_workflow.importing.offered import OfferedTable, find_table, offered
@@ -247,13 +247,10 @@ class _Importer:
             except Refused as again:
                 if again.code != "key_reused":
                     raise
-        raise Refused(
-            Refusal(
-                "changed_since_import",
-                "该行已导入过,但非公开内容与上次不同;如需更改,请按更正程序办理",
-                "the row has been imported, but what is not public in it has changed since; correct it by an act",
-                trigger=refused.refusal.trigger,
-            )
+        raise Wrong(
+            "changed_since_import",
+            "该行已导入过,但非公开内容与上次不同;如需更改,请按更正程序办理",
+            "the row has been imported, but what is not public in it has changed since; correct it by an act",
         )
 
     def _actor(self, act: Act) -> Actor:
@@ -261,12 +258,10 @@ class _Importer:
         if (act.by, act.scope) == (mine.role, mine.scope):
             return mine
         if mine.role is not Role.OFFICE:
-            raise Refused(
-                Refusal(
-                    "not_yours_to_enter",
-                    f"{mine.role.value}:{mine.scope}只能导入本单位的行;代他人录入须由牵头处室办理",
-                    f"{mine} enters only its own rows; for others the office does",
-                )
+            raise Wrong(
+                "not_yours_to_enter",
+                "只能录入本单位自己的事项;代他人录入由牵头处室办理",
+                "you enter only what is your own to do; for others the office does",
             )
         return Actor(act.by, act.scope, mine.person, mine.via, on_behalf_of=act.scope)
 

@@ -85,3 +85,11 @@ def still(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         found = build(url)
         yield found
         found.wf.database.dispose()
+
+
+@pytest.fixture
+def wf(still: Scene) -> Iterator[Workflow]:
+    """The workflow of the scene inside a transaction of a host, which takes back whatever a test does."""
+    with still.wf.database.connect() as connection, connection.begin() as transaction:
+        yield still.wf.using(connection)
+        transaction.rollback()
