@@ -67,11 +67,31 @@ def demo(
     database: Annotated[
         str | None, typer.Option("--db", help="数据库地址,默认用临时文件 / database URL; default: a temporary file")
     ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="出件目录,默认 ganchu-demo / where the papers go; default: ganchu-demo")
+    ] = None,
+    inputs: Annotated[
+        Path | None, typer.Option("--inputs", help="另一套方案和登记表 / a folder with another plan and tables")
+    ] = None,
+    small: Annotated[
+        bool, typer.Option("--small", help="只演十三项的短例 / the short story of thirteen applications")
+    ] = False,
     events: Annotated[
-        Path | None, typer.Option("--events", help="把全部事件写成 JSONL / also write every event to this file")
+        Path | None, typer.Option("--events", help="(短例)全部事件写成 JSONL / with --small: write every event there")
     ] = None,
 ) -> None:
-    """用模拟时间走完一个小而完整的演示批次,并核验记录。 / Walks one small, complete round and verifies it."""
-    from ganchu_workflow.cli.demo.command import run_demo
+    """用模拟时间走完首届评选的真实规模(430项,公布136项),出件并核验。 / Plays the first round at its real size.
 
-    raise typer.Exit(run_demo(database, events))
+    Writes notices, announcement, lists, history and a summary to a folder, and verifies the record.
+    """
+    from ganchu_workflow.errors import Invalid
+
+    given = {"--out": folder, "--inputs": inputs} if small else {"--events": events}
+    for option, value in given.items():
+        if value is not None:
+            raise Invalid(f"{option} is for the {'full' if small else 'small'} demonstration")
+    from ganchu_workflow.cli.demo.command import FOLDER, run_first_round, run_small
+
+    if small:
+        raise typer.Exit(run_small(database, events))
+    raise typer.Exit(run_first_round(database, folder or FOLDER, inputs))

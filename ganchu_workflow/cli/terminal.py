@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ganchu_workflow.actors import Actor
     from ganchu_workflow.engine.events import Receipt
     from ganchu_workflow.process.values import CaseView
@@ -147,6 +149,13 @@ def receipt_row(receipt: Receipt) -> dict[str, Any]:
         "recorded_at": receipt.recorded_at,
         "digest": receipt.digest,
     }
+
+
+def console() -> Console:
+    """Where tables are printed: as wide as a page, whatever the terminal, so that an output can be compared."""
+    from rich.console import Console
+
+    return Console(width=100, highlight=False)
 
 
 def print_json(value: Any) -> None:

@@ -1,6 +1,7 @@
 """The SQL of a transition: every statement that reads or writes a case, on one connection, in one module.
 
-Reads take no locks. `lock` takes them, in the lock order, once everything that was read is known.
+Reads take no locks. `lock` takes them, in the lock order, once everything that was read is known. Each statement is
+built once, here: building one anew costs SQLAlchemy several times what sending it does.
 """
 
 from __future__ import annotations
@@ -11,7 +12,19 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, delete, insert, select, tuple_, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Table,
+    UpdateBase,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 
 from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import encode
@@ -32,6 +45,68 @@ NOT_CALLED_OFF = ~select(CASE.c.id).where(CASE.c.id == DEADLINE.c.round_id, CASE
 """Of deadlines: nothing is due any more in a round that was cancelled, whatever was running there."""
 CHUNK = 400
 """How many identifiers go into one statement: below the smallest limit of the supported databases."""
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+
+
+def _but(table: Table, *key: str) -> dict[str, Any]:
+    """The columns of a row to be updated, each to the parameter of its name."""
+    return {c.name: bindparam(c.name) for c in table.c if c.name not in key}
+
+
+_CASES = select(CASE).where(CASE.c.id.in_(_IDS))
+_PARTIES = select(PARTY).where(PARTY.c.case_id.in_(_IDS))
+_CHILDREN = select(CASE.c.parent_id, CASE.c.id).where(CASE.c.kind == bindparam("kind"), CASE.c.parent_id.in_(_IDS))
+_BELONGING = select(CASE.c.id).where(CASE.c.of_id == bindparam("of"), CASE.c.kind == bindparam("kind"))
+_MEMBERS = (
+    select(MEMBER.c.application_id, MEMBER.c.visit)
+    .where(MEMBER.c.cohort_id == bindparam("cohort"))
+    .order_by(MEMBER.c.ordinal)
+)
+_ACTS = (
+    select(MEMBER.c.cohort_id, CASE.c.kind, MEMBER.c.visit)
+    .join(CASE, CASE.c.id == MEMBER.c.cohort_id)
+    .where(MEMBER.c.application_id == bindparam("application"))
+)
+_APPLICATIONS = select(CASE.c.id).where(
+    CASE.c.round_id == bindparam("round"), CASE.c.kind == "application", CASE.c.stage.in_(_IDS)
+)
+_HAVING = (
+    select(CASE.c.id)
+    .join(FACT, FACT.c.case_id == CASE.c.id)
+    .where(FACT.c.name == bindparam("name"), FACT.c.value == bindparam("value"))
+    .where(CASE.c.round_id == bindparam("round"), CASE.c.kind == bindparam("kind"))
+)
+_PHASES = select(CASE.c.stage, CASE.c.id).where(CASE.c.round_id == bindparam("round"), CASE.c.kind == "phase")
+_DEADLINES = select(DEADLINE).where(DEADLINE.c.case_id.in_(_IDS))
+_DUE = (
+    select(DEADLINE.c.case_id, DEADLINE.c.name, DEADLINE.c.due_at)
+    .where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), DEADLINE.c.due_at < bindparam("before"))
+    .where(NOT_CALLED_OFF)
+    .order_by(DEADLINE.c.due_at, DEADLINE.c.case_id, DEADLINE.c.name)
+    .limit(bindparam("most"))
+)
+_DUE_OF = _DUE.where(DEADLINE.c.case_id.in_(_IDS))
+_BY_KEY = select(EVENT.c.body).where(EVENT.c.idempotency_key == bindparam("key"))
+_VERSIONS = select(CASE.c.id, CASE.c.seq, CASE.c.version).where(CASE.c.id.in_(_IDS))
+_LOCKED = {
+    writes: _VERSIONS.order_by(CASE.c.position, CASE.c.id).with_for_update(read=not writes) for writes in (True, False)
+}
+_UPDATE_CASE = (
+    update(CASE)
+    .where(CASE.c.id == bindparam("case"))
+    .values(
+        version=CASE.c.version + 1,
+        **{name: bindparam(name) for name in ("state", "stage", "visit", "seq", "head", "facts", "recorded_at")},
+    )
+)
+_TOUCH = update(CASE).where(CASE.c.id.in_(_IDS)).values(version=CASE.c.version + 1)
+_WITHOUT_PARTIES = delete(PARTY).where(PARTY.c.case_id == bindparam("case"))
+_WITHOUT_FACTS = delete(FACT).where(FACT.c.case_id == bindparam("case"))
+_WITHOUT_MEMBERS = delete(MEMBER).where(MEMBER.c.cohort_id == bindparam("case"))
+_THIS_DEADLINE = and_(DEADLINE.c.case_id == bindparam("case"), DEADLINE.c.name == bindparam("deadline"))
+_WITHOUT_DEADLINE = delete(DEADLINE).where(_THIS_DEADLINE)
+_INSERTS = {table.name: insert(table) for table in METADATA.sorted_tables}
+_UPDATE_DEADLINE = update(DEADLINE).where(_THIS_DEADLINE).values(**_but(DEADLINE, "case_id", "name"))
 
 
 def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
@@ -53,7 +128,7 @@ class Rows:
         """The cases with their parties. An unknown id is simply not among them."""
         found: dict[str, CaseState] = {}
         for some in chunks(ids):
-            for row in self.connection.execute(select(CASE).where(CASE.c.id.in_(some))):
+            for row in self.connection.execute(_CASES, {"ids": some}):
                 found[row.id] = CaseState(
                     id=row.id,
                     kind=row.kind,
@@ -73,58 +148,47 @@ class Rows:
                     version=row.version,
                     loaded=Loaded(row.seq, row.version),
                 )
-            for party in self.connection.execute(select(PARTY).where(PARTY.c.case_id.in_(some))):
+            for party in self.connection.execute(_PARTIES, {"ids": some}):
                 if party.case_id in found:
                     found[party.case_id].parties[Role(party.role)] = party.scope
         return list(found.values())
 
     def children(self, parent_ids: Sequence[str], kind: str) -> list[tuple[str, str]]:
         """(parent, child) of a kind."""
-        query = select(CASE.c.parent_id, CASE.c.id).where(CASE.c.kind == kind)
-        return self._pairs(query, CASE.c.parent_id, parent_ids)
+        found = (self.connection.execute(_CHILDREN, {"kind": kind, "ids": some}) for some in chunks(parent_ids))
+        return [(r[0], r[1]) for rows in found for r in rows]
 
     def belonging(self, of_id: str, kind: str) -> list[str]:
         """The cases of a kind that belong to an act."""
-        query = select(CASE.c.id).where(CASE.c.of_id == of_id, CASE.c.kind == kind)
-        return list(self.connection.execute(query).scalars())
+        return list(self.connection.execute(_BELONGING, {"of": of_id, "kind": kind}).scalars())
 
     def members(self, cohort_id: str) -> list[tuple[str, int]]:
         """The applications a cohort lists, with the visit it lists them for, in its order."""
-        query = select(MEMBER.c.application_id, MEMBER.c.visit).where(MEMBER.c.cohort_id == cohort_id)
-        return [(r.application_id, r.visit) for r in self.connection.execute(query.order_by(MEMBER.c.ordinal))]
+        return [(r.application_id, r.visit) for r in self.connection.execute(_MEMBERS, {"cohort": cohort_id})]
 
     def acts(self, application_id: str) -> list[tuple[str, str, int]]:
         """The cohorts that list an application: (cohort, its kind, the visit it lists it for)."""
-        query = (
-            select(MEMBER.c.cohort_id, CASE.c.kind, MEMBER.c.visit)
-            .join(CASE, CASE.c.id == MEMBER.c.cohort_id)
-            .where(MEMBER.c.application_id == application_id)
-        )
-        return [(r.cohort_id, r.kind, r.visit) for r in self.connection.execute(query)]
+        found = self.connection.execute(_ACTS, {"application": application_id})
+        return [(r.cohort_id, r.kind, r.visit) for r in found]
 
     def applications(self, round_id: str, stages: Sequence[str]) -> list[str]:
         """The applications of a round that stand in these stages."""
-        query = select(CASE.c.id).where(
-            CASE.c.round_id == round_id, CASE.c.kind == "application", CASE.c.stage.in_(list(stages))
-        )
-        return list(self.connection.execute(query).scalars())
+        return list(self.connection.execute(_APPLICATIONS, {"round": round_id, "ids": list(stages)}).scalars())
 
     def having(self, round_id: str, name: str, value: str, kind: str = "application") -> list[str]:
         """The cases of a kind in a round whose searchable fact begins as `value` does, as far as the index goes."""
-        query = select(CASE.c.id).join(FACT, FACT.c.case_id == CASE.c.id)
-        query = query.where(FACT.c.name == name, FACT.c.value == value[:INDEXED], CASE.c.round_id == round_id)
-        return list(self.connection.execute(query.where(CASE.c.kind == kind)).scalars())
+        values = {"name": name, "value": value[:INDEXED], "round": round_id, "kind": kind}
+        return list(self.connection.execute(_HAVING, values).scalars())
 
     def phases(self, round_id: str) -> dict[str, str]:
         """The phases of a round: stage instance → phase."""
-        query = select(CASE.c.stage, CASE.c.id).where(CASE.c.round_id == round_id, CASE.c.kind == "phase")
-        return {r.stage: r.id for r in self.connection.execute(query)}
+        return {r.stage: r.id for r in self.connection.execute(_PHASES, {"round": round_id})}
 
     def deadlines(self, case_ids: Iterable[str]) -> dict[str, dict[str, Running]]:
         """The deadlines of some cases: case → name → deadline."""
         found: dict[str, dict[str, Running]] = {}
         for some in chunks(case_ids):
-            for row in self.connection.execute(select(DEADLINE).where(DEADLINE.c.case_id.in_(some))):
+            for row in self.connection.execute(_DEADLINES, {"ids": some}):
                 found.setdefault(row.case_id, {})[row.name] = Running(
                     row.name, row.status, row.due_at, row.rule, row.fires, row.armed_at, row.remainder, row.calendar
                 )
@@ -134,13 +198,13 @@ class Rows:
         self, before: datetime, limit: int, case_ids: Sequence[str] | None = None
     ) -> list[tuple[str, str, datetime]]:
         """(case, deadline, due instant) of what was due before that instant, in the order of due instants."""
-        query = select(DEADLINE.c.case_id, DEADLINE.c.name, DEADLINE.c.due_at).where(
-            DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), DEADLINE.c.due_at < before, NOT_CALLED_OFF
-        )
-        if case_ids is not None:
-            query = query.where(DEADLINE.c.case_id.in_(list(case_ids)))
-        query = query.order_by(DEADLINE.c.due_at, DEADLINE.c.case_id, DEADLINE.c.name).limit(limit)
-        return [(r.case_id, r.name, r.due_at) for r in self.connection.execute(query)]
+        values: dict[str, Any] = {"before": before, "most": limit}
+        if case_ids is None:
+            pieces = [self.connection.execute(_DUE, values)]
+        else:
+            pieces = [self.connection.execute(_DUE_OF, {**values, "ids": some}) for some in chunks(case_ids)]
+        found = [(r.case_id, r.name, r.due_at) for rows in pieces for r in rows]
+        return sorted(found, key=lambda r: (r[2], r[0], r[1]))[:limit]
 
     def awaiting(self, limit: int, after: tuple[str, str]) -> list[tuple[str, str]]:
         """(case, deadline) of what waits for a year's calendar, in order, after that one."""
@@ -152,15 +216,13 @@ class Rows:
 
     def event_by_key(self, key: str) -> str | None:
         """The body of the event that was written under an idempotency key."""
-        return self.connection.execute(select(EVENT.c.body).where(EVENT.c.idempotency_key == key)).scalar()
+        body: str | None = self.connection.execute(_BY_KEY, {"key": key}).scalar()
+        return body
 
     def private(self, commitment: str) -> tuple[str | None, str | None] | None:
         """(salt, canonical value) behind a commitment; (None, None) once erased; None if there is none."""
         row = self.connection.execute(select(PRIVATE.c.salt, PRIVATE.c.value).where(PRIVATE.c.id == commitment)).first()
         return None if row is None else (row.salt, row.value)
-
-    def _pairs(self, query: Any, column: Any, ids: Sequence[str]) -> list[tuple[str, str]]:
-        return [(r[0], r[1]) for some in chunks(ids) for r in self.connection.execute(query.where(column.in_(some)))]
 
     # ── locking ──
 
@@ -170,20 +232,20 @@ class Rows:
         What will be `written` is locked for itself; what was only read is locked so that nobody changes it, and others
         may read it too. SQLite has no row locks: there the transaction already holds the write lock.
         """
+        if self.connection.dialect.name == "sqlite":
+            return self.versions(ids)
         found: dict[str, tuple[int, int]] = {}
         for writes, group in groupby(ids, key=lambda i: i in written):
             for some in chunks(group):
-                query = select(CASE.c.id, CASE.c.seq, CASE.c.version).where(CASE.c.id.in_(some))
-                query = query.order_by(CASE.c.position, CASE.c.id).with_for_update(read=not writes)
-                found |= {r.id: (r.seq, r.version) for r in self.connection.execute(query)}
+                rows = self.connection.execute(_LOCKED[writes], {"ids": some})
+                found |= {r.id: (r.seq, r.version) for r in rows}
         return found
 
     def versions(self, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
         """(seq, version) of each case as it is now, without a lock."""
         found: dict[str, tuple[int, int]] = {}
         for some in chunks(ids):
-            query = select(CASE.c.id, CASE.c.seq, CASE.c.version).where(CASE.c.id.in_(some))
-            found |= {r.id: (r.seq, r.version) for r in self.connection.execute(query)}
+            found |= {r.id: (r.seq, r.version) for r in self.connection.execute(_VERSIONS, {"ids": some})}
         return found
 
     # ── writing ──
@@ -201,25 +263,22 @@ class Rows:
 
     def update_cases(self, cases: Sequence[CaseState]) -> None:
         """The rows of cases on which events were written; parties and searchable facts where they changed."""
-        for case in cases:
-            self.connection.execute(
-                update(CASE).where(CASE.c.id == case.id).values(version=CASE.c.version + 1, **_changing(case))
-            )
-            if case.parties_changed:
-                self.connection.execute(delete(PARTY).where(PARTY.c.case_id == case.id))
-                self._insert(PARTY, _parties(case))
-            if case.searchable is not None:
-                self.connection.execute(delete(FACT).where(FACT.c.case_id == case.id))
-                self._insert(FACT, _searchable(case))
+        self._each(_UPDATE_CASE, [{"case": c.id, **_changing(c)} for c in cases])
+        partied = [c for c in cases if c.parties_changed]
+        self._each(_WITHOUT_PARTIES, [{"case": c.id} for c in partied])
+        self._insert(PARTY, [row for c in partied for row in _parties(c)])
+        indexed = [c for c in cases if c.searchable is not None]
+        self._each(_WITHOUT_FACTS, [{"case": c.id} for c in indexed])
+        self._insert(FACT, [row for c in indexed for row in _searchable(c)])
 
     def touch(self, ids: Sequence[str]) -> None:
         """Raise the version of cases whose set of children, acts or applications has changed."""
         for some in chunks(ids):
-            self.connection.execute(update(CASE).where(CASE.c.id.in_(some)).values(version=CASE.c.version + 1))
+            self.connection.execute(_TOUCH, {"ids": some})
 
     def write_members(self, cohort: CaseState) -> None:
         """A cohort's list, whole."""
-        self.connection.execute(delete(MEMBER).where(MEMBER.c.cohort_id == cohort.id))
+        self.connection.execute(_WITHOUT_MEMBERS, {"case": cohort.id})
         self._insert(
             MEMBER,
             [
@@ -230,29 +289,18 @@ class Rows:
 
     def write_deadlines(self, cases: Sequence[CaseState]) -> None:
         """The deadlines of cases on which events were written, whole."""
+        gone, changed, started = [], [], []
         for case in cases:
-            if case.deadlines is None:
-                continue
-            for name in sorted(case.stored_deadlines - set(case.deadlines)):
-                self.connection.execute(
-                    delete(DEADLINE).where(and_(DEADLINE.c.case_id == case.id, DEADLINE.c.name == name))
-                )
-            for running in case.deadlines.values():
-                values = {
-                    "round_id": case.round,
-                    "fires": running.fires,
-                    "status": running.status,
-                    "due_at": running.due_at,
-                    "rule": running.rule,
-                    "remainder": running.remainder,
-                    "armed_at": running.armed_at,
-                    "calendar": running.calendar,
-                }
+            for name in sorted(case.stored_deadlines - set(case.deadlines or ())):
+                gone.append({"case": case.id, "deadline": name})
+            for running in (case.deadlines or {}).values():
                 if running.name in case.stored_deadlines:
-                    where = and_(DEADLINE.c.case_id == case.id, DEADLINE.c.name == running.name)
-                    self.connection.execute(update(DEADLINE).where(where).values(**values))
+                    changed.append({"case": case.id, "deadline": running.name, **_running(case, running)})
                 else:
-                    self._insert(DEADLINE, [{"case_id": case.id, "name": running.name, **values}])
+                    started.append({"case_id": case.id, "name": running.name, **_running(case, running)})
+        self._each(_WITHOUT_DEADLINE, gone)
+        self._each(_UPDATE_DEADLINE, changed)
+        self._insert(DEADLINE, started)
 
     def insert_events(self, rows: Sequence[dict[str, Any]]) -> None:
         """Events, in order."""
@@ -282,8 +330,11 @@ class Rows:
             self._insert(CALENDAR, [{"version": version, "body": encode(document), "recorded_at": now}])
 
     def _insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+        self._each(_INSERTS[table.name], rows)
+
+    def _each(self, statement: UpdateBase, rows: Sequence[dict[str, Any]]) -> None:
         if rows:
-            self.connection.execute(insert(table), list(rows))
+            self.connection.execute(statement, list(rows))
 
 
 def _changing(case: CaseState) -> dict[str, Any]:
@@ -295,6 +346,19 @@ def _changing(case: CaseState) -> dict[str, Any]:
         "head": case.head,
         "facts": encode(case.facts),
         "recorded_at": case.recorded_at,
+    }
+
+
+def _running(case: CaseState, running: Running) -> dict[str, Any]:
+    return {
+        "round_id": case.round,
+        "fires": running.fires,
+        "status": running.status,
+        "due_at": running.due_at,
+        "rule": running.rule,
+        "remainder": running.remainder,
+        "armed_at": running.armed_at,
+        "calendar": running.calendar,
     }
 
 

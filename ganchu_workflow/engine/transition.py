@@ -8,7 +8,7 @@ one transaction. A refusal changes nothing and is a row of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -171,8 +171,10 @@ class Engine:
             if earlier is not None:
                 return receipt_again(rows, book, request, decode(earlier))
         work = self._workspace(rows, book, request.round)
+        asked: set[str] = set()
         if request.step.due is None:
-            self._require_settled(work, request, settled, _concerned(work, request))
+            asked = set(_concerned(work, request))
+            self._require_settled(work, request, settled, asked)
         elif not _still_due(work, request.step):
             raise _Gone
         try:
@@ -183,18 +185,20 @@ class Engine:
             # A refusal that rests on something which has changed meanwhile, or should have, is no refusal.
             if not work.unchanged() or (request.key is not None and rows.event_by_key(request.key) is not None):
                 raise Stale from refused
-            self._require_settled(work, request, settled, sorted(work.content_read))
+            self._require_settled(work, request, settled, work.content_read - asked)
             raise
-        self._require_settled(work, request, settled, sorted(work.content_read))
+        # A deadline changes only by an event on its case: where that was read before, `commit` sees that it stands.
+        self._require_settled(work, request, settled, work.content_read - asked)
         work.commit()
         return receipt
 
     def _require_settled(
-        self, work: Workspace, request: Request, settled: set[tuple[str, str, datetime]], ids: Sequence[str]
+        self, work: Workspace, request: Request, settled: set[tuple[str, str, datetime]], ids: Set[str]
     ) -> None:
         """Every deadline of these cases that ran out before the act was received has been seen to."""
-        if request.step.due is None and ids:
-            for row in work.rows.due(request.received_at, 1 + len(settled), ids):
+        stored = sorted(i for i in ids if not work.is_new(i))
+        if request.step.due is None and stored:
+            for row in work.rows.due(request.received_at, 1 + len(settled), stored):
                 if row not in settled:
                     raise _DueFirst(row)
 
@@ -339,6 +343,9 @@ def _concerned(work: Workspace, request: Request) -> list[str]:
     """The cases whose deadlines may govern the act: its case, parent, act, the cohorts that list it, every phase."""
     step = request.step
     ids: list[str | None] = []
+    phases = [] if step.opening is not None and step.opening.kind == "round" else work.phases(request.round).values()
+    # One look for all of them: nearly every act reads its round and its phase.
+    work.load([i for i in (step.case, request.round, *phases) if i])
     if step.case is not None:
         case = work.get(step.case)
         ids += [case.id, case.parent, case.of]
@@ -349,5 +356,5 @@ def _concerned(work: Workspace, request: Request) -> list[str]:
             return []
         ids += [step.opening.parent, step.opening.of]
     # All of them: an act may lead into any stage, and meet there what the end of its phase did.
-    ids += work.phases(request.round).values()
+    ids += phases
     return list(dict.fromkeys(i for i in ids if i))

@@ -265,7 +265,7 @@ class Workspace:
     def commit(self) -> None:
         """Lock in the lock order, compare, write. Raises `Stale` when something read has changed in between."""
         changed = [c for c in self._cases.values() if c.moved]
-        touched = {i for i in self.touched if not self._cases_new(i)} - {c.id for c in changed}
+        touched = {i for i in self.touched if not self.is_new(i)} - {c.id for c in changed}
         self.load(touched)
         ids = self._compared(also=touched)
         if not self._same(self.rows.lock(ids, touched | {c.id for c in changed}), ids):
@@ -288,7 +288,7 @@ class Workspace:
 
     def _compared(self, also: Iterable[str] = ()) -> list[str]:
         ids = {*self.content_read, *self.sets_read, *also}
-        stored = [self._cases[i] for i in ids if not self._cases_new(i)]
+        stored = [self._cases[i] for i in ids if not self.is_new(i)]
         return [c.id for c in sorted(stored, key=lambda c: (c.position, c.id))]
 
     def _same(self, now: dict[str, tuple[int, int]], ids: Sequence[str]) -> bool:
@@ -303,7 +303,8 @@ class Workspace:
                 return False
         return True
 
-    def _cases_new(self, case_id: str) -> bool:
+    def is_new(self, case_id: str) -> bool:
+        """Whether this transaction opens the case."""
         return case_id in self._cases and self._cases[case_id].new
 
     def _member_rows(self, cohort: CaseState) -> list[tuple[str, int]]:

@@ -1,36 +1,87 @@
-"""The command behind `ganchu demo`: a database, a simulated clock, the story, the states, the verification."""
+"""The command behind `ganchu demo`: the first round at its real size, or the short story, in simulated time."""
 
 from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import typer
 
-from ganchu_workflow.canonical import encode
+from ganchu_workflow.audit.verify import Report
 from ganchu_workflow.cli.demo import MARK
+from ganchu_workflow.cli.demo.first_round import FirstRound
+from ganchu_workflow.cli.demo.inputs import Inputs, first_round_folder
+from ganchu_workflow.cli.demo.measure import measured
 from ganchu_workflow.cli.demo.narrator import ZONE, Narrator
 from ganchu_workflow.cli.demo.story import Story
+from ganchu_workflow.cli.papers.folder import Papers, check_folder, write_folder
+from ganchu_workflow.cli.papers.funnel import city_table, funnel_table
+from ganchu_workflow.cli.papers.html import DEMONSTRATION_DESK
+from ganchu_workflow.cli.papers.jsonl import write_history
+from ganchu_workflow.cli.terminal import BROKEN, console
 from ganchu_workflow.clock import SimulatedClock
 from ganchu_workflow.entropy import SeededEntropy
 from ganchu_workflow.errors import Invalid
 from ganchu_workflow.workflow import Workflow
 
 SEED = "ganchu demo"
+FOLDER = Path("ganchu-demo")
+"""Where the papers of the first round are written to, unless another folder is named."""
+MAIL = "mail"
+"""The folder, inside that one, in which the demonstration leaves its mail."""
 
 
-def run_demo(database: str | None, events: Path | None) -> int:
-    """Play the demonstration and verify it; 0 when the record is whole. The same output, to the byte, every time.
+def run_first_round(database: str | None, folder: Path, inputs: Path | None) -> int:
+    """Play the first round, write its papers to `folder` and verify it; 0 when the record is whole.
 
-    Without `database` it plays in a temporary file. A database that already holds a round is refused.
+    The same output and the same files, to the byte, every time; how long it took goes to the terminal's error stream.
+    """
+    read = Inputs(inputs or first_round_folder())
+    check_folder(folder, beside=[MAIL])
+    with _workflow(database) as (workflow, clock), measured(workflow) as progress:
+        typer.echo(f"【{MARK}】除新闻发布会点名的十项产品及其所述事实外,企业、产品、名额、评分、意见、日期均为虚构。")
+        round_id = FirstRound(workflow, clock, read, typer.echo, progress).play()
+        progress("核验与出件", 0, 0)
+        papers = write_folder(workflow, round_id, folder, desk=DEMONSTRATION_DESK, beside=[MAIL])
+        _show(papers, folder)
+        return _verdict(papers.report)
+
+
+def _show(papers: Papers, folder: Path) -> None:
+    out = console()
+    typer.echo("\n── 各环节去向")
+    out.print(funnel_table(papers.funnel))
+    typer.echo("\n── 各地去向")
+    out.print(city_table(papers.funnel))
+    typer.echo(f"\n── 出件:{folder.name}/")
+    for written in papers.files:
+        typer.echo(f"  {written.name}  {written.what}")
+    for remark in papers.remarks:
+        typer.echo(f"  ! {remark}")
+    typer.echo("\n── 记录")
+
+
+def run_small(database: str | None, events: Path | None) -> int:
+    """Play the short story of thirteen invented applications and verify it; 0 when the record is whole.
+
+    The same output, to the byte, every time. Without `database` it plays in a temporary file.
     """
     if events is not None and not events.parent.is_dir():
         raise Invalid(f"the folder '{events.parent}' does not exist; create it first")
     if events is not None and events.is_dir():
         raise Invalid(f"'{events}' is a folder; name a file")
+    with _workflow(database) as (workflow, clock):
+        return _play(workflow, clock, events)
+
+
+@contextmanager
+def _workflow(database: str | None) -> Iterator[tuple[Workflow, SimulatedClock]]:
+    """A workflow on an empty database, or on a temporary file, and the clock it goes by."""
     with tempfile.TemporaryDirectory(prefix="ganchu-demo-") as folder:
         clock = SimulatedClock(datetime(2021, 7, 30, 9, tzinfo=ZONE))
         workflow = Workflow(database or f"sqlite:///{folder}/demo.db", clock=clock, entropy=SeededEntropy(SEED))
@@ -38,7 +89,7 @@ def run_demo(database: str | None, events: Path | None) -> int:
         if workflow.rounds():
             raise Invalid("this database already holds a round; give the demonstration an empty one")
         try:
-            return _play(workflow, clock, events)
+            yield workflow, clock
         finally:
             workflow.database.dispose()
 
@@ -60,20 +111,16 @@ def _play(workflow: Workflow, clock: SimulatedClock, events: Path | None) -> int
         f"  待发消息 {len(workflow.messages(round_id))} 条;被拒绝的尝试 {len(workflow.attempts(round_id))} 次,均有记录"
     )
     if events is not None:
-        _write_events(workflow, round_id, events)
+        with events.open("w", encoding="utf-8", newline="\n") as out:
+            write_history(workflow, round_id, out)
         typer.echo(f"  事件已写入 {events.name}")
-    report = workflow.verify()
+    return _verdict(workflow.verify())
+
+
+def _verdict(report: Report) -> int:
     for problem in report.problems:
         typer.echo(f"  ✗ {problem}")
     verdict = "完整,与各案状态一致" if report.ok else f"发现 {len(report.problems)} 处问题"
     typer.echo(f"  核验 {report.cases} 件案件、{report.events} 条事件:{verdict}")
     typer.echo(f"【{MARK}】")
-    return 0 if report.ok else 4
-
-
-def _write_events(workflow: Workflow, round_id: str, path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as out:
-        out.write(encode({"mark": MARK}) + "\n")
-        for case in workflow.cases(round_id):
-            for event in workflow.history(case):
-                out.write(encode(event) + "\n")
+    return 0 if report.ok else BROKEN
