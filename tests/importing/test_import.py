@@ -1,13 +1,15 @@
 """How an import behaves: all or nothing, the good rows, a dry run, and the same file again."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from ganchu_workflow import Actor, Registry, Role, Workflow
-from ganchu_workflow.errors import Invalid, Unknown
+from ganchu_workflow.clock import MICROSECOND, to_text
+from ganchu_workflow.errors import Invalid, PluginInvalid, Unknown
 from ganchu_workflow.importing import ImportReport, Sheet, import_table
 from ganchu_workflow.importing.importer import TableCrashed
 from ganchu_workflow.process import (
@@ -28,9 +30,9 @@ from ganchu_workflow.process import (
 )
 from ganchu_workflow.process.fingerprint import fingerprint
 from tests.cli.command import dump
-from tests.importing.conftest import Scene
+from tests.importing.conftest import WINDOW, Scene
 from tests.importing.files import Rows, csv_bytes, declaration, ranked
-from tests.rounds.script import REGISTRY, RoundScript, SimulatedTime, plan_of
+from tests.rounds.script import REGISTRY, RoundScript, SimulatedTime, local, plan_of
 
 CLERK = Actor(Role.OFFICE, person="u-17")
 BAD_TRADEMARK = declaration("A-2", 商标注册人="他人")
@@ -201,6 +203,45 @@ def test_no_key_is_made_of_private_cells(still: Scene, wf: Workflow) -> None:
     assert keys[0].startswith("import:")
 
 
+# ── when ──
+
+
+class Running(SimulatedTime):
+    """A clock that moves on by a second whenever it is asked."""
+
+    def __init__(self, start: str) -> None:
+        super().__init__(start)
+        self.clock = self
+
+    def now(self) -> datetime:
+        self._clock.advance(timedelta(seconds=1))
+        return self._clock.now()
+
+
+def test_a_file_that_came_in_time_is_in_time_to_its_last_row(database_url: str) -> None:
+    time = SimulatedTime("2022-09-15T09:00")
+    wf = Workflow(database_url, clock=time.clock, stages=REGISTRY)
+    script = RoundScript(wf, time, plan_of("CLOSE", self_declaration={"window": WINDOW}))
+    rows = [declaration(f"A-{n}") for n in range(1, 4)]
+    wf.database.dispose()
+
+    running = Running("2022-10-01T17:29:59")  # so that the first to ask is told 17:30:00, the closing instant
+    busy = Workflow(database_url, clock=running, stages=REGISTRY)
+    report = put_in(busy, script.round, "declarations", rows)
+    assert (report.problems, report.entered) == ((), 3)
+    closing = {e["received_at"] for c in busy.cases(script.round, "application") for e in busy.history(c)}
+    assert closing == {to_text(local("2022-10-01T17:30:00"))}
+    assert running.now() > local("2022-10-01T17:30:05")
+
+    after = SimulatedTime("2022-10-01T17:30:00")
+    after.move_to(after.clock.now() + MICROSECOND)
+    late = Workflow(database_url, clock=after.clock, stages=REGISTRY)
+    report = put_in(late, script.round, "declarations", [declaration("A-4")])
+    assert codes(report) == [(2, "申报编号", "window_closed")]
+    busy.database.dispose()
+    late.database.dispose()
+
+
 # ── who may enter ──
 
 
@@ -307,6 +348,18 @@ class BareVisit(SiteVisit):
 
     kind = "site_visit"
     tables = ()
+
+
+class ListOfTables(SiteVisit):
+    """One that does not keep the contract."""
+
+    kind = "site_visit"
+    tables = list(SiteVisit.tables)  # type: ignore[assignment]
+
+
+def test_tables_that_are_no_tuple_of_tables_are_a_broken_contract() -> None:
+    with pytest.raises(PluginInvalid, match="tables= must be a tuple of Table"):
+        _with(ListOfTables)
 
 
 def _with(stage: type[Stage]) -> Registry:

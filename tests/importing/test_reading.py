@@ -143,10 +143,32 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     assert refused.value.problem.code == "file_too_large"
 
 
-def test_a_sheet_of_a_programs_own_rows_counts_the_headings_as_line_1() -> None:
-    sheet = Sheet.of([{"甲": "1"}, {"乙": "2", "甲": ""}, {"甲": " "}])
+def test_a_sheet_with_blank_cells_down_to_the_last_row_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "表.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        worksheet = book.add_worksheet()
+        worksheet.write_row(0, 0, ["编号", "分"])
+        worksheet.write_blank(1_048_575, 1, None, book.add_format({"bold": True}))
 
-    assert rows(sheet) == [(1, ["甲", "乙"]), (2, ["1", ""]), (3, ["", "2"])]
+    with pytest.raises(FileRefused) as refused:
+        read_sheet(path)
+    assert refused.value.problem.code == "sheet_too_large"
+
+
+def test_drop_down_lists_of_a_spreadsheet_are_no_matter(tmp_path: Path) -> None:
+    path = tmp_path / "表.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        worksheet = book.add_worksheet()
+        worksheet.write_column(0, 0, ["真实性承诺", "是"])
+        worksheet.data_validation("A2:A9", {"validate": "list", "source": ["是", "否"]})
+
+    assert rows(read_sheet(path)) == [(1, ["真实性承诺"]), (2, ["是"])]
+
+
+def test_a_sheet_of_a_programs_own_rows_counts_the_headings_as_line_1() -> None:
+    sheet = Sheet.of([{"甲": 1}, {"乙": True, "甲": None}, {"甲": " "}])
+
+    assert rows(sheet) == [(1, ["甲", "乙"]), (2, ["1", ""]), (3, ["", "是"])]
 
 
 # ── cells ──

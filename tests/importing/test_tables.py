@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from ganchu_workflow import Actor, Role, Workflow
-from ganchu_workflow.importing import ImportReport, Sheet, import_table, offered
+from ganchu_workflow.importing import ImportReport, Sheet, find_table, import_table, offered
+from ganchu_workflow.plan import read_plan
 from tests.importing.conftest import Scene
 from tests.importing.files import (
     SHA,
@@ -20,6 +21,7 @@ from tests.importing.files import (
     replied,
     scored,
 )
+from tests.rounds.script import REGISTRY, plan_of
 
 CLERK = Actor(Role.OFFICE, person="u-17")
 
@@ -93,6 +95,14 @@ def test_the_tables_and_headings_are_those_that_were_agreed(still: Scene) -> Non
             "收到日期 处理 不予受理理由 核查结果 核查文号 核查情况" + everywhere,
         ),
     }
+
+
+def test_the_score_columns_are_the_dimensions_of_the_plan() -> None:
+    plan = plan_of("DIMENSIONS", expert_review={"weights": {"taste": 30, "brand": 30, "advanced": 40}})
+
+    found = find_table(read_plan(plan, REGISTRY).process, "scores")
+
+    assert found.headings[:7] == ("席位号", "专家编号", "申报编号*", "技术先进", "品牌知名", "taste", "回避")
 
 
 def test_declarations_are_declared_and_submitted_in_the_name_of_the_enterprise(desk: Desk) -> None:
