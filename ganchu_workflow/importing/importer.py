@@ -157,7 +157,10 @@ class _Importer:
             for each in row.group:
                 each.cases.clear()
             try:
-                fresh = inside.together(partial(self._unit, look=look, row=row, tally=tally))
+                acts = self._acts(look, row)
+                unit = partial(self._unit, look=look, row=row, acts=acts, tally=tally)
+                # One act alone undoes itself.
+                fresh = inside.together(unit) if len(acts) > 1 else unit(inside)
             except Wrong as wrong:
                 tally.problems += problems_of(self.read, row, wrong)
             except Refused as refused:
@@ -176,11 +179,11 @@ class _Importer:
             raise _Abandoned(tally)
         return tally
 
-    def _unit(self, inside: Workflow, look: RoundLook, row: Row, tally: _Tally) -> bool:
+    def _unit(self, inside: Workflow, look: RoundLook, row: Row, acts: Sequence[Act], tally: _Tally) -> bool:
         """Do the acts of one row or group. False: every one of them had been done before."""
         fresh = False
         opened: Receipt | None = None
-        for number, act in enumerate(self._acts(look, row), start=1):
+        for number, act in enumerate(acts, start=1):
             if act.opens:
                 look.of_kind(act.opens)
             receipt = self._do(inside, row, act, opened, number)
