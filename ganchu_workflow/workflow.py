@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,7 +29,6 @@ from ganchu_workflow.engine.transactions import OwnTransactions
 from ganchu_workflow.engine.transition import Engine, Swept
 from ganchu_workflow.entropy import Entropy, SystemEntropy
 from ganchu_workflow.errors import (
-    DefinitionChanged,
     Invalid,
     Refusal,
     Refused,
@@ -45,7 +43,6 @@ from ganchu_workflow.store.database import connect, migrate, require_schema
 from ganchu_workflow.timing import WorkingCalendar
 
 T = TypeVar("T")
-log = logging.getLogger("ganchu_workflow")
 LONGEST_KEY = 120
 """How many characters an idempotency key may have."""
 Case = str | CaseView | Receipt
@@ -324,26 +321,7 @@ class Workflow:
         A round that the installed stages can no longer run is left out, with a warning in the log.
         """
 
-        def ask(connection: Connection) -> list[Task]:
-            rows = Rows(connection)
-            found: list[Task] = []
-            for r in queries.rounds(connection):
-                if r.state == "cancelled":
-                    continue  # there nothing can be done any more
-                try:
-                    book = self._books.of_round(r.id, rows)
-                except (DefinitionChanged, Invalid) as error:
-                    log.warning(
-                        "the round %s cannot be run and is left out: %s",
-                        r.id,
-                        error.message,
-                        extra={"action": "round_left_out", "round": r.id, "code": error.code},
-                    )
-                    continue
-                found += queries.tasks(connection, r.id, book.process, actor)
-            return found
-
-        return self._read(ask)
+        return self._read(lambda c: queries.tasks_everywhere(c, self._books.of_round, actor))
 
     def process(self, round: Case) -> Process:
         """The process a round is played by: its kinds, states, labels and edges."""
@@ -352,6 +330,10 @@ class Workflow:
     def next_due(self) -> datetime | None:
         """The nearest instant at which a deadline runs out."""
         return self._read(queries.next_due)
+
+    def last_recorded_at(self) -> datetime | None:
+        """When the newest event of the database was recorded, in UTC; None in an empty one."""
+        return self._read(queries.last_recorded_at)
 
     def verify(self) -> Report:
         """Check the whole record: chains, digests, and that every row is what its history says."""

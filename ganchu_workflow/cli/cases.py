@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from ganchu_workflow.cli.selecting import standing
 from ganchu_workflow.cli.terminal import (
     BROKEN,
     As,
     AsJson,
+    At,
     Basis,
     CaseId,
     Data,
@@ -25,6 +27,7 @@ from ganchu_workflow.cli.terminal import (
     print_json,
     receipt_row,
     round_of,
+    show_swept,
     unrunnable,
     workflow_on,
 )
@@ -47,13 +50,26 @@ def open_case(
     member: Annotated[
         list[str] | None, typer.Option("--member", help="名单中的申报,可重复 / an application on its list; repeatable")
     ] = None,
+    all_in: Annotated[
+        list[str] | None,
+        typer.Option("--all-in", help="名单取处于此状态的全部申报 / list every application in this state"),
+    ] = None,
     person: Person = "",
     document: Basis = None,
     key: Key = None,
+    at: At = None,
     as_json: AsJson = False,
 ) -> None:
     """开立案件(申报、推荐函、公示……)。 / Opens a case: an application, a letter, a notice."""
-    receipt = workflow_on(database).open(
+    from ganchu_workflow.errors import Invalid
+
+    workflow, members = workflow_on(database, at), list(member or ())
+    if all_in:
+        if round_id is None:
+            raise Invalid("--all-in needs --round")
+        found = standing(workflow, round_id, "application", all_in, [])
+        members += [a.id for a in sorted(found, key=lambda a: str(a.facts.get("number"))) if a.id not in members]
+    receipt = workflow.open(
         kind,
         object_of(data),
         actor=actor_of(actor, person),
@@ -61,7 +77,7 @@ def open_case(
         parent=parent,
         of=of,
         stage=stage,
-        members=member or (),
+        members=members,
         key=key,
         document=document,
     )
@@ -81,10 +97,11 @@ def fire(
     person: Person = "",
     document: Basis = None,
     key: Key = None,
+    at: At = None,
     as_json: AsJson = False,
 ) -> None:
     """办理:在案件上触发一步。 / Fires a trigger on a case."""
-    receipt = workflow_on(database).fire(
+    receipt = workflow_on(database, at).fire(
         case, trigger, object_of(data), actor=actor_of(actor, person), key=key, document=document
     )
     if as_json:
@@ -180,12 +197,4 @@ def attempts(round_id: RoundId, database: Database, as_json: AsJson = False) -> 
 @app.command("tick")
 def tick(database: Database, grace: Grace = 60, as_json: AsJson = False) -> None:
     """触发已到期的期限。 / Fires every deadline that has run out; exit code 4 when one did not fire."""
-    swept = workflow_on(database).tick(grace=timedelta(seconds=grace))
-    if as_json:
-        print_json({"fired": [receipt_row(r) for r in swept.fired], "refused": swept.refused})
-    else:
-        typer.echo(f"已触发 {len(swept.fired)} 项 / fired {len(swept.fired)}")
-    for item in swept.refused:
-        typer.echo(f"未触发 / did not fire: {item['case']} {item['deadline']} [{item['code']}] {item['why']}", err=True)
-    if swept.refused:
-        raise typer.Exit(BROKEN)
+    show_swept(workflow_on(database).tick(grace=timedelta(seconds=grace)), as_json)

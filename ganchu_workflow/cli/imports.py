@@ -11,6 +11,7 @@ from ganchu_workflow.cli.terminal import (
     BAD_INPUT,
     As,
     AsJson,
+    At,
     Database,
     Person,
     RoundId,
@@ -50,6 +51,7 @@ def import_file(
     report_file: Annotated[
         Path | None, typer.Option("--report", help="把问题写成 .csv 或 .json / write the problems to this file")
     ] = None,
+    at: At = None,
     as_json: AsJson = False,
 ) -> None:
     """从文件导入一张表;有误的行逐行说明。 / Imports a table from a file; exit code 2 when there were bad rows.
@@ -61,7 +63,7 @@ def import_file(
 
     if report_file is not None and report_file.suffix.lower() not in (".csv", ".json"):
         raise Invalid(f"--report: '{report_file}' must end in .csv or .json")
-    workflow = workflow_on(database)
+    workflow = workflow_on(database, at)
     report = import_table(
         workflow,
         round_of(workflow, round_id),

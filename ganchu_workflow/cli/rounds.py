@@ -1,78 +1,261 @@
-"""`ganchu round`: rounds."""
+"""`ganchu round`: a round from its plan to its papers, step by step."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ganchu_workflow.cli import imports
+from ganchu_workflow.cli.selecting import Cases, Kind, Numbers, Standing, chosen, standing
 from ganchu_workflow.cli.terminal import (
+    BROKEN,
+    REFUSED,
     As,
     AsJson,
+    At,
+    Basis,
+    Data,
     Database,
+    Grace,
     Key,
     Person,
     PlanFile,
     RoundId,
     actor_of,
+    console,
+    local_time,
+    object_of,
     print_json,
     receipt_row,
     round_of,
+    show_swept,
     workflow_on,
 )
 
-app = typer.Typer(help="批次 / rounds", no_args_is_help=True)
+if TYPE_CHECKING:
+    from ganchu_workflow.engine.bulk import Item
+    from ganchu_workflow.process.values import CaseView
+
+app = typer.Typer(help="批次:开立、导入、办理、查看、出件 / rounds", no_args_is_help=True)
 imports.register(app)
+SHOWN = 50
+"""How many refusals of a bulk act the terminal shows."""
 
 
-@app.command("open")
-def round_open(
+@app.command("new")
+def round_new(
     plan: PlanFile,
     database: Database,
+    start: Annotated[bool, typer.Option("--start", help="开立后即启动 / let it run at once")] = False,
     actor: As = "office",
     person: Person = "",
     key: Key = None,
+    at: At = None,
     as_json: AsJson = False,
 ) -> None:
-    """按方案开立批次。 / Opens a round from a plan; start it with: ganchu fire ROUND start --as office."""
-    receipt = workflow_on(database).open_round(plan, actor=actor_of(actor, person), key=key)
+    """按方案开立批次,输出批次编号。 / Opens a round from a plan, and prints its id."""
+    from ganchu_workflow.errors import Invalid
+    from ganchu_workflow.plan import read_plan
+
+    workflow = workflow_on(database, at)
+    read = read_plan(plan, workflow.stages)
+    if at is not None and not read.demonstration:
+        raise Invalid("--at is for demonstrations: the plan does not say  demonstration = true")
+    who = actor_of(actor, person)
+    receipt = workflow.open_round(read, actor=who, key=key)
+    if start and workflow.case(receipt).state == "planning":
+        workflow.fire(receipt, "start", actor=who)
     if as_json:
         return print_json(receipt_row(receipt))
     typer.echo(receipt.case_id)
     return None
 
 
-@app.command("list")
-def round_list(database: Database, as_json: AsJson = False) -> None:
-    """列出批次。 / Lists the rounds."""
-    rows = [
-        {"round": r.id, "code": r.facts["code"], "title": r.facts["title"], "state": r.state}
-        for r in workflow_on(database).rounds()
-    ]
+@app.command("act")
+def round_act(
+    round_id: RoundId,
+    trigger: Annotated[str, typer.Argument(help="动作 / the trigger, see: ganchu allowed CASE --as ROLE")],
+    database: Database,
+    actor: As = "office",
+    kind: Kind = "application",
+    state: Standing = None,
+    number: Numbers = None,
+    case: Cases = None,
+    data: Data = "{}",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="只试不写 / do everything, take it back, and say what would happen")
+    ] = False,
+    person: Person = "",
+    document: Basis = None,
+    key: Key = None,
+    at: At = None,
+    as_json: AsJson = False,
+) -> None:
+    """对多件案件逐件办理同一动作,能办的办,不能办的说明理由。 / One trigger on many cases; exit code 3 on refusals.
+
+    Say which cases with --state, --number or --case; without any of them it is refused.
+    """
+    workflow = workflow_on(database, at)
+    round_of(workflow, round_id)
+    found = chosen(workflow, round_id, kind, state or [], number or [], case or [])
+    bulk = workflow.fire_many(
+        found, trigger, object_of(data), actor=actor_of(actor, person), document=document, key=key, dry_run=dry_run
+    )
     if as_json:
-        return print_json(rows)
-    for row in rows:
-        typer.echo("  ".join(row.values()))
+        print_json([_item_row(item) for item in bulk.items])
+    else:
+        names = {c.id: _name(c) for c in found}
+        for item in bulk.refused[:SHOWN]:
+            typer.echo(f"✗ {names[item.case]}  {_why(item)}", err=True)
+        if len(bulk.refused) > SHOWN:
+            typer.echo(f"…… 另有 {len(bulk.refused) - SHOWN} 件 / and more", err=True)
+        word = "可办" if dry_run else "已办"
+        reached = Counter(item.receipt.state for item in bulk.moved if item.receipt)
+        where = "".join(f"  {reached_state} {n}" for reached_state, n in sorted(reached.items()))
+        typer.echo(f"{word} {len(bulk.moved)} 件,不能办 {len(bulk.refused)} 件{where}")
+    if bulk.refused:
+        raise typer.Exit(REFUSED)
+
+
+@app.command("status")
+def round_status(round_id: RoundId, database: Database, as_json: AsJson = False) -> None:
+    """批次进展:各环节起止、案件去向、将到期限、被拒尝试。 / How a round stands: phases, cases, deadlines, refusals."""
+    from ganchu_workflow.cli.papers.funnel import funnel_of, funnel_table
+    from ganchu_workflow.cli.papers.wording import places_of, stage_label
+    from ganchu_workflow.clock import from_text
+
+    workflow = workflow_on(database)
+    round_ = round_of(workflow, round_id)
+    process, cases = workflow.process(round_), workflow.cases(round_)
+    counts = Counter((c.kind, c.state) for c in cases if c.kind not in ("round", "phase"))
+    attempts, next_due = len(workflow.attempts(round_)), workflow.next_due()
+    phases = {p.stage: p for p in cases if p.kind == "phase"}
+    if as_json:
+        return print_json(
+            {
+                "round": round_.id,
+                "code": round_.facts["code"],
+                "state": round_.state,
+                "phases": [
+                    {"stage": p.stage, "state": p.state} | {k: p.facts.get(k) for k in ("opens_at", "closes_at")}
+                    for p in phases.values()
+                ],
+                "cases": [{"kind": k, "state": s, "count": n} for (k, s), n in sorted(counts.items())],
+                "attempts": attempts,
+                "next_due": next_due,
+            }
+        )
+    label = process.kind("round").states[round_.state].label
+    typer.echo(f"{round_.facts['title']}  [{round_.facts['code']}]  {label}")
+    for stage in process.stage_names:
+        phase = phases[stage]
+        window = [
+            f"{word} {local_time(workflow, round_.id, from_text(phase.facts[key]))}"
+            for key, word in (("opens_at", "起"), ("closes_at", "止"))
+            if key in phase.facts
+        ]
+        typer.echo(
+            f"  {stage_label(process, stage)}  {process.kind('phase').states[phase.state].label}  {' '.join(window)}"
+        )
+    applications = [c for c in cases if c.kind == "application"]
+    if applications:
+        console().print(funnel_table(funnel_of(process, applications, places_of(round_.facts))))
+    for (kind, state), n in sorted(counts.items()):
+        definition = process.kind(kind)
+        typer.echo(f"  {definition.label}  {definition.states[state].label}  {n}  ({kind} {state})")
+    due = local_time(workflow, round_.id, next_due) if next_due else "无 / none"
+    typer.echo(f"  最近到期 / next due: {due}    被拒绝的尝试 / refused attempts: {attempts}")
     return None
 
 
-@app.command("cases")
-def round_cases(
-    round_id: RoundId,
+@app.command("list")
+def round_list(
     database: Database,
-    kind: Annotated[str | None, typer.Option("--kind", help="只列此类案件 / only cases of this kind")] = None,
+    round_id: Annotated[
+        str | None, typer.Argument(help="批次编号,不写则列出批次 / the round; without it, the rounds")
+    ] = None,
+    kind: Kind = "application",
+    state: Standing = None,
+    number: Numbers = None,
     as_json: AsJson = False,
 ) -> None:
-    """列出批次中的案件。 / Lists the cases of a round."""
+    """列出批次;或列出一个批次中的案件。 / Lists the rounds, or the cases of one of them."""
     workflow = workflow_on(database)
-    round_of(workflow, round_id)
-    found = workflow.cases(round_id, kind)
-    if kind is not None and not found:
-        workflow.process(round_id).kind(kind)
-    rows = [{"case": c.id, "kind": c.kind, "state": c.state, "stage": c.stage} for c in found]
+    if round_id is None:
+        rows = [
+            {"round": r.id, "code": r.facts["code"], "title": r.facts["title"], "state": r.state}
+            for r in workflow.rounds()
+        ]
+    else:
+        round_of(workflow, round_id)
+        states = workflow.process(round_id).kind(kind).states
+        rows = [
+            {
+                "case": c.id,
+                "number": str(c.facts.get("number") or ""),
+                "enterprise": str(c.facts.get("enterprise") or ""),
+                "product": str(c.facts.get("product") or ""),
+                "state": c.state,
+                "label": states[c.state].label,
+            }
+            for c in standing(workflow, round_id, kind, state or [], number or [])
+        ]
     if as_json:
         return print_json(rows)
     for row in rows:
         typer.echo("  ".join(v or "-" for v in row.values()))
     return None
+
+
+@app.command("tick")
+def round_tick(database: Database, grace: Grace = 60, at: At = None, as_json: AsJson = False) -> None:
+    """触发已到期的期限;演示批次可用 --at 指定时刻。 / Fires what has run out, in a demonstration as of --at."""
+    workflow = workflow_on(database, at)
+    show_swept(workflow.tick(grace=timedelta(seconds=grace if at is None else 0)), as_json)
+
+
+@app.command("papers")
+def round_papers(
+    round_id: RoundId,
+    database: Database,
+    folder: Annotated[Path, typer.Option("--out", help="出件目录 / the folder they are written to")],
+) -> None:
+    """出件:公示、公布、名单、历史、流程图、摘要。 / Writes notices, lists, history and a summary to a folder."""
+    from ganchu_workflow.cli.papers.folder import write_folder
+
+    papers = write_folder(workflow_on(database), round_id, folder)
+    for written in papers.files:
+        typer.echo(f"{written.name}  {written.what}")
+    for remark in papers.remarks:
+        typer.echo(f"! {remark}", err=True)
+    if not papers.report.ok:
+        typer.echo(f"核验发现问题 {len(papers.report.problems)} 处 / the record has problems", err=True)
+        raise typer.Exit(BROKEN)
+
+
+def _name(case: CaseView) -> str:
+    return str(case.facts.get("number") or case.id)
+
+
+def _why(item: Item) -> str:
+    from ganchu_workflow.errors import Refused
+
+    error = item.error
+    if isinstance(error, Refused):
+        return f"{error.refusal.zh} / {error.refusal.en} [{error.code}]"
+    return f"{error.message} [{error.code}]" if error else ""
+
+
+def _item_row(item: Item) -> dict[str, Any]:
+    receipt = receipt_row(item.receipt) if item.receipt else None
+    return {
+        "case": item.case,
+        "moved": receipt is not None,
+        "receipt": receipt,
+        "code": item.error.code if item.error else None,
+        "why": _why(item) or None,
+    }

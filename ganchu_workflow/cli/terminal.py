@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ganchu_workflow.actors import Actor
     from ganchu_workflow.engine.events import Receipt
+    from ganchu_workflow.engine.transition import Swept
     from ganchu_workflow.process.values import CaseView
     from ganchu_workflow.workflow import Workflow
 
@@ -40,17 +41,53 @@ Key = Annotated[str | None, typer.Option("--key", help="幂等键 / a key that m
 Grace = Annotated[
     int, typer.Option("--grace", min=0, help="为在途事项留出的秒数 / seconds left to acts that are still on their way")
 ]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at", envvar="GANCHU_AT", help="演示批次的当前时刻(北京时间) / the present instant of a demonstration round"
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="以 JSON 输出 / print JSON")]
 PlanFile = Annotated[Path, typer.Argument(help="方案文件 (TOML) / the plan")]
 CaseId = Annotated[str, typer.Argument(help="案件编号 / the id of the case")]
 RoundId = Annotated[str, typer.Argument(help="批次编号 / the id of the round")]
 
 
-def workflow_on(database: str) -> Workflow:
-    """The workflow on that database."""
+def workflow_on(database: str, at: str | None = None) -> Workflow:
+    """The workflow on that database; with `at`, its clock stands at that instant.
+
+    Raises `Invalid` for an instant that cannot be read or lies before what is recorded, and on a database that holds a
+    real round: there the only time is the machine's.
+    """
+    from ganchu_workflow.clock import SimulatedClock
+    from ganchu_workflow.errors import Invalid
     from ganchu_workflow.workflow import Workflow
 
-    return Workflow(database)
+    if at is None:
+        return Workflow(database)
+    instant = instant_of(at)
+    workflow = Workflow(database, clock=SimulatedClock(instant))
+    real = [r for r in workflow.rounds() if not r.facts["demonstration"]]
+    if real:
+        raise Invalid(f"--at is for demonstrations: the database holds the real round {real[0].facts['code']}")
+    latest = workflow.last_recorded_at()
+    if latest is not None and latest > instant:
+        shown = latest.astimezone(instant.tzinfo).isoformat(" ")
+        raise Invalid(f"--at: time does not go back; the last event was recorded at {shown}")
+    return workflow
+
+
+def instant_of(text: str) -> datetime:
+    """The instant that `--at` names, in Beijing time if no offset is given. Raises `Invalid`."""
+    from zoneinfo import ZoneInfo
+
+    from ganchu_workflow.errors import Invalid
+
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Invalid(f"--at: '{text}' is no instant; write it like 2021-09-03T17:30") from error
+    return instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo("Asia/Shanghai"))
 
 
 def actor_of(text: str, person: str = "") -> Actor:
@@ -156,6 +193,18 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(width=100, highlight=False)
+
+
+def show_swept(swept: Swept, as_json: bool) -> None:
+    """What a sweep did; exit code 4 when a deadline did not fire."""
+    if as_json:
+        print_json({"fired": [receipt_row(r) for r in swept.fired], "refused": swept.refused})
+    else:
+        typer.echo(f"已触发 {len(swept.fired)} 项 / fired {len(swept.fired)}")
+    for item in swept.refused:
+        typer.echo(f"未触发 / did not fire: {item['case']} {item['deadline']} [{item['code']}] {item['why']}", err=True)
+    if swept.refused:
+        raise typer.Exit(BROKEN)
 
 
 def print_json(value: Any) -> None:

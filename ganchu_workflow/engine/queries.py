@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from ganchu_workflow.actors import SCOPED, Actor
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.engine.rows import CASE, DEADLINE, EVENT, NOT_CALLED_OFF, OUTBOX, PARTY, Rows, chunks
-from ganchu_workflow.errors import Refusal, Unknown
+from ganchu_workflow.engine.rulebook import Rulebook
+from ganchu_workflow.errors import DefinitionChanged, Invalid, Refusal, Unknown
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.store.tables import METADATA
 
+log = logging.getLogger("ganchu_workflow")
 ATTEMPT = METADATA.tables["ganchu_attempt"]
+Books = Callable[[str, Rows], Rulebook]
+"""The rulebook of a round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,27 @@ def tasks(connection: Connection, round_id: str, process: Process, actor: Actor)
     return sorted(made, key=lambda t: (t.due_at is None, t.due_at or t.case.opened_at, t.case.opened_at, t.case.id))
 
 
+def tasks_everywhere(connection: Connection, books: Books, actor: Actor) -> list[Task]:
+    """The open cases that wait for this actor, in every round that can be run; the log warns of any other."""
+    rows = Rows(connection)
+    found: list[Task] = []
+    for r in rounds(connection):
+        if r.state == "cancelled":
+            continue  # there nothing can be done any more
+        try:
+            book = books(r.id, rows)
+        except (DefinitionChanged, Invalid) as error:
+            log.warning(
+                "the round %s cannot be run and is left out: %s",
+                r.id,
+                error.message,
+                extra={"action": "round_left_out", "round": r.id, "code": error.code},
+            )
+            continue
+        found += tasks(connection, r.id, book.process, actor)
+    return found
+
+
 def _nearest(connection: Connection, case_ids: Iterable[str]) -> dict[str, datetime]:
     nearest: dict[str, datetime] = {}
     for case_id, found in Rows(connection).deadlines(case_ids).items():
@@ -142,6 +168,12 @@ def next_due(connection: Connection) -> datetime | None:
     """The nearest instant at which a deadline runs out; None when none is running."""
     query = select(DEADLINE.c.due_at).where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), NOT_CALLED_OFF)
     found: datetime | None = connection.execute(query.order_by(DEADLINE.c.due_at).limit(1)).scalar()
+    return found
+
+
+def last_recorded_at(connection: Connection) -> datetime | None:
+    """When the newest event was recorded."""
+    found: datetime | None = connection.execute(select(func.max(EVENT.c.recorded_at))).scalar()
     return found
 
 
