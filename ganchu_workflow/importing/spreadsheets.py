@@ -45,7 +45,7 @@ def read_xlsx(name: str, data: bytes) -> Sheet:
         raise refused(
             "sheet_too_large",
             f"工作表有{worksheet.max_row}行{worksheet.max_column}列;请删除空白的行和列,或分成几个文件",
-            f"the sheet has {worksheet.max_row} rows and {worksheet.max_column} columns: delete blank ones, or split it",
+            f"the sheet has {worksheet.max_row} rows and {worksheet.max_column} columns: delete blank ones or split it",
         )
     values = None
     if any(cell.data_type == "f" for row in worksheet.iter_rows() for cell in row):

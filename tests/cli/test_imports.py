@@ -98,6 +98,12 @@ def test_bad_rows_are_named_and_nothing_or_only_the_good_is_imported(scene: Scen
         assert [len(wf.find(scene.round, "number", n)) for n in ("A-1", "A-2")] == [1, 0]
 
 
+def test_a_real_round_is_not_imported_into_at_a_time_of_ones_choice(scene: Scene) -> None:
+    done = run(scene, "round", "import", scene.round, "declarations", put(scene, *GOOD), "--at", "2022-10-10T09:00")
+
+    assert (done.code, "--at is for demonstrations" in done.err) == (2, True)
+
+
 def test_another_batch_does_what_was_done_before(scene: Scene) -> None:
     file = put(scene, *GOOD[:1])
     assert run(scene, "round", "import", scene.round, "declarations", file).code == 0
