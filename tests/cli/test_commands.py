@@ -215,9 +215,10 @@ def test_a_plugin_that_cannot_be_loaded_is_listed_with_its_reason(tmp_path: Path
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-stages\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[ganchu_workflow.stages]\nbroken = nowhere_at_all:Stage\n")
     listed = ganchu("plugins", "list", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
-    assert (listed.code, listed.err) == (0, "")
+    assert (listed.code, listed.err) == (4, "")
     assert (
-        "  ✗ broken  the plugin 'broken' of broken-stages 1.0 (nowhere_at_all:Stage) cannot be loaded: "
+        "  ✗ broken  broken-stages 1.0  nowhere_at_all:Stage\n"
+        "      the plugin 'broken' of broken-stages 1.0 (nowhere_at_all:Stage) cannot be loaded: "
         "ModuleNotFoundError: No module named 'nowhere_at_all'\n"
     ) in listed.out
 
