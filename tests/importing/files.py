@@ -7,7 +7,7 @@ from typing import Any
 
 from openpyxl import Workbook
 
-from tests.rounds.script import credit_code_of
+from ganchu_workflow.testing import credit_code_of
 
 Rows = Sequence[Mapping[str, str]]
 SHA = "5e" * 32

@@ -1,13 +1,15 @@
 """How an import behaves: all or nothing, the good rows, a dry run, and the same file again."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any, ClassVar
 
 import pytest
 
-from ganchu_workflow import Actor, Registry, Role, Workflow
+from ganchu_workflow import Actor, Registry, Role, SimulatedClock, Workflow
 from ganchu_workflow.clock import MICROSECOND, to_text
 from ganchu_workflow.errors import Invalid, PluginInvalid, Unknown
 from ganchu_workflow.importing import ImportReport, Sheet, import_table
@@ -29,11 +31,13 @@ from ganchu_workflow.process import (
     text,
 )
 from ganchu_workflow.process.fingerprint import fingerprint
+from ganchu_workflow.testing import RoundScript
 from tests.cli.command import dump
-from tests.importing.conftest import WINDOW, Scene
+from tests.importing.conftest import REGISTRY, WINDOW, Scene
 from tests.importing.files import Rows, csv_bytes, declaration, ranked
-from tests.rounds.script import REGISTRY, RoundScript, SimulatedTime, local, plan_of
+from tests.rounds.script import local, plan_of
 
+NOW = local("2022-10-10T09:00")
 CLERK = Actor(Role.OFFICE, person="u-17")
 BAD_TRADEMARK = declaration("A-2", 商标注册人="他人")
 
@@ -98,11 +102,10 @@ def test_what_an_all_or_nothing_import_was_refused_for_can_be_kept(still: Scene,
 
 
 def test_rules_that_count_are_met_within_the_file(database_url: str) -> None:
-    wf = Workflow(database_url, clock=SimulatedTime("2022-10-10T09:00").clock, stages=REGISTRY)
+    wf = Workflow(database_url, clock=SimulatedClock(NOW), stages=REGISTRY)
     script = RoundScript(
-        wf,
-        SimulatedTime("2022-10-10T09:00"),
-        plan_of("CAP", self_declaration={"max_per_enterprise": 1}, local_recommendation={"quota": {"360100": 1}}),
+        plan_of("CAP", self_declaration={"max_per_enterprise": 1}, local_recommendation={"default_quota": 1}),
+        workflow=wf,
     )
     first = declaration("A-1")
 
@@ -187,6 +190,26 @@ def test_another_clerk_may_bring_the_same_file(still: Scene, wf: Workflow) -> No
     assert codes(changed) == [(2, "申报编号", "changed_since_import")]
 
 
+def test_two_who_bring_the_same_file_at_once_enter_it_once(scene: Scene) -> None:
+    rows = [declaration(f"A-{n}") for n in range(1, 5)]
+    together = Barrier(2)
+
+    def bring(_: int) -> ImportReport:
+        wf = Workflow(scene.url, clock=scene.wf.clock, stages=REGISTRY)
+        together.wait(30)
+        report = put_in(wf, scene.round, "declarations", rows)
+        wf.database.dispose()
+        return report
+
+    with ThreadPoolExecutor(2) as pool:
+        reports = list(pool.map(bring, range(2)))
+
+    assert [r.problems for r in reports] == [(), ()]
+    assert sorted((r.entered, r.already) for r in reports) == [(0, 4), (4, 0)]
+    assert numbers(scene.wf, scene.round) == ["A-1", "A-2", "A-3", "A-4"]
+    assert scene.wf.verify().problems == []
+
+
 def test_no_key_is_made_of_private_cells(still: Scene, wf: Workflow) -> None:
     """Else whoever holds the record could try out what stood in them."""
     keys = []
@@ -206,26 +229,21 @@ def test_no_key_is_made_of_private_cells(still: Scene, wf: Workflow) -> None:
 # ── when ──
 
 
-class Running(SimulatedTime):
+class Running(SimulatedClock):
     """A clock that moves on by a second whenever it is asked."""
 
-    def __init__(self, start: str) -> None:
-        super().__init__(start)
-        self.clock = self
-
     def now(self) -> datetime:
-        self._clock.advance(timedelta(seconds=1))
-        return self._clock.now()
+        self.advance(timedelta(seconds=1))
+        return super().now()
 
 
 def test_a_file_that_came_in_time_is_in_time_to_its_last_row(database_url: str) -> None:
-    time = SimulatedTime("2022-09-15T09:00")
-    wf = Workflow(database_url, clock=time.clock, stages=REGISTRY)
-    script = RoundScript(wf, time, plan_of("CLOSE", self_declaration={"window": WINDOW}))
+    wf = Workflow(database_url, clock=SimulatedClock(local("2022-09-15T09:00")), stages=REGISTRY)
+    script = RoundScript(plan_of("CLOSE", self_declaration={"window": WINDOW}), workflow=wf)
     rows = [declaration(f"A-{n}") for n in range(1, 4)]
     wf.database.dispose()
 
-    running = Running("2022-10-01T17:29:59")  # so that the first to ask is told 17:30:00, the closing instant
+    running = Running(local("2022-10-01T17:29:59"))  # so that the first to ask is told 17:30:00, the closing instant
     busy = Workflow(database_url, clock=running, stages=REGISTRY)
     report = put_in(busy, script.round, "declarations", rows)
     assert (report.problems, report.entered) == ((), 3)
@@ -233,9 +251,8 @@ def test_a_file_that_came_in_time_is_in_time_to_its_last_row(database_url: str) 
     assert closing == {to_text(local("2022-10-01T17:30:00"))}
     assert running.now() > local("2022-10-01T17:30:05")
 
-    after = SimulatedTime("2022-10-01T17:30:00")
-    after.move_to(after.clock.now() + MICROSECOND)
-    late = Workflow(database_url, clock=after.clock, stages=REGISTRY)
+    after = SimulatedClock(local("2022-10-01T17:30:00") + MICROSECOND)
+    late = Workflow(database_url, clock=after, stages=REGISTRY)
     report = put_in(late, script.round, "declarations", [declaration("A-4")])
     assert codes(report) == [(2, "申报编号", "window_closed")]
     busy.database.dispose()
@@ -270,9 +287,8 @@ def test_a_table_goes_by_its_name_its_label_or_with_its_stage(still: Scene, wf: 
 
 
 def test_a_table_of_a_stage_that_is_used_twice_needs_its_stage(database_url: str) -> None:
-    time = SimulatedTime("2022-10-10T09:00")
-    wf = Workflow(database_url, clock=time.clock, stages=REGISTRY)
-    script = RoundScript(wf, time, plan_of("TWICE", notice_twice=True))
+    wf = Workflow(database_url, clock=SimulatedClock(NOW), stages=REGISTRY)
+    script = RoundScript(plan_of("TWICE", notice_twice=True), workflow=wf)
 
     with pytest.raises(Unknown, match=r"local_notice\.objections, public_notice\.objections"):
         put_in(wf, script.round, "objections", [{"申报编号": "S-1"}])
@@ -369,11 +385,11 @@ def _with(stage: type[Stage]) -> Registry:
 
 
 def test_a_stage_from_elsewhere_brings_its_table_and_the_fingerprint_does_not_know(database_url: str) -> None:
-    time = SimulatedTime("2022-10-10T09:00")
+    clock = SimulatedClock(NOW)
     plan = plan_of("VISIT")
     plan["stage"].insert(1, {"use": "site_visit"})
-    wf = Workflow(database_url, clock=time.clock, stages=_with(SiteVisit))
-    script = RoundScript(wf, time, plan)
+    wf = Workflow(database_url, clock=clock, stages=_with(SiteVisit))
+    script = RoundScript(plan, workflow=wf)
     rows = [declaration("A-1"), declaration("A-2")]
     put_in(wf, script.round, "declarations", rows)
     put_in(wf, script.round, "acceptance", [{"申报编号": n, "受理意见": "受理"} for n in ("A-1", "A-2")])
@@ -388,7 +404,7 @@ def test_a_stage_from_elsewhere_brings_its_table_and_the_fingerprint_does_not_kn
     assert report.standing == {"local_recommendation.pending": 1}
 
     # A redeploy that drops the table runs the same round.
-    bare = Workflow(database_url, clock=time.clock, stages=_with(BareVisit))
+    bare = Workflow(database_url, clock=clock, stages=_with(BareVisit))
     assert fingerprint(bare.process(script.round)) == fingerprint(wf.process(script.round))
     with pytest.raises(Unknown, match="sightings"):
         put_in(bare, script.round, "sightings", sighting)

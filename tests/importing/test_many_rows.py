@@ -9,11 +9,13 @@ import os
 from pathlib import Path
 from time import perf_counter
 
-from ganchu_workflow import Actor, Role, Workflow
+from ganchu_workflow import Actor, Role, SimulatedClock, Workflow
 from ganchu_workflow.importing import import_table
+from ganchu_workflow.testing import RoundScript
 from tests.cli.command import dump
+from tests.importing.conftest import REGISTRY
 from tests.importing.files import SHA, csv_bytes, declaration
-from tests.rounds.script import REGISTRY, RoundScript, SimulatedTime, plan_of
+from tests.rounds.script import local, plan_of
 
 ROWS = int(os.environ.get("GANCHU_IMPORT_ROWS", "400"))
 CLERK = Actor(Role.OFFICE, person="u-17")
@@ -78,9 +80,8 @@ def made(count: int) -> tuple[list[dict[str, str]], list[Found]]:
 
 
 def test_37_bad_rows_are_reported_exactly_in_both_modes(database_url: str, tmp_path: Path) -> None:
-    time = SimulatedTime("2022-10-10T09:00")
-    wf = Workflow(database_url, clock=time.clock, stages=REGISTRY)
-    script = RoundScript(wf, time, plan_of("MANY"))
+    wf = Workflow(database_url, clock=SimulatedClock(local("2022-10-10T09:00")), stages=REGISTRY)
+    script = RoundScript(plan_of("MANY"), workflow=wf)
     rows, planned = made(ROWS)
     path = tmp_path / "申报汇总表.csv"
     # A quoted line break counts as a line of its own, so the row of 甲\n乙 moves all that follow it down by one.

@@ -7,7 +7,7 @@ import pytest
 from ganchu_workflow import Actor, Role, Workflow
 from ganchu_workflow.importing import ImportReport, Sheet, find_table, import_table, offered
 from ganchu_workflow.plan import read_plan
-from tests.importing.conftest import Scene
+from tests.importing.conftest import REGISTRY, Scene
 from tests.importing.files import (
     SHA,
     Rows,
@@ -21,7 +21,7 @@ from tests.importing.files import (
     replied,
     scored,
 )
-from tests.rounds.script import REGISTRY, plan_of
+from tests.rounds.script import plan_of
 
 CLERK = Actor(Role.OFFICE, person="u-17")
 
