@@ -54,10 +54,10 @@ def owner_words(owner: Role) -> str:
 def who_words(process: Process, kind: KindDefinition, edge: Edge) -> str:
     """Who fires the step, and for the clock and the engine when: `引擎:当评分表均已办结`.
 
-    What is in time only while the phase of a stage is open says so: `申报企业(限环节起止内)`.
+    What is in time only while the phase of a stage is open says so: `申报企业,限环节期内`.
     """
     who = "、".join(_one(process, kind, edge, role) for role in Role if role in edge.by)
-    return f"{who}(限环节起止内)" if _in_phase_only(process, kind, edge) else who
+    return f"{who},限环节期内" if _in_phase_only(process, kind, edge) else who
 
 
 def _in_phase_only(process: Process, kind: KindDefinition, edge: Edge) -> bool:

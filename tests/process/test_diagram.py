@@ -272,16 +272,16 @@ def test_what_only_an_open_phase_admits_says_so() -> None:
 
     def said(name: str) -> set[str]:
         edges = {line.text for a in drawing_of(process, name).arrows for line in a.lines}
-        return {text for text in edges if "限环节起止内" in text}
+        return {text for text in edges if "限环节期内" in text}
 
-    assert said("self_declaration") == {"申报企业(限环节起止内)"}
+    assert said("self_declaration") == {"申报企业,限环节期内"}
     assert lines_of(drawing_of(process, "self_declaration"), "self_declaration.draft")[-1] == (
-        "保存 save(申报企业(限环节起止内))"
+        "保存 save(申报企业,限环节期内)"
     )
-    assert said("recommendation") == {"地方主管部门(限环节起止内)"}
+    assert said("recommendation") == {"地方主管部门,限环节期内"}
     assert [a.lines[1].text for a in drawing_of(process, "recommendation").arrows] == [
         "地方主管部门",
-        "地方主管部门(限环节起止内)",
+        "地方主管部门,限环节期内",
         "地方主管部门",
     ]
     assert said("expert_review") == set()
