@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ from ganchu_workflow.engine.requests import Opening, Request, Step
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.transactions import OwnTransactions
-from ganchu_workflow.engine.transition import Engine, Swept
+from ganchu_workflow.engine.transition import DueRow, Engine, Swept
 from ganchu_workflow.entropy import Entropy, SystemEntropy
 from ganchu_workflow.errors import (
     Invalid,
@@ -244,15 +244,15 @@ class Workflow:
             acts.append((case, Request(step, rounds[case], received_at, own, document)))
         return carry_out_many(self._engine, acts, dry_run=dry_run)
 
-    def tick(self, *, grace: timedelta = timedelta()) -> Swept:
+    def tick(self, *, grace: timedelta = timedelta(), leave: Collection[DueRow] = ()) -> Swept:
         """Fire every deadline that has run out, oldest first. Idempotent; any number of nodes may call it.
 
         Deadlines whose end lies less than `grace` back are left for a later sweep: an act that was received in time may
         still be on its way on another node. Whether an act is in time never depends on it. Deadlines that waited for a
-        year's calendar start to run once it is loaded.
+        year's calendar start to run once it is loaded. Those in `leave` (case, deadline, due instant) are not tried.
         """
         self._ready()
-        return self._engine.tick(grace)
+        return self._engine.tick(grace, leave)
 
     # ── questions ──
 
@@ -327,9 +327,9 @@ class Workflow:
         """The process a round is played by: its kinds, states, labels and edges."""
         return self._read(lambda c: self._books.of_round(_id(round), Rows(c))).process
 
-    def next_due(self) -> datetime | None:
-        """The nearest instant at which a deadline runs out."""
-        return self._read(queries.next_due)
+    def next_due(self, *, since: datetime | None = None) -> datetime | None:
+        """The nearest instant at which a deadline runs out; with `since`, those that ran out before it are left out."""
+        return self._read(lambda c: queries.next_due(c, since))
 
     def last_recorded_at(self) -> datetime | None:
         """When the newest event of the database was recorded, in UTC; None in an empty one."""

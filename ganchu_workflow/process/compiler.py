@@ -69,7 +69,7 @@ def standalone(lifecycle: type[Lifecycle], draft: Draft) -> KindDefinition:
     ]
     initial = _initial(lifecycle, states, draft)
     if initial and not any(e.source is None for e in edges):
-        opening = Transition(START, states[initial], by=Role.ENGINE)
+        opening = Transition(START, states[initial], by=Role.ENGINE, label="生成")
         opening.name = "open"
         edges.insert(0, Edge("open", None, initial, opening, frozenset({Role.ENGINE}), "", handler))
     timers = [

@@ -141,7 +141,7 @@ class Transition(Named):
 
     `by` names the roles that may fire it; `when` lets the engine fire it, after any event on the case, its children or
     a cohort that lists it. `data` is a pydantic model of what must be given. `reopens=True` declares a reversal: the
-    only way out of a final state.
+    only way out of a final state. `label` is what an official calls the step; without one its name is shown.
     """
 
     def __init__(
@@ -153,6 +153,7 @@ class Transition(Named):
         data: type[BaseModel] | None = None,
         when: Condition | None = None,
         reopens: bool = False,
+        label: str = "",
     ) -> None:
         self.sources: tuple[Source, ...] = _many(sources)
         self.target = target
@@ -161,6 +162,7 @@ class Transition(Named):
         self.data = data
         self.when = when
         self.reopens = reopens
+        self.label = label
         self.guards: list[Rule] = []
         self.effects: list[Rule] = []
         self._declared_in: type | None = None
@@ -233,7 +235,7 @@ class Deadline(Named):
     """A period that runs while the case stands in `runs_in`, is stopped in `stops_in`, and is gone elsewhere.
 
     When it has run out, the clock fires `fires`. `admits` lists the transitions, of any kind, that are in time only
-    while it runs. A self-loop does not start it again.
+    while it runs. A self-loop does not start it again. `label` is what an official calls the period.
     """
 
     def __init__(
@@ -243,9 +245,11 @@ class Deadline(Named):
         fires: Transition | None = None,
         stops_in: State | Slot | tuple[State | Slot, ...] = (),
         admits: Transition | tuple[Transition, ...] = (),
+        label: str = "",
     ) -> None:
         self.runs_in = runs_in
         self.rule = rule
+        self.label = label
         self.fires = fires
         self.stops_in: tuple[State | Slot, ...] = _many(stops_in)
         self.admits: tuple[Transition, ...] = _many(admits)
@@ -360,8 +364,10 @@ class Stage(Lifecycle):
     """The named rules its settings may choose among, with their versions: part of the fingerprint."""
     rank = 3
 
-    withdraw: ClassVar[Transition | None] = Transition(OPEN, WITHDRAWN, by=Role.APPLICANT, data=Withdrawal)
-    call_off: ClassVar[Transition | None] = Transition(OPEN, CALLED_OFF, by=Role.ENGINE)
+    withdraw: ClassVar[Transition | None] = Transition(
+        OPEN, WITHDRAWN, by=Role.APPLICANT, data=Withdrawal, label="撤回"
+    )
+    call_off: ClassVar[Transition | None] = Transition(OPEN, CALLED_OFF, by=Role.ENGINE, label="批次取消")
     phase: ClassVar[PhaseWindow | None] = None
     tables: ClassVar[tuple[Any, ...]] = ()
     """The tables (`process.tables.Table`) from which an office may feed it. No part of the fingerprint: they change

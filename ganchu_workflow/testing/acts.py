@@ -47,9 +47,13 @@ class Acts(Script):
         """The instance of a stage where the first of these cases stands; else the only one there is."""
         instances = [stage.name for stage in self.process.stages if stage.stage.name == use]
         here = self.case(cases[0]).stage if cases and len(instances) > 1 else ""
-        if here in instances or len(instances) == 1:
-            return here if here in instances else instances[0]
-        raise NotAsScripted(f"say which stage: stage= one of {', '.join(instances)}" if instances else f"no {use} here")
+        if here in instances:
+            return here
+        if len(instances) == 1:
+            return instances[0]
+        if instances:
+            raise NotAsScripted(f"the plan uses {use} more than once: say stage= one of {', '.join(instances)}")
+        raise NotAsScripted(f"the plan has no stage {use}; it has: {', '.join(self.process.stage_names)}")
 
     # ── 企业自主申报 ──
 
@@ -87,7 +91,8 @@ class Acts(Script):
         By default it is the authority of the first one's city.
         """
         __tracebackhide__ = True
-        actor = by or authority(self.case(names[0]).parties[Role.LOCAL_AUTHORITY])
+        code = self.case(names[0]).parties[Role.LOCAL_AUTHORITY] if names else self.city
+        actor = by or authority(code)
         drawn_up = self.open("recommendation", actor)
         ranks = {self.id(name): rank for rank, name in enumerate(names, start=1)}
         self.fire(drawn_up, "issue", actor, letter=letter, ranks=ranks)

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from functools import cached_property
 
 from ganchu_workflow.actors import Role
+from ganchu_workflow.clock import from_text
 from ganchu_workflow.errors import Unknown
 from ganchu_workflow.testing.acts import Acts
 from ganchu_workflow.testing.base import NotAsScripted
@@ -44,12 +45,14 @@ class RoundScript(Acts):
         """Bring applications somewhere by the usual way: what is missing on it is done, in its order.
 
         `to` is a stage (`public_notice`), a state (`public_notice.showing`), or nothing: the good end. Applications
-        that nobody has declared yet are declared first. Where the clock is waited for, time moves on. `usual` goes
-        before `self.usual` and the kit's own acts.
+        that nobody has declared yet are declared first. Where the clock is waited for, or a phase has not opened,
+        time moves on. `usual` goes before `self.usual` and the kit's own acts.
         """
         __tracebackhide__ = True
         self._must_exist(to)
-        self.draft(*(name for name in dict.fromkeys(names) if name not in self.apps))
+        if new := [name for name in dict.fromkeys(names) if name not in self.apps]:
+            self._await_phase(self.process.stage_names[0])
+            self.draft(*new)
         ways = {**USUAL, **self.usual, **(usual or {})}
         while ahead := self._not_there(names, to):
             state = next(iter(ahead.values()))
@@ -87,9 +90,16 @@ class RoundScript(Acts):
         good = [name for name, known in self.process.application.states.items() if known.success]
         return state in good if good else self.process.application.states[state].final
 
+    def _await_phase(self, stage: str) -> None:
+        __tracebackhide__ = True
+        opens = self.phase(stage).facts.get("opens_at")
+        if opens is not None and self.now < from_text(opens):
+            self.at(from_text(opens))
+
     def _do_the_usual(self, names: Sequence[str], state: str, ways: Mapping[str, Usual]) -> None:
         __tracebackhide__ = True
         stage, _, bare = state.partition(".")
+        self._await_phase(stage)
         use = self.process.stage(stage).stage.name
         for key in (state, f"{use}.{bare}"):
             if key in ways:

@@ -340,7 +340,7 @@ def test_the_summary_says_what_was_found(played: Played, folder: Path) -> None:
     summary = (folder / "summary.md").read_text("utf-8")
     lines = summary.splitlines()
     assert lines[0] == "# “赣出精品”评选流程演示(虚构数据)"
-    assert lines[2].startswith(f"**【{MARK}】** ") and lines[2].endswith("Everything in this folder is invented.")
+    assert lines[2].startswith(f"**【{MARK}】** ") and lines[2].endswith("its course and results are invented.")
     assert wide("申报 13 项,公布 4 项。案件") in summary
     assert f"核验 {papers.report.cases} 件案件、{papers.report.events} 条事件" in summary
     for kind in ("notice", "announcement_act"):

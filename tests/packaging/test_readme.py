@@ -1,8 +1,8 @@
 """Every fenced block of the two READMEs is executed, or at least parsed.
 
 The Python blocks of a README are one script, in their order, but for those that hold tests, which pytest runs; then
-each `bash` block is run; all in an empty folder that has `examples/` in it. The two commands for a fresh machine install
-from the network: `.ci/run` runs those.
+each `bash` block is run; all in an empty folder that has `examples/` in it. The two commands for a fresh machine
+install from the network: `.ci/run` runs those.
 """
 
 import json

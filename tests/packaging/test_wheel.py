@@ -17,6 +17,10 @@ PACKAGES = {
     "ganchu_stages": ROOT / "stages" / "ganchu_stages",
     "ganchu_notifications": ROOT / "notifications" / "ganchu_notifications",
 }
+SHIPPED_BESIDE = {
+    "ganchu_workflow": ("cli/demo/first_round", ROOT / "examples" / "first_round", "plan.toml", "inputs/*")
+}
+"""What a package holds that lies elsewhere in the checkout: where it goes, where it lies, which files."""
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
@@ -65,6 +69,11 @@ def test_every_file_of_a_package_is_shipped(wheel: Path, package: str) -> None:
         for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    if package in SHIPPED_BESIDE:
+        to, lies, *patterns = SHIPPED_BESIDE[package]
+        beside = [path.relative_to(lies).as_posix() for pattern in patterns for path in lies.glob(pattern)]
+        assert len(beside) > 10
+        on_disk |= {f"{package}/{to}/{name}" for name in beside}
 
     assert {name for name in names_in(wheel) if name.startswith(f"{package}/")} == on_disk
 

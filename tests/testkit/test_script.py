@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 
 from ganchu_stages.credit_code import check, registration_area
 from ganchu_stages.qualification_check import QualificationCheck
-from ganchu_workflow import Refused, Role, SeededEntropy, SimulatedClock, SystemClock, Workflow
+from ganchu_workflow import Refused, Role, SeededEntropy, SimulatedClock, SystemClock, Workflow, testing
 from ganchu_workflow.engine.rows import EVENT
 from ganchu_workflow.errors import Invalid, PlanInvalid, Unknown
 from ganchu_workflow.store.database import read
@@ -29,6 +29,7 @@ from tests.testkit import toy_stage
 
 Opened = Callable[..., RoundScript]
 DECLARING = {"window": {"opens": datetime(2021, 8, 2, 9), "closes": datetime(2021, 9, 3, 17, 30)}}
+EXAMPLE = Path(__file__).parents[2] / "examples" / "plan.toml"
 STAGES = (
     "self_declaration",
     "local_recommendation",
@@ -141,6 +142,17 @@ def test_carry_follows_a_stage_used_twice_and_the_deliberation(ganchu_round: Ope
     notices = script.wf.cases(script.round, "notice")
     assert [notice.stage for notice in notices] == ["local_notice", "public_notice"]
     assert ("deliberation.approve", "deliberation.tabled", "public_notice.listed") in script.steps("水表")
+
+
+def test_carry_waits_for_the_phases_of_a_plan_with_dates(ganchu_round: Opened) -> None:
+    script = ganchu_round(EXAMPLE, start="2021-07-30T10:00")
+    script.carry("水表")
+
+    when = {event["trigger"]: script.shown(event["recorded_at"]) for event in script.history("水表")}
+    assert when["self_declaration.declare"] == "2021-08-02 09:00"
+    assert when["local_recommendation.recommend"] == "2021-09-06 09:00"
+    assert when["public_notice.clear"] == "2021-09-13 17:30:00.000001"
+    assert script.state("水表") == "announcement.announced"
 
 
 def test_an_act_of_ones_own_takes_the_place_of_the_usual_one(ganchu_round: Opened) -> None:
@@ -515,6 +527,27 @@ def test_what_is_not_there_yet(ganchu_round: Opened, act: Callable[[RoundScript]
     assert message_of(lambda: act(script)).startswith(f"{told} expert_review.grouping (待分组)")
 
 
+def test_a_stage_that_the_plan_does_not_have_or_has_twice(ganchu_round: Opened) -> None:
+    plan = usual_plan()
+    plan["stage"] = [
+        {"use": "self_declaration"},
+        {"use": "public_notice", "as": "first_notice"},
+        {"use": "public_notice", "as": "second_notice"},
+        {"use": "announcement"},
+    ]
+    script = ganchu_round(plan)
+    script.declare("水表")
+
+    assert message_of(lambda: script.panel("水表")) == (
+        "the plan has no stage expert_review; it has: self_declaration, first_notice, second_notice, announcement"
+    )
+    assert message_of(lambda: script.notice("水表")) == (
+        "the plan uses public_notice more than once: say stage= one of first_notice, second_notice"
+    )
+    script.accept("水表")
+    assert script.case(script.notice("水表")).stage == "first_notice"
+
+
 def test_scores_are_as_many_as_sheets(ganchu_round: Opened) -> None:
     script = ganchu_round(usual_plan(expert_review={"panel_size": 3, "panel_size_min": 3}))
     script.carry("水表", to="expert_review.scoring")
@@ -630,3 +663,12 @@ def test_what_is_invented_says_so() -> None:
 
     assert (declared["enterprise"], declared["contact"]) == ("水表有限公司(虚构)", "水表联系人(虚构)")
     assert (usual_plan()["title"], usual_plan()["demonstration"]) == ("评选 TEST(虚构)", True)
+
+
+def test_the_public_names_are_found_where_they_are_said_to_be() -> None:
+    found = {name: getattr(testing, name) for name in testing.__all__}
+
+    assert set(found) == set(testing._WHERE)
+    assert [name for name, value in found.items() if not value.__doc__] == []
+    with pytest.raises(AttributeError, match="has no attribute 'Script'"):
+        _ = testing.Script
