@@ -39,7 +39,7 @@ class JobRun:
 
     name: str
     result: object = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,8 @@ class Heartbeat:
             due: datetime | None = None
             if error is None or not _of_the_database(error):
                 jobs = tuple(self._run(job) for job in self.jobs)
-                error = error or next((j.error for j in jobs if j.error and _of_the_database(j.error)), None)
+                failed = [j.error for j in jobs if isinstance(j.error, Exception) and _of_the_database(j.error)]
+                error = error or next(iter(failed), None)
                 try:
                     due = self.workflow.next_due(since=now - self.grace)
                 except Exception as failure:
@@ -243,7 +244,7 @@ class Heartbeat:
         name = getattr(job, "__name__", type(job).__name__)
         try:
             return JobRun(name, job())
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a job that says sys.exit() must not end the beats
             if not _of_the_database(error):
                 log.exception("the job %s failed", name, extra={"action": "job_failed", "job": name})
             return JobRun(name, error=error)
@@ -311,5 +312,5 @@ class _Stuck:
     report: dict[str, str]
 
 
-def _of_the_database(error: Exception) -> bool:
+def _of_the_database(error: BaseException) -> bool:
     return isinstance(error, (DatabaseFault, SchemaFault, DBAPIError, NoConnectionFree))

@@ -77,6 +77,7 @@ class RoundLook:
             if case_id in cases:
                 return cases[case_id]
         found = self._inside.case(case_id)
+        self.seen.setdefault(found.id, found.seq)
         return found if found.round == self._round else None
 
     def children(self, parent: CaseView, kind: Kind, *, by: Role | None = None, scope: str = "") -> list[CaseView]:

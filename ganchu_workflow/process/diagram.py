@@ -91,6 +91,8 @@ def _marked(line: Line) -> str:
 
 def _id(key: str) -> str:
     """An id that no word of Mermaid (`end`, `default`, `style`) can be, and that two keys never share."""
+    if key.startswith(":"):
+        return f"x_{key[1:]}"
     return "n_" + re.sub("[^0-9A-Za-z]", lambda match: "_" if match[0] == "_" else f"_{ord(match[0]):x}_", key)
 
 

@@ -19,6 +19,7 @@ from ganchu_workflow.process.words import (
     owner_words,
     stage_words,
     step_words,
+    timer_name,
     timer_words,
     who_words,
 )
@@ -68,6 +69,7 @@ class Node:
     """A box. `loops` are the edges that lead from its state to itself; they are written into it."""
 
     key: str
+    """The state's name; what is no state has a colon in its key, so that no state can have the same."""
     shape: Shape
     title: str
     lines: tuple[Line, ...] = ()
@@ -150,8 +152,8 @@ def _of_stage(process: Process, stage: str) -> Drawing:
     arrows = list(_arrows(process, kind, edges))
     if coming:
         origins = dict.fromkeys(stage_words(process, e.stage) for e in coming)
-        nodes.insert(0, Node("entry", Shape.ENTRY, f"来自:{'、'.join(origins)}"))
-        arrows[:0] = [Arrow("entry", target) for target in dict.fromkeys(e.target for e in coming)]
+        nodes.insert(0, Node(":entry", Shape.ENTRY, f"来自:{'、'.join(origins)}"))
+        arrows[:0] = [Arrow(":entry", target) for target in dict.fromkeys(e.target for e in coming)]
     number = process.stage_names.index(stage) + 1
     title = f"{stage_words(process, stage)} · 一项申报的经过"
     return Drawing(stage, title, f"环节 {stage}(第{number}个)", tuple(nodes), tuple(arrows))
@@ -164,14 +166,14 @@ def stage_of(state: str) -> str:
 
 def _nodes(process: Process, kind: KindDefinition, edges: Sequence[Edge], states: Sequence[str]) -> Iterable[Node]:
     if any(e.source is None for e in edges):
-        yield Node("start", Shape.START, "")
+        yield Node(":start", Shape.START, "")
     for name in states:
         yield _state_node(process, kind, edges, name)
     used = dict.fromkeys(_source(kind, e) for e in edges)
-    if "any" in used:
-        yield Node("any", Shape.ANY, "任一未办结的状态")
-    if "later" in used:
-        yield Node("later", Shape.ANY, "后续环节中未办结的申报")
+    if ":any" in used:
+        yield Node(":any", Shape.ANY, "任一未办结的状态")
+    if ":later" in used:
+        yield Node(":later", Shape.ANY, "后续环节中未办结的申报")
     for key in dict.fromkeys(_target(e) for e in edges):
         if key.startswith("to:"):
             yield Node(key, Shape.EXIT, f"转入:{stage_words(process, key.removeprefix('to:'))}")
@@ -187,7 +189,7 @@ def _state_node(process: Process, kind: KindDefinition, edges: Sequence[Edge], n
             if admitted := admitted_words(process, kind, timer):
                 lines.append(Line(Sort.DEADLINE, f"期内方可:{admitted}"))
         elif name in timer.stops_in:
-            lines.append(Line(Sort.DEADLINE, f"{timer.deadline.label or timer.deadline.name}:暂停计算"))
+            lines.append(Line(Sort.DEADLINE, f"{timer_name(timer)}:暂停计算"))
     for loop in loops:
         ground = "更正 " if loop.transition.reopens else ""
         lines.append(Line(Sort.LOOP, f"{ground}{step_words(loop)}({who_words(process, kind, loop)})"))
@@ -218,12 +220,12 @@ def arrow_lines(process: Process, kind: KindDefinition, edges: Sequence[Edge]) -
 def _source(kind: KindDefinition, edge: Edge) -> str:
     """The box an edge leaves. What leaves every open state leaves one box for all of them."""
     if edge.source is None:
-        return "start"
+        return ":start"
     if stage_of(edge.source) != edge.stage:
-        return "later"
+        return ":later"
     several = sum(e.transition is edge.transition and e.stage == edge.stage for e in kind.edges) > 1
     anywhere = OPEN in edge.transition.sources and not kind.states[edge.source].final
-    return "any" if anywhere and several else edge.source
+    return ":any" if anywhere and several else edge.source
 
 
 def _target(edge: Edge) -> str:

@@ -201,7 +201,7 @@ class _Map:
                 at,
                 block,
             )
-        elif arrow.source.partition(":")[0] in ("stage", ANYWHERE):
+        elif arrow.source.startswith("stage:") or arrow.source == ANYWHERE:
             self._sideways(arrow, source, target)
         elif self._leads_back(arrow, arrow.source):
             y = min(source.y + source.height, target.y + target.height) - 9

@@ -21,8 +21,6 @@ BOX_LINE, ASIDE_LINE, LABEL_LINES = 15.0, 8.0, (14.0, 10.5, 8.0)
 HEADING = 62.0
 HANDS = 4.0
 """Between what one hand may do and what the next may, in one label."""
-
-
 SMALLEST = 0.75
 """How much a picture may shrink in print before shorter lines are tried: text of 12 is then about 7 points."""
 REVERSALS = "更正(重开已有结论)"

@@ -52,8 +52,21 @@ def owner_words(owner: Role) -> str:
 
 
 def who_words(process: Process, kind: KindDefinition, edge: Edge) -> str:
-    """Who fires the step, and for the clock and the engine when: `引擎:当评分表均已办结`."""
-    return "、".join(_one(process, kind, edge, role) for role in Role if role in edge.by)
+    """Who fires the step, and for the clock and the engine when: `引擎:当评分表均已办结`.
+
+    What is in time only while the phase of a stage is open says so: `申报企业(限环节起止内)`.
+    """
+    who = "、".join(_one(process, kind, edge, role) for role in Role if role in edge.by)
+    return f"{who}(限环节起止内)" if _in_phase_only(process, kind, edge) else who
+
+
+def _in_phase_only(process: Process, kind: KindDefinition, edge: Edge) -> bool:
+    """Whether a stage's phase admits it: the stage's own, or that of the stages that bring the kind."""
+    stages = (edge.stage,) if edge.stage else process.bringing(kind.kind)
+    windows = [w for stage in stages if (w := process.phase_window(stage)) is not None]
+    # As the engine decides it: a stage's own transition may be an override of the one that is named.
+    admitted = [t for w in windows for t in w.admits if t.name == edge.trigger]
+    return any(edge.stage or t is edge.transition for t in admitted)
 
 
 def _one(process: Process, kind: KindDefinition, edge: Edge, role: Role) -> str:

@@ -196,15 +196,19 @@ def test_the_other_jobs_follow_the_sweep_and_one_that_fails_holds_up_no_other(
     def fail() -> None:
         raise RuntimeError("no mail today")
 
-    beat = Heartbeat(small.wf, jobs=(look, fail, look)).beat()
+    def leave() -> None:
+        raise SystemExit("bye")
+
+    beat = Heartbeat(small.wf, jobs=(look, fail, leave, look)).beat()
 
     assert [(j.result, str(j.error or "")) for j in beat.jobs] == [
         ("silent", ""),
         (None, "no mail today"),
+        (None, "bye"),
         ("silent", ""),
     ]
-    assert [j.name for j in beat.jobs] == ["look", "fail", "look"]
-    assert (beat.error, actions(caplog)) == (None, ["job_failed"])
+    assert [j.name for j in beat.jobs] == ["look", "fail", "leave", "look"]
+    assert (beat.error, actions(caplog)) == (None, ["job_failed"] * 2)
 
 
 def test_a_job_that_finds_no_database_is_an_outage_like_any_other(

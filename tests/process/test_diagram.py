@@ -158,7 +158,7 @@ flowchart TB
   n_out_3a_inspection[["<b>#60;不合格#62;</b>"]]:::final
   n_stage_3a_ending["<b>2 公布</b><br/>办理:牵头处室"]
   n_good_3a_ending[["<b>已公布</b>"]]:::success
-  n_anywhere(["<b>各环节中未办结的申报</b>"]):::aside
+  x_anywhere(["<b>各环节中未办结的申报</b>"]):::aside
   n_end_3a_withdrawn[["<b>已撤回</b><br/>撤回 withdraw<br/>(申报企业)"]]:::final
   n_end_3a_called_off[["<b>批次取消</b><br/>批次取消 call#95;off<br/>(引擎:随相关办件)"]]:::final
   n_stage_3a_inspection --> n_out_3a_inspection
@@ -166,8 +166,8 @@ flowchart TB
   n_stage_3a_ending -->|"公布 announce<br/>牵头处室"| n_good_3a_ending
   n_stage_3a_inspection -->|"合格 pass<br/>牵头处室"| n_stage_3a_ending
   n_stage_3a_ending -->|"退回 back<br/>牵头处室"| n_stage_3a_inspection
-  n_anywhere --> n_end_3a_withdrawn
-  n_anywhere --> n_end_3a_called_off
+  x_anywhere --> n_end_3a_withdrawn
+  x_anywhere --> n_end_3a_called_off
 """
 
     assert process_map(small) == expected
@@ -181,11 +181,11 @@ def test_the_life_cycle_of_a_kind_as_mermaid(small: Process) -> None:
     expected = f"""\
 flowchart LR
 {STYLES}\
-  n_start((" "))
+  x_start((" "))
   n_planned("{planned}")
   n_done[["<b>已走访#59;#35;1</b>"]]:::final
   n_missed[["<b>逾期</b>"]]:::final
-  n_start -->|"生成 open<br/>引擎:随相关办件"| n_planned
+  x_start -->|"生成 open<br/>引擎:随相关办件"| n_planned
   n_planned -->|"报告 report<br/>地方主管部门、牵头处室"| n_done
   n_planned -->|"lapse<br/>时钟:走访期限届满"| n_missed
   n_missed -.->|"重新走访 reopen<br/>牵头处室"| n_planned
@@ -199,25 +199,25 @@ def test_the_life_cycle_of_a_stage_as_mermaid(small: Process) -> None:
     expected = f"""\
 flowchart LR
 {STYLES}\
-  n_entry>"<b>来自:公布</b>"]:::aside
-  n_start((" "))
+  x_entry>"<b>来自:公布</b>"]:::aside
+  x_start((" "))
   n_inspection_2e_waiting("<b>待核查</b><br/>待牵头处室办理")
   n_inspection_2e_weighed("<b>研究中</b><br/>待牵头处室办理")
   n_inspection_2e_failed[["<b>#60;不合格#62;</b>"]]:::final
   n_withdrawn[["<b>已撤回</b>"]]:::final
   n_called_off[["<b>批次取消</b>"]]:::final
-  n_any(["<b>任一未办结的状态</b>"]):::aside
-  n_later(["<b>后续环节中未办结的申报</b>"]):::aside
+  x_any(["<b>任一未办结的状态</b>"]):::aside
+  x_later(["<b>后续环节中未办结的申报</b>"]):::aside
   n_to_3a_ending>"<b>转入:公布</b>"]:::aside
-  n_entry --> n_inspection_2e_waiting
-  n_any -->|"撤回 withdraw<br/>申报企业"| n_withdrawn
-  n_any -->|"批次取消 call#95;off<br/>引擎:随相关办件"| n_called_off
-  n_start -->|"declare<br/>申报企业"| n_inspection_2e_waiting
+  x_entry --> n_inspection_2e_waiting
+  x_any -->|"撤回 withdraw<br/>申报企业"| n_withdrawn
+  x_any -->|"批次取消 call#95;off<br/>引擎:随相关办件"| n_called_off
+  x_start -->|"declare<br/>申报企业"| n_inspection_2e_waiting
   n_inspection_2e_waiting -->|"转入研究 weigh<br/>{when}"| n_inspection_2e_weighed
   n_inspection_2e_waiting -->|"fail<br/>牵头处室<br/>lapse<br/>引擎:环节截止"| n_inspection_2e_failed
   n_inspection_2e_weighed -->|"fail<br/>牵头处室"| n_inspection_2e_failed
   n_inspection_2e_weighed -->|"合格 pass<br/>牵头处室"| n_to_3a_ending
-  n_later -.->|"undo<br/>牵头处室"| n_inspection_2e_weighed
+  x_later -.->|"undo<br/>牵头处室"| n_inspection_2e_weighed
   n_inspection_2e_failed -.->|"undo<br/>牵头处室"| n_inspection_2e_weighed
 """
 
@@ -236,7 +236,7 @@ def test_no_label_can_break_out_of_mermaid_or_svg(label: str, monkeypatch: pytes
     text = life_cycle(process, "visit")
     root = ElementTree.fromstring(life_cycle_svg(process, "visit", title=label, mark=label))
     # What is between quotes holds nothing of Mermaid's own; each line has the shape of a node or an arrow.
-    shape = r'  n_\w+(\(\("[^"]*"\)\)|\(+"[^"]*"\)+|\[+"[^"]*"\]+(:::\w+)?| -?-\.?->(\|"[^"]*"\|)? n_\w+)'
+    shape = r'  [nx]_\w+(\(\("[^"]*"\)\)|\(+"[^"]*"\)+|\[+"[^"]*"\]+(:::\w+)?| -?-\.?->(\|"[^"]*"\|)? n_\w+)'
     assert [x for x in text.splitlines()[5:] if not re.fullmatch(shape, x)] == []
     quoted = [re.sub("</?b>|#[0-9]+;", "", x) for q in re.findall('"([^"]*)"', text) for x in q.split("<br/>")]
     assert [x for x in quoted if re.search(r"[#;<>&`*_~%{}\\\x00]|\$\$|fa:fa-|^\d+\.|^[-+]", x)] == []
@@ -265,6 +265,49 @@ def test_a_condition_is_said_in_words(condition: object, words: str, monkeypatch
 
 def lines_of(drawing: Drawing, state: str) -> list[str]:
     return [line.text for node in drawing.nodes if node.states == (state,) for line in node.lines]
+
+
+def test_what_only_an_open_phase_admits_says_so() -> None:
+    process = read_plan(FULL, Registry.discover()).process
+
+    def said(name: str) -> set[str]:
+        edges = {line.text for a in drawing_of(process, name).arrows for line in a.lines}
+        return {text for text in edges if "限环节起止内" in text}
+
+    assert said("self_declaration") == {"申报企业(限环节起止内)"}
+    assert lines_of(drawing_of(process, "self_declaration"), "self_declaration.draft")[-1] == (
+        "保存 save(申报企业(限环节起止内))"
+    )
+    assert said("recommendation") == {"地方主管部门(限环节起止内)"}
+    assert [a.lines[1].text for a in drawing_of(process, "recommendation").arrows] == [
+        "地方主管部门",
+        "地方主管部门(限环节起止内)",
+        "地方主管部门",
+    ]
+    assert said("expert_review") == set()
+
+
+def test_a_state_may_have_the_name_of_a_box_that_is_no_state() -> None:
+    class Tricky(Lifecycle):
+        label = "怪名"
+        start = State("起", owner=Role.OFFICE, initial=True)
+        any_ = State("任", owner=Role.OFFICE)
+        end = State("终", final=True)
+        go = Transition(start, any_, by=Role.OFFICE)
+        finish = Transition(any_, end, by=Role.OFFICE)
+
+    class Bringing(Inspection):
+        cases = (Visit, Tricky)
+
+    drawing = drawing_of(process_of(Bringing, Ending), "tricky")
+
+    assert [n.key for n in drawing.nodes] == [":start", "start", "any", "end"]
+    assert life_cycle(process_of(Bringing, Ending), "tricky").splitlines()[5:9] == [
+        '  x_start((" "))',
+        '  n_start("<b>起</b><br/>待牵头处室办理")',
+        '  n_any("<b>任</b><br/>待牵头处室办理")',
+        '  n_end[["<b>终</b>"]]:::final',
+    ]
 
 
 def test_periods_are_said_with_the_values_of_the_plan() -> None:

@@ -10,6 +10,9 @@ from textwrap import dedent
 import pytest
 from sqlalchemy import create_engine, make_url
 
+from ganchu_workflow.errors import DatabaseFault
+from ganchu_workflow.testing.databases import databases
+
 # Not pytester: it forgets the modules that were imported during a test, and then there are two of each.
 
 
@@ -232,12 +235,22 @@ def test_on_a_server_each_test_has_a_database_that_is_dropped(tmp_path: Path, po
         ("nothing at all", "this is not a database URL"),
     ],
 )
-def test_a_server_that_cannot_be_used_is_named_once(tmp_path: Path, url: str, told: str) -> None:
-    counts, said = run(tmp_path, "def test_it(ganchu): pass", f"--ganchu-db={url}")
+def test_a_server_that_cannot_be_used_is_refused_with_what_to_do(tmp_path: Path, url: str, told: str) -> None:
+    with pytest.raises(DatabaseFault) as refused, databases(url, tmp_path):
+        pass
 
-    assert counts == {"error": 1}
-    assert "ganchu_workflow.errors.DatabaseFault: " in said
-    assert told in said
+    assert told in refused.value.message
+
+
+def test_a_server_that_cannot_be_used_fails_the_tests_that_ask_and_no_other(tmp_path: Path) -> None:
+    code = """
+        def test_asks(ganchu): pass
+        def test_does_not(): pass
+    """
+    counts, said = run(tmp_path, code, "--ganchu-db=sqlite:///round.db")
+
+    assert counts == {"passed": 1, "error": 1}
+    assert "ganchu_workflow.errors.DatabaseFault: tests run on SQLite files, with no --ganchu-db, or on" in said
 
 
 # ── what fails ──
