@@ -91,7 +91,7 @@ class Registry:
             raise _taken(name, self.group, *self.broken[name].fields["claims"], (distribution, place))
         try:
             problems = list(_CONTRACTS[self.group](name, brought))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             problems = [f"it cannot be checked: {type(error).__name__}: {error}"]
         if problems:
             raise PluginInvalid(

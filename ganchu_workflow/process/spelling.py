@@ -44,7 +44,7 @@ def misspelt(lifecycle: type[Lifecycle]) -> list[Finding]:
         *_deadlines(lifecycle),
         *(_phase(lifecycle) if issubclass(lifecycle, Stage) else ()),
     ]
-    return [Finding(f"{lifecycle.__name__}.{where}" if where else lifecycle.__name__, what) for where, what in found]
+    return [Finding(f"{lifecycle.__name__}.{where}", what) for where, what in found]
 
 
 def _states(lifecycle: type[Lifecycle]) -> Iterator[Slip]:

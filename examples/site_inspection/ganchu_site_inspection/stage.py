@@ -110,7 +110,7 @@ class SiteVisit(Lifecycle):
     enterprise may say something to the record; if it stays silent the record is taken as confirmed.
     """
 
-    label = "现场核查"
+    label = "核查任务"
     indexed = ("inspector",)
 
     assigned = State("已派核查任务", owner=Role.EXPERT, initial=True)
@@ -120,16 +120,16 @@ class SiteVisit(Lifecycle):
     lapsed = State("逾期未核查", final=True)
     called_back = State("任务已撤回", final=True)
 
-    assign = Transition(START, assigned, by=Role.OFFICE, data=Assignment)
-    report = Transition(assigned, visited, by=Role.EXPERT, data=Record)
-    confirm = Transition(visited, confirmed, by=Role.APPLICANT, data=Confirmation)
-    deem = Transition(visited, deemed_confirmed, by=Role.CLOCK)
-    lapse = Transition(assigned, lapsed, by=Role.CLOCK)
-    call_back = Transition(assigned, called_back, by=Role.OFFICE, data=ReasonedConclusion)
-    orphaned = Transition((assigned, visited), called_back, by=Role.ENGINE)
+    assign = Transition(START, assigned, by=Role.OFFICE, data=Assignment, label="派单")
+    report = Transition(assigned, visited, by=Role.EXPERT, data=Record, label="提交核查记录")
+    confirm = Transition(visited, confirmed, by=Role.APPLICANT, data=Confirmation, label="确认核查记录")
+    deem = Transition(visited, deemed_confirmed, by=Role.CLOCK, label="逾期视为无异议")
+    lapse = Transition(assigned, lapsed, by=Role.CLOCK, label="逾期未核查")
+    call_back = Transition(assigned, called_back, by=Role.OFFICE, data=ReasonedConclusion, label="撤回任务")
+    orphaned = Transition((assigned, visited), called_back, by=Role.ENGINE, label="不再核查")
 
-    visit_due = Deadline(assigned, rule=setting("visit_within"), fires=lapse, admits=report)
-    confirmation_due = Deadline(visited, rule=setting("confirm_within"), fires=deem, admits=confirm)
+    visit_due = Deadline(assigned, rule=setting("visit_within"), fires=lapse, admits=report, label="核查期限")
+    confirmation_due = Deadline(visited, rule=setting("confirm_within"), fires=deem, admits=confirm, label="确认期限")
 
     @assign.guard("ready_for_a_visit")
     def ready_for_a_visit(self, ctx: Context[Assignment, SiteInspectionSettings]) -> Refusal | None:
@@ -201,7 +201,7 @@ class SiteInspection(Correctable, Stage):
     Settings = SiteInspectionSettings
 
     planned = State("待安排核查", owner=Role.OFFICE, initial=True)
-    inspecting = State("核查中", owner=Role.ENGINE)
+    inspecting = State("核查中", owner=Role.EXPERT)
     assessing = State("核查结论待定", owner=Role.OFFICE)
     failed = State("现场核查不通过", final=True)
     not_rectified = State("逾期未整改", final=True)
@@ -209,21 +209,22 @@ class SiteInspection(Correctable, Stage):
 
     # The engine moves the application when its visits have moved. The order decides: with a record it is assessed, and
     # only without one does it wait for another visit.
-    begin = Transition((planned, assessing), inspecting, when=any_open(SiteVisit))
+    begin = Transition((planned, assessing), inspecting, when=any_open(SiteVisit), label="开始核查")
     assess = Transition(
         inspecting,
         assessing,
         when=all_of(none_open(SiteVisit), any_in(SiteVisit, SiteVisit.confirmed, SiteVisit.deemed_confirmed)),
+        label="核查完成",
     )
-    plan_again = Transition(inspecting, planned, when=none_open(SiteVisit))
+    plan_again = Transition(inspecting, planned, when=none_open(SiteVisit), label="须另行派人")
 
-    approve = Transition(assessing, PASSED, by=Role.OFFICE, data=Conclusion)
-    waive = Transition(planned, PASSED, by=Role.OFFICE, data=ReasonedConclusion)
-    fail = Transition(assessing, failed, by=Role.OFFICE, data=ReasonedConclusion)
+    approve = Transition(assessing, PASSED, by=Role.OFFICE, data=Conclusion, label="核查通过")
+    waive = Transition(planned, PASSED, by=Role.OFFICE, data=ReasonedConclusion, label="免于现场核查")
+    fail = Transition(assessing, failed, by=Role.OFFICE, data=ReasonedConclusion, label="核查不通过")
 
     # Inherited transitions belong to every stage that has the mixin. To change what one does, it is declared anew here.
-    resubmit = Transition(Correctable.correcting, assessing, by=Role.APPLICANT, data=Resubmission)
-    give_up = Transition(Correctable.correcting, not_rectified, by=Role.CLOCK)
+    resubmit = Transition(Correctable.correcting, assessing, by=Role.APPLICANT, data=Resubmission, label="提交整改材料")
+    give_up = Transition(Correctable.correcting, not_rectified, by=Role.CLOCK, label="逾期未整改")
 
     phase = PhaseWindow(
         admits=SiteVisit.assign,
