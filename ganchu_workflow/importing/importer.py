@@ -158,7 +158,7 @@ class _Importer:
                 each.cases.clear()
             try:
                 acts = self._acts(look, row)
-                unit = partial(self._unit, look=look, row=row, acts=acts, tally=tally)
+                unit = partial(self._unit, row=row, acts=acts, tally=tally)
                 # One act alone undoes itself.
                 fresh = inside.together(unit) if len(acts) > 1 else unit(inside)
             except Wrong as wrong:
@@ -179,18 +179,15 @@ class _Importer:
             raise _Abandoned(tally)
         return tally
 
-    def _unit(self, inside: Workflow, look: RoundLook, row: Row, acts: Sequence[Act], tally: _Tally) -> bool:
+    def _unit(self, inside: Workflow, row: Row, acts: Sequence[Act], tally: _Tally) -> bool:
         """Do the acts of one row or group. False: every one of them had been done before."""
         fresh = False
         opened: Receipt | None = None
         for number, act in enumerate(acts, start=1):
-            if act.opens:
-                look.of_kind(act.opens)
             receipt = self._do(inside, row, act, opened, number)
             if act.opens:
                 opened = receipt
-            fresh = fresh or receipt.seq > look.seen.get(receipt.case_id, 0)
-            look.seen[receipt.case_id] = max(receipt.seq, look.seen.get(receipt.case_id, 0))
+            fresh = fresh or not receipt.repeated
             tally.about.add(receipt.case_id)
         tally.about |= {case for each in row.group for case in each.cases}
         return fresh
