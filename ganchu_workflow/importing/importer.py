@@ -188,7 +188,7 @@ class _Importer:
 
     def _unit(self, inside: Workflow, row: Row, acts: Sequence[Act], tally: _Tally) -> bool:
         """Do the acts of one row or group. False: every one of them had been done before."""
-        fresh = False
+        fresh = not acts
         opened: Receipt | None = None
         for number, act in enumerate(acts, start=1):
             receipt = self._do(inside, row, act, opened, number)
