@@ -39,7 +39,10 @@ def test_own_package_is_not_pinned() -> None:
 
 def test_every_declared_dependency_is_pinned() -> None:
     """That what these pull in is pinned too is checked where they are freshly installed: in `.ci/run`."""
-    names = {canonicalize_name(each.name) for each in [*declared(), *declared("postgres"), *declared("xlsx"), *declared("dev")]}
+    names = {
+        canonicalize_name(each.name)
+        for each in [*declared(), *declared("postgres"), *declared("xlsx"), *declared("dev")]
+    }
 
     assert names - set(PINS) == set()
 
