@@ -25,7 +25,7 @@ LANGUAGES = ("zh-CN", "en")
 """Every message has a text in each of them."""
 FOLDER = "messages"
 """The name of the data folder beside the modules of a package."""
-OURS = frozenset({"round", "recipient", "application"})
+OURS = frozenset({"round", "recipient", "application", "deadlines", "told_at"})
 """The names that every text may use, and that no body may have."""
 
 
@@ -42,6 +42,8 @@ class MessageKind:
     """A body as an effect tells it, with every key it can have; invented."""
     optional: frozenset[str]
     """The keys of the body that may be absent or null."""
+    deadlines: tuple[str, ...] = ()
+    """The deadlines, by their names in the life cycle, whose ends the text may name where the same event armed them."""
 
     def __str__(self) -> str:
         return f"{self.package}.{self.name}"
@@ -73,6 +75,8 @@ class Delivery:
     """Of its round: id, code, title, timezone, demonstration."""
     application: Mapping[str, str] | None
     """Of the application it is about: what may be public of it (number, product, enterprise, city), where known."""
+    deadlines: Mapping[str, str]
+    """When the deadlines run out that its kind names and the same event armed."""
     declared: MessageKind | None
     """The declaration of its kind; None when the package of the stage that told it has none."""
     attempts: int
@@ -131,6 +135,7 @@ class _Declared(BaseModel):
     application: bool = False
     sample: dict[str, Any] = {}
     optional: list[str] = []
+    deadlines: list[str] = []
 
 
 def package_of(life_cycle: type) -> str:
@@ -156,7 +161,9 @@ def declared_in(package: str) -> Mapping[str, MessageKind]:
         except ValidationError as error:
             wrong += [f"[{name}] {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
             continue
-        kind = MessageKind(name, package, read.application, read.sample, frozenset(read.optional))
+        kind = MessageKind(
+            name, package, read.application, read.sample, frozenset(read.optional), tuple(read.deadlines)
+        )
         wrong += [f"[{name}] {what}" for what in _problems(kind)]
         found[name] = kind
     if wrong:

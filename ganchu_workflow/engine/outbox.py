@@ -20,6 +20,7 @@ from ganchu_workflow.actors import Actor, Role
 from ganchu_workflow.canonical import decode, digest
 from ganchu_workflow.clock import Clock
 from ganchu_workflow.engine.cases import CaseState
+from ganchu_workflow.engine.deadlines import ARMED
 from ganchu_workflow.engine.rows import EVENT, OUTBOX, Rows, chunks
 from ganchu_workflow.engine.transactions import Transactions
 from ganchu_workflow.errors import Invalid, Refusal, Refused, Unknown
@@ -231,7 +232,8 @@ class Outbox:
 
     def _delivery(self, row: Row[Any], message: Row[Any], cases: Mapping[str, CaseState], until: datetime) -> Delivery:
         facts = cases[message.round_id].facts
-        teller = self._tellers.get(decode(message.event)["handler"]["class"])
+        event = decode(message.event)
+        teller = self._tellers.get(event["handler"]["class"])
         declared = told_by(teller, message.message) if teller else None
         application = _application(cases, message.case_id) if declared and declared.application else None
         return Delivery(
@@ -249,6 +251,7 @@ class Outbox:
                 "demonstration": facts["demonstration"],
             },
             application=application,
+            deadlines=_armed(event, declared.deadlines) if declared else {},
             declared=declared,
             attempts=row.attempts + 1,
             until=until,
@@ -363,6 +366,11 @@ def _application(cases: Mapping[str, CaseState], case_id: str) -> dict[str, str]
             return {k: str(case.facts[k]) for k in PUBLIC_FACTS if case.facts.get(k) not in (None, "")}
         at = case.parent
     return None
+
+
+def _armed(event: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+    armed = {d["name"].rpartition(".")[2]: d["due_at"] for d in event["deadlines"] if d["status"] == ARMED}
+    return {name: armed[name] for name in names if armed.get(name)}
 
 
 def _entry(row: Row[Any]) -> Entry:

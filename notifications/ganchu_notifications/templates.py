@@ -1,8 +1,9 @@
 """The texts of messages: Jinja2 in a sandbox, in Chinese first and in English, and the host's own before ours.
 
-A text sees the body that was told, and three names: `round` (code, title, demonstration), `recipient` (role, scope,
-label) and, where its kind declares it, `application` (product and enterprise, and number and city where known). A name
-it uses and is not given is an error, never an empty place in a letter.
+A text sees the body that was told, and beside it: `round` (code, title, timezone, demonstration), `recipient` (role,
+scope, label), `told_at` and, where its kind declares them, `application` (product and enterprise, and number and city
+where known) and `deadlines` (the ends of those that the same event armed). A name it uses and is not given is an error,
+never an empty place in a letter.
 """
 
 from __future__ import annotations
@@ -101,6 +102,7 @@ class Templates:
         given = {
             "body": {key: value for key, value in delivery.body.items() if value is not None},
             "application": delivery.application,
+            "deadlines": delivery.deadlines,
             "round": delivery.round,
             "recipient": delivery.recipient,
             "told_at": delivery.created_at,
@@ -113,10 +115,11 @@ class Templates:
         wrong = []
         for kind in kinds:
             for language in LANGUAGES:
-                for body, application in _samples(kind):
+                for body, application, deadlines in _samples(kind):
                     given = {
                         "body": body,
                         "application": application,
+                        "deadlines": deadlines,
                         "round": SAMPLE_ROUND,
                         "recipient": Role.OFFICE.value,
                         "told_at": SAMPLE_INSTANT,
@@ -136,6 +139,8 @@ class Templates:
             **given["body"],
             "round": given["round"],
             "recipient": {"role": role, "scope": scope, "label": label},
+            "deadlines": given["deadlines"],
+            "told_at": to_text(given["told_at"]),
         }
         if kind.application and given["application"] is not None:
             names["application"] = given["application"]
@@ -143,8 +148,8 @@ class Templates:
             head, rest, layout = self._read(kind, language)
             subject = " ".join(_clean(head.render(names)).split())
             text = _clean(rest.render(names)).strip()
-            around = {"subject": subject, "text": text, "told_at": to_text(given["told_at"]), "message_id": given["id"]}
-            whole = _clean(layout.render({**names, **around})).strip() + "\n"
+            around = {**names, "subject": subject, "text": text, "message_id": given["id"]}
+            whole = _clean(layout.render(around)).strip() + "\n"
         except TemplateNotFound as error:
             raise Unreadable(f"the text of {kind} refers to '{error}', which is not there") from error
         except TemplateError as error:
@@ -189,11 +194,12 @@ def _environment(language: str, folders: Sequence[str | Path]) -> ImmutableSandb
     return environment
 
 
-def _samples(kind: MessageKind) -> Iterable[tuple[dict[str, Any], dict[str, str] | None]]:
+def _samples(kind: MessageKind) -> Iterable[tuple[dict[str, Any], dict[str, str] | None, dict[str, str]]]:
+    """The body, application and deadlines of the fullest message of a kind, and of the barest one there can be."""
     about = SAMPLE_APPLICATION if kind.application else None
-    yield dict(kind.sample), about
+    yield dict(kind.sample), about, dict.fromkeys(kind.deadlines, to_text(SAMPLE_INSTANT))
     least = {key: value for key, value in kind.sample.items() if key not in kind.optional}
-    yield least, about and {key: about[key] for key in ("product", "enterprise")}
+    yield least, about and {key: about[key] for key in ("product", "enterprise")}, {}
 
 
 def _clean(text: str) -> str:
