@@ -166,7 +166,7 @@ class Dispatcher:
                 words = self._templates.render(delivery)
             except Invalid as error:
                 unsaid.append(Outcome(delivery, "dead", error.message))
-                log.error("%s", error.message, extra={"action": "message_unreadable", "message": delivery.id})
+                log.error("%s", error.message, extra={"action": "message_unreadable", "delivery": delivery.id})
             else:
                 said.append((delivery, words.subject, words.text))
         fixed += self._outbox.keep(said) if said else []
@@ -225,7 +225,7 @@ class Dispatcher:
             delivery.id,
             delivery.channel,
             said,
-            extra={"action": f"message_{status}", "message": delivery.id, "channel": delivery.channel},
+            extra={"action": f"message_{status}", "delivery": delivery.id, "channel": delivery.channel},
         )
         return Outcome(delivery, status, said, self._pause(delivery.attempts) if status == "retrying" else 0.0)
 
