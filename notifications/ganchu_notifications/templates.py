@@ -151,7 +151,7 @@ class Templates:
             around = {**names, "subject": subject, "text": text, "message_id": given["id"]}
             whole = _clean(layout.render(around)).strip() + "\n"
         except TemplateNotFound as error:
-            raise Unreadable(f"the text of {kind} refers to '{error}', which is not there") from error
+            raise Unreadable(f"the text of {kind} refers to '{error.name}', which is not there") from error
         except TemplateError as error:
             raise Unreadable(f"the text of {kind} cannot be rendered: {type(error).__name__}: {error}") from error
         except Invalid as error:

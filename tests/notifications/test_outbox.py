@@ -1,5 +1,7 @@
 """What an operator sees of the outbox, and what they may do: hand in again, or drop, with a reason that is kept."""
 
+from typing import Any
+
 import pytest
 
 from ganchu_workflow import Actor, Refused, Role
@@ -30,7 +32,7 @@ def test_the_list_can_be_narrowed(post: Post) -> None:
     post.dispatcher(dead).run_once(2)
     outbox = post.wf.outbox
 
-    def ids(**asked: str) -> list[str]:
+    def ids(**asked: Any) -> list[str]:
         return [e.message_id for e in outbox.entries(**asked)]
 
     assert ids() == [first, second, third]
