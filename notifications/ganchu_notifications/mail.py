@@ -57,10 +57,11 @@ def letter(message: Mapping[str, Any], sender: Address, to: Sequence[Address]) -
         mail["Date"] = format_datetime(from_text(message["created_at"]).astimezone(UTC))
         mail["Message-ID"] = f"<{message['id']}@{sender.domain}>"
         mail["Auto-Submitted"] = "auto-generated"
-        mail["Content-Language"] = message["language"]
         mail.set_content(message["text"], cte="base64")
         page = _page().render(subject=message["subject"], text=message["text"], language=message["language"])
         mail.add_alternative(page, subtype="html", cte="base64")
+        # Not earlier: what is called Content-… goes when a content is set.
+        mail["Content-Language"] = message["language"]
     except (KeyError, ValueError, UnicodeError) as error:
         raise Undeliverable(f"no e-mail can be made of this message: {type(error).__name__}: {error}") from error
     # Left to itself the library draws the boundary from chance.

@@ -67,7 +67,8 @@ class SmtpChannel:
             raise Invalid("the smtp channel has a user without a password; give password_file")
         self._port = self.options.port or PORTS[self.options.security]
         self._tls = self._context()
-        self._password()
+        if not (self.options.user or "").isascii() or not self._password().isascii():
+            raise Invalid("user and password of the smtp channel must be ASCII: that is all its servers agree on")
 
     def deliver(self, message: Mapping[str, Any]) -> None:
         """Send `message`. Returning means that the server has taken it over.
@@ -93,6 +94,7 @@ class SmtpChannel:
                 if self.options.security == "starttls":
                     # Raises when the server does not offer it: nothing falls back to the clear.
                     server.starttls(context=self._tls)
+                server.ehlo_or_helo_if_needed()
                 if self.options.user:
                     server.login(self.options.user, self._password())
             except smtplib.SMTPResponseException as error:
