@@ -53,7 +53,7 @@ class Mailbox:
 def hang_up(server: SMTP) -> str:
     """The line goes dead: no answer reaches the client."""
     assert server.transport is not None
-    server.transport.abort()
+    server.transport.abort()  # type: ignore[attr-defined]
     return "250 nobody hears this"
 
 
