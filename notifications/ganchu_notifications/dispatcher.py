@@ -21,7 +21,7 @@ from ganchu_workflow.entropy import Entropy, SystemEntropy
 from ganchu_workflow.errors import Fault, Invalid, PerhapsDelivered, Undeliverable
 from ganchu_workflow.messages import Delivery, Dispatched, MessageKind, Outcome
 
-log = logging.getLogger("ganchu_notifications")
+log = logging.getLogger("ganchu_workflow.notifications")
 DEFAULT = "default"
 """In the routes: every role that has none of its own."""
 Addresses = Callable[[str], Sequence[str]] | Mapping[str, Sequence[str]]
