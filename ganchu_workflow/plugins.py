@@ -1,4 +1,4 @@
-"""Discovering stages and channels: through entry points, verified against their contract before they are registered.
+"""Discovering stages, channels and dispatchers: through entry points, each verified before it is registered.
 
 The built-in stages arrive by the same door as anybody else's.
 """
@@ -22,6 +22,7 @@ from ganchu_workflow.process.tables import Table
 
 STAGES = "ganchu_workflow.stages"
 CHANNELS = "ganchu_workflow.channels"
+DISPATCHERS = "ganchu_workflow.dispatchers"
 CONTRACT = 1
 """The version of the contract between the engine and a stage."""
 TAKEN = ("use", "as", "on", "phase", "defaults")
@@ -196,6 +197,13 @@ def _channel_contract(name: str, brought: Any) -> Iterator[str]:
         yield f"its method is deliver{inspect.signature(deliver)}, it must be deliver(self, message)"
 
 
-_CONTRACTS = {STAGES: _stage_contract, CHANNELS: _channel_contract}
+def _dispatcher_contract(name: str, brought: Any) -> Iterator[str]:
+    if not callable(brought):
+        yield "it is not a function build(workflow, configuration)"
+    elif list(inspect.signature(brought).parameters) != ["workflow", "configuration"]:
+        yield f"it is called as {name}{inspect.signature(brought)}, it must be build(workflow, configuration)"
+
+
+_CONTRACTS = {STAGES: _stage_contract, CHANNELS: _channel_contract, DISPATCHERS: _dispatcher_contract}
 GROUPS = tuple(_CONTRACTS)
 """The entry-point groups by which plugins are found."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 from sqlalchemy import Connection
@@ -20,6 +20,8 @@ from ganchu_workflow.engine.books import Books
 from ganchu_workflow.engine.bulk import Bulk, carry_out_many
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.foresee import foresee
+from ganchu_workflow.engine.inbox import Inbox
+from ganchu_workflow.engine.outbox import Outbox
 from ganchu_workflow.engine.queries import Allowed, Task
 from ganchu_workflow.engine.recorder import plain
 from ganchu_workflow.engine.requests import Opening, Request, Step
@@ -28,15 +30,10 @@ from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.transactions import OwnTransactions
 from ganchu_workflow.engine.transition import DueRow, Engine, Swept
 from ganchu_workflow.entropy import Entropy, SystemEntropy
-from ganchu_workflow.errors import (
-    Invalid,
-    Refusal,
-    Refused,
-    Unknown,
-    WorkflowError,
-)
+from ganchu_workflow.errors import Invalid, Refusal, Refused, Unknown, WorkflowError
+from ganchu_workflow.messages import Dispatcher
 from ganchu_workflow.plan import Plan, read_plan
-from ganchu_workflow.plugins import Registry
+from ganchu_workflow.plugins import DISPATCHERS, Registry
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.store.database import connect, migrate, require_schema
@@ -253,6 +250,24 @@ class Workflow:
         """
         self._ready()
         return self._engine.tick(grace, leave)
+
+    # ── what was told ──
+
+    @property
+    def outbox(self) -> Outbox:
+        """The messages on their way outward: for a dispatcher, and for the person who looks after it."""
+        self._ready()
+        return Outbox(self._engine.transactions, self.clock, [p.brought for p in self.stages.plugins.values()])
+
+    @property
+    def inbox(self) -> Inbox:
+        """The inboxes that the library keeps itself."""
+        self._ready()
+        return Inbox(self._engine.transactions, self.clock)
+
+    def dispatcher(self, configuration: Mapping[str, Any] | Path, *, name: str = "default") -> Dispatcher:
+        """What delivers the messages here, by its settings or the TOML file that holds them. Raises `Invalid`."""
+        return cast(Dispatcher, Registry.discover(DISPATCHERS).get(name).brought(self, configuration))
 
     # ── questions ──
 

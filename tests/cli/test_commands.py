@@ -203,7 +203,7 @@ def test_the_plugins_that_are_installed(tmp_path: Path) -> None:
     ]  # fmt: skip
     own = [r for r in rows if str(r["distribution"]).startswith("ganchu-workflow ")]
     assert [r["name"] for r in own if r["group"] == "ganchu_workflow.stages"] == stages
-    assert [r["name"] for r in own if r["group"] == "ganchu_workflow.channels"] == ["journal"]
+    assert [r["name"] for r in own if r["group"] == "ganchu_workflow.channels"] == ["eml", "inbox", "journal", "smtp"]
     listed = ganchu("plugins", "list", cwd=tmp_path)
     lines = [f"  {r['name']}  {r['distribution']}  {r['place']}" for r in own]
     assert [line for line in listed.out.splitlines() if line in lines] == lines
