@@ -73,7 +73,8 @@ class RoundLook:
             if case_id in cases:
                 return cases[case_id]
         found = self._inside.case(case_id)
-        return found if found.round == self._round else None
+        # All of its kind: where one row names a panel, the next will name another.
+        return self.of_kind(found.kind).get(case_id)
 
     def children(self, parent: CaseView, kind: Kind, *, by: Role | None = None, scope: str = "") -> list[CaseView]:
         """The cases of a kind under a parent, in the order of opening."""
