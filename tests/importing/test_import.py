@@ -122,6 +122,34 @@ def test_rules_that_count_are_met_within_the_file(database_url: str) -> None:
     wf.database.dispose()
 
 
+@pytest.mark.parametrize(("encoding", "newline"), [("gb18030", "\r\n"), ("utf-8", "\n"), ("utf-8-sig", "\r\n")])
+def test_a_file_says_the_same_however_it_is_saved(
+    still: Scene, wf: Workflow, tmp_path: Path, encoding: str, newline: str
+) -> None:
+    """Rare characters, full width, blanks around cells, a formula that is only text, line breaks in a private cell."""
+    row = declaration(
+        "Ａ－１",
+        企业名称="㐂𠮷茶业（虚构） ",
+        产品名称="=SUM(A1:A9)",
+        所在地=" ３６０７００　",
+        商标注册证=f" {'5E' * 32}",
+        信用代码说明="一\r\n二",
+    )
+    path = tmp_path / "表.csv"
+    path.write_bytes(b"# \r\n" + csv_bytes([row | {"备注": "=1+1"}], encoding, newline))
+
+    report = import_table(wf, still.round, "declarations", path, actor=CLERK)
+
+    assert (report.problems, report.entered) == ((), 1)
+    (case,) = wf.find(still.round, "number", "A-1")
+    assert (case.facts["enterprise"], case.facts["product"], case.facts["city"]) == (
+        "㐂𠮷茶业（虚构）",
+        "=SUM(A1:A9)",
+        "360700",
+    )
+    assert [d["sha256"] for d in case.facts["documents"]] == ["5e" * 32]
+
+
 # ── groups ──
 
 
