@@ -116,6 +116,18 @@ def test_many_are_carried_through_it_when_the_script_knows_its_usual_acts(script
     assert script.state("水表") == "announcement.announced"
 
 
+def test_what_it_tells_is_delivered_in_its_own_words(script: RoundScript) -> None:
+    script.open("site_visit", OFFICE, parent="水表", **ORDER)
+    done = script.wf.dispatcher({"channels": {"inbox": {}}, "routes": {"default": ["inbox"]}}).run_once()
+
+    letter = script.wf.inbox.letters(expert("inspector-1"))[0]
+
+    assert (done.dead, done.stuck) == (0, 0)
+    assert letter.subject == "现场核查任务:水表"
+    assert "请于2021年9月10日前往水表有限公司(虚构),对其申报的“水表”进行现场核查" in letter.text
+    assert "核查记录须于2021年9月18日17:30前提交" in letter.text
+
+
 def test_it_returns_for_rectification_and_takes_up_again(script: RoundScript) -> None:
     visit(script, "水表", conforms=False)
     with script.refused("site_does_not_conform"):
