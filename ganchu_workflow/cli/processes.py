@@ -101,7 +101,7 @@ def process_diagram(
 def _drawn(plan: Plan, name: str, form: Form) -> str:
     """The map, or the life cycle of that name, as a document of that form."""
     from ganchu_workflow.process.diagram import life_cycle, life_cycle_svg, map_svg, process_map
-    from ganchu_workflow.process.drawing import drawing_of
+    from ganchu_workflow.process.diagram.drawing import drawing_of
 
     process = plan.process
     if form is Form.SVG:

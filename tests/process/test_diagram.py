@@ -48,10 +48,10 @@ from ganchu_workflow.process import (
 from ganchu_workflow.process.compiler import define
 from ganchu_workflow.process.definition import Edge, Process, StageInstance
 from ganchu_workflow.process.diagram import life_cycle, life_cycle_names, life_cycle_svg, map_svg, process_map
-from ganchu_workflow.process.drawing import Drawing, Shape, drawing_of
-from ganchu_workflow.process.layout import Link, Place, Size, layered
-from ganchu_workflow.process.measure import width, wrap
-from ganchu_workflow.process.plan_map import ANYWHERE, plan_map
+from ganchu_workflow.process.diagram.drawing import Drawing, Shape, drawing_of
+from ganchu_workflow.process.diagram.layout import Link, Place, Size, layered
+from ganchu_workflow.process.diagram.measure import width, wrap
+from ganchu_workflow.process.diagram.plan_map import ANYWHERE, plan_map
 from ganchu_workflow.process.rounds import CORE_KINDS
 
 ROOT = Path(__file__).parents[2]

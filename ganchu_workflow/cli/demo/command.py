@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.resources import as_file, files
@@ -14,7 +14,7 @@ import typer
 
 from ganchu_workflow.audit.verify import Report
 from ganchu_workflow.cli.demo import MARK
-from ganchu_workflow.cli.demo.first_round import FirstRound
+from ganchu_workflow.cli.demo.first_round import FirstRound, Unexpected
 from ganchu_workflow.cli.demo.inputs import Inputs, first_round_folder
 from ganchu_workflow.cli.demo.measure import measured
 from ganchu_workflow.cli.demo.narrator import ZONE, Narrator
@@ -46,10 +46,29 @@ def run_first_round(database: str | None, folder: Path, inputs: Path | None) -> 
     with _workflow(database) as (workflow, clock), measured(workflow) as progress:
         typer.echo(f"【{MARK}】除新闻发布会点名的十项产品及其所述事实外,企业、产品、名额、评分、意见、日期均为虚构。")
         round_id = FirstRound(workflow, clock, read, typer.echo, progress).play()
+        sent = _deliver(workflow, folder, progress)
         progress("核验与出件", 0, 0)
         papers = write_folder(workflow, round_id, folder, desk=DEMONSTRATION_DESK, beside=[MAIL])
         _show(papers, folder)
+        typer.echo(f"  {MAIL}/  通知邮件 {sent} 封(.eml,未寄出)")
+        typer.echo("\n── 记录")
         return _verdict(papers.report)
+
+
+def _deliver(workflow: Workflow, folder: Path, progress: Callable[[str, int, int], None]) -> int:
+    """Leave every message of the round in the folder as a letter; nothing is sent. How many there are."""
+    mail = folder / MAIL
+    mail.mkdir(parents=True, exist_ok=True)
+    for old in mail.glob("*.eml"):
+        old.unlink()
+    settings = {"channels": {"eml": {"use": "eml", "folder": str(mail)}}, "routes": {"default": ["eml"]}}
+    dispatcher, sent = workflow.dispatcher(settings), 0
+    while (done := dispatcher.run_once()).total:
+        if done.total != done.delivered:
+            raise Unexpected(f"a message could not be delivered: {done}")
+        sent += done.delivered
+        progress("通知邮件", sent, 0)
+    return sent
 
 
 def _show(papers: Papers, folder: Path) -> None:
@@ -63,7 +82,6 @@ def _show(papers: Papers, folder: Path) -> None:
         typer.echo(f"  {written.name}  {written.what}")
     for remark in papers.remarks:
         typer.echo(f"  ! {remark}")
-    typer.echo("\n── 记录")
 
 
 def run_small(database: str | None, events: Path | None) -> int:

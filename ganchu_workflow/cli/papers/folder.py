@@ -22,8 +22,7 @@ from ganchu_workflow.cli.papers.wording import mark_of, places_of, stages_before
 from ganchu_workflow.cli.papers.xlsx import ExtraMissing, csv_files, workbook
 from ganchu_workflow.cli.terminal import round_of
 from ganchu_workflow.errors import Invalid
-from ganchu_workflow.process.diagram import process_map
-from ganchu_workflow.process.map_picture import map_svg
+from ganchu_workflow.process.diagram import map_svg, process_map
 from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.workflow import Workflow
 

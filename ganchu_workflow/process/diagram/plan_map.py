@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ganchu_workflow.process.definition import Edge, Process
-from ganchu_workflow.process.drawing import Arrow, Line, Node, Shape, Sort, arrow_lines, stage_of
-from ganchu_workflow.process.words import roles_words, stage_words, step_words, who_words
+from ganchu_workflow.process.diagram.drawing import Arrow, Line, Node, Shape, Sort, arrow_lines, stage_of
+from ganchu_workflow.process.diagram.words import roles_words, stage_words, step_words, who_words
 
 ANYWHERE = ":anywhere"
 """The box of what may happen in every stage."""

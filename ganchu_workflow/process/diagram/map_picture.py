@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ganchu_workflow.process import svg
 from ganchu_workflow.process.definition import Process
-from ganchu_workflow.process.drawing import Arrow, Sort
-from ganchu_workflow.process.layout import Place
-from ganchu_workflow.process.measure import width
-from ganchu_workflow.process.picture import (
+from ganchu_workflow.process.diagram import svg
+from ganchu_workflow.process.diagram.drawing import Arrow, Sort
+from ganchu_workflow.process.diagram.layout import Place
+from ganchu_workflow.process.diagram.measure import width
+from ganchu_workflow.process.diagram.picture import (
     REVERSALS,
     Block,
     draw_label,
@@ -20,7 +20,7 @@ from ganchu_workflow.process.picture import (
     legend_width,
     node_block,
 )
-from ganchu_workflow.process.plan_map import ANYWHERE, PlanMap, plan_map
+from ganchu_workflow.process.diagram.plan_map import ANYWHERE, PlanMap, plan_map
 
 STAGE_WIDTH = 250.0
 SIDE_GAP = 118.0

@@ -13,8 +13,7 @@ from enum import StrEnum
 
 from ganchu_workflow.errors import Unknown
 from ganchu_workflow.process.definition import Edge, KindDefinition, Process
-from ganchu_workflow.process.language import OPEN
-from ganchu_workflow.process.words import (
+from ganchu_workflow.process.diagram.words import (
     admitted_words,
     owner_words,
     stage_words,
@@ -23,6 +22,7 @@ from ganchu_workflow.process.words import (
     timer_words,
     who_words,
 )
+from ganchu_workflow.process.language import OPEN
 
 
 class Shape(StrEnum):

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ganchu_workflow.process import svg
 from ganchu_workflow.process.definition import Edge, Process
-from ganchu_workflow.process.drawing import Arrow, Drawing, Line, Node, Shape, Sort, drawing_of
-from ganchu_workflow.process.layout import Link, Place, Route, Size, layered
-from ganchu_workflow.process.measure import longest_word, width, wrap
+from ganchu_workflow.process.diagram import svg
+from ganchu_workflow.process.diagram.drawing import Arrow, Drawing, Line, Node, Shape, Sort, drawing_of
+from ganchu_workflow.process.diagram.layout import Link, Place, Route, Size, layered
+from ganchu_workflow.process.diagram.measure import longest_word, width, wrap
 
 TITLE, TEXT, SMALL = 15.0, 12.0, 11.0
 ROW = 16.0

@@ -1,7 +1,4 @@
-"""The diagrams of a process: its map and its life cycles, as Mermaid text and as SVG.
-
-Mermaid is for pages that render it (a README, a wiki); SVG needs nothing but a browser, and prints.
-"""
+"""The diagrams as Mermaid text: for pages that render it, such as a README or a wiki."""
 
 from __future__ import annotations
 
@@ -9,13 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ganchu_workflow.process.definition import Process
-from ganchu_workflow.process.drawing import Arrow, Line, Node, Shape, Sort, drawing_of, life_cycle_names
-from ganchu_workflow.process.map_picture import map_svg
-from ganchu_workflow.process.measure import wrap
-from ganchu_workflow.process.picture import life_cycle_svg
-from ganchu_workflow.process.plan_map import plan_map
-
-__all__ = ["life_cycle", "life_cycle_names", "life_cycle_svg", "map_svg", "process_map"]
+from ganchu_workflow.process.diagram.drawing import Arrow, Line, Node, Shape, Sort, drawing_of
+from ganchu_workflow.process.diagram.measure import wrap
+from ganchu_workflow.process.diagram.plan_map import plan_map
 
 LONGEST = 12.0
 """The longest line of a Mermaid label, in em: Mermaid would break longer ones in the middle of a word."""

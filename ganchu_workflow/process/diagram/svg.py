@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from math import atan2, degrees, hypot
 from xml.sax.saxutils import escape, quoteattr
 
-from ganchu_workflow.process.measure import width as ems
+from ganchu_workflow.process.diagram.measure import width as ems
 
 FONTS = (
     "'Noto Sans CJK SC','Source Han Sans SC','Microsoft YaHei','PingFang SC','Hiragino Sans GB',"
