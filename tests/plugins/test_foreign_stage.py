@@ -1,6 +1,7 @@
 """现场核查 comes from another distribution: installed for real, put into a plan by one line, then as good as ours."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,6 +78,19 @@ def test_its_own_tests_pass_against_what_is_installed(installed: Path, tmp_path:
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
     assert not {"skipped", "xfailed", "deselected"} & set(done.stdout.replace(",", "").split())
+
+
+def test_it_uses_nothing_that_is_not_public() -> None:
+    sources = (SITE_INSPECTION / "ganchu_site_inspection").glob("*.py")
+    used = {
+        m for path in sources for m in re.findall(r"^\s*(?:from|import) (ganchu\S*)", path.read_text("utf-8"), re.M)
+    }
+
+    assert {name for name in used if not name.startswith("ganchu_site_inspection")} == {
+        "ganchu_workflow.actors",
+        "ganchu_workflow.process",
+        "ganchu_workflow.timing",
+    }
 
 
 def test_one_line_puts_it_into_the_plan(tmp_path: Path) -> None:
