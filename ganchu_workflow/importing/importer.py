@@ -51,10 +51,16 @@ class _Tally:
 
     entered: int = 0
     already: int = 0
+    held: int = 0
     problems: list[RowProblem] = field(default_factory=list)
     refusals: list[Refused] = field(default_factory=list)
     about: set[str] = field(default_factory=set)
     standing: dict[str, int] = field(default_factory=dict)
+
+    def blame(self, row: Row, problems: list[RowProblem]) -> None:
+        """Note why a row or a group was not done; the rows of the group that are not to blame are held."""
+        self.problems += problems
+        self.held += len(row.group) - len({p.line for p in problems})
 
 
 def import_table(
@@ -76,10 +82,11 @@ def import_table(
     is his own to do.
 
     The whole file is received at the instant of this call, however long it takes to enter. A row, or a group of rows
-    that are one act, is done whole or not at all. With `mode="all"` nothing is imported
-    unless every row can be; with "good" the good ones are, and the others reported. `dry_run` really does everything,
-    with the rules on duplicates, ranks and quotas as they would meet it, and takes it back. What was imported before
-    just so is left alone, so that an import may be repeated. What is wrong with the file is in the report, not raised.
+    that are one act, is done whole or not at all. With `mode="all"` nothing is imported unless every row can be; with
+    "good" the good ones are, and the others reported. `dry_run` really does everything, with the rules on duplicates,
+    ranks and quotas as they would meet it, and takes it back. What was imported before just so is left alone, so that
+    an import may be repeated; under another `key_prefix` it is done again. What is wrong with the file is in the
+    report, not raised.
 
     Raises `Unknown` for a round or table that does not exist, `Invalid` for a file that cannot be opened, and a `Fault`
     when something broke; in each case nothing was imported.
@@ -111,7 +118,7 @@ def import_table(
         rows=read.rows,
         entered=tally.entered,
         already=tally.already,
-        held=read.held,
+        held=read.held + tally.held,
         problems=tuple(problems),
         standing=tally.standing,
         refusals=tuple(tally.refusals),
@@ -158,13 +165,13 @@ class _Importer:
                 each.cases.clear()
             try:
                 acts = self._acts(look, row)
-                unit = partial(self._unit, look=look, row=row, acts=acts, tally=tally)
+                unit = partial(self._unit, row=row, acts=acts, tally=tally)
                 # One act alone undoes itself.
                 fresh = inside.together(unit) if len(acts) > 1 else unit(inside)
             except Wrong as wrong:
-                tally.problems += problems_of(self.read, row, wrong)
+                tally.blame(row, problems_of(self.read, row, wrong))
             except Refused as refused:
-                tally.problems += problems_of(self.read, row, refused.refusal)
+                tally.blame(row, problems_of(self.read, row, refused.refusal))
                 tally.refusals.append(refused)
                 if mode == "good":
                     inside.keep(refused)
@@ -179,18 +186,15 @@ class _Importer:
             raise _Abandoned(tally)
         return tally
 
-    def _unit(self, inside: Workflow, look: RoundLook, row: Row, acts: Sequence[Act], tally: _Tally) -> bool:
+    def _unit(self, inside: Workflow, row: Row, acts: Sequence[Act], tally: _Tally) -> bool:
         """Do the acts of one row or group. False: every one of them had been done before."""
-        fresh = False
+        fresh = not acts
         opened: Receipt | None = None
         for number, act in enumerate(acts, start=1):
-            if act.opens:
-                look.of_kind(act.opens)
             receipt = self._do(inside, row, act, opened, number)
             if act.opens:
                 opened = receipt
-            fresh = fresh or receipt.seq > look.seen.get(receipt.case_id, 0)
-            look.seen[receipt.case_id] = max(receipt.seq, look.seen.get(receipt.case_id, 0))
+            fresh = fresh or not receipt.repeated
             tally.about.add(receipt.case_id)
         tally.about |= {case for each in row.group for case in each.cases}
         return fresh

@@ -261,6 +261,7 @@ def test_bad_input_is_reported_cell_by_cell_and_nothing_is_imported(bad: Bad, st
     assert [(p.line, p.column, p.value, p.code) for p in report.problems] == bad.found
     assert tried.problems == report.problems
     assert (report.ok, report.committed) == (False, False)
+    assert report.rows in (0, report.entered + report.bad + report.held)
     assert dump(still.url) == still.before
 
 

@@ -142,6 +142,17 @@ def test_a_row_whose_group_cannot_be_told_holds_back_every_group_it_may_belong_t
     assert (codes(report), report.entered, report.held) == ([(3, "推荐单位", "place_unknown")], 1, 1)
 
 
+def test_a_row_that_is_lost_may_belong_to_any_letter(still: Scene, wf: Workflow, tmp_path: Path) -> None:
+    path = tmp_path / "推荐.csv"
+    letters = csv_bytes([ranked("R-1", "1"), ranked("G-1", "1", "赣州市", "赣市函1号")])
+    for lost, why in (("南昌市,洪工信〔2022〕1号\r\n", "ragged"), ('"南昌"市,洪工信,2,R-2\r\n', "row_unreadable")):
+        path.write_bytes(letters + lost.encode())
+
+        report = import_table(wf, still.round, "letters", path, actor=CLERK, mode="good")
+
+        assert (codes(report), report.entered, report.held) == ([(4, "", why)], 0, 2)
+
+
 def test_a_letter_with_an_application_twice_is_not_issued(still: Scene, wf: Workflow) -> None:
     report = put_in(wf, still.round, "letters", [ranked("R-1", "1"), ranked("R-1", "2")], mode="good")
 
