@@ -73,7 +73,7 @@ def cohorts(connection: Connection, application_id: str, kind: str) -> list[Case
     rows = Rows(connection)
     visits = {c.id: c.visit for c in rows.cases([application_id])}
     listed = [
-        c for c, its_kind, visit in rows.acts(application_id) if (its_kind, visit) == (kind, visits[application_id])
+        c for a, c, its_kind, visit in rows.acts([application_id]) if (its_kind, visit) == (kind, visits[a])
     ]
     return [c.view() for c in sorted(rows.cases(listed), key=lambda c: (c.opened_at, c.id))]
 

@@ -222,7 +222,10 @@ class Run:
         found = []
         for rule in edge.transition.effects:
             try:
-                found.append(rule.function(edge.handler, ctx) or Effects())
+                done = rule.function(edge.handler, ctx)
+                if done is not None and not isinstance(done, Effects):
+                    raise TypeError(f"an effect returns Effects or None, not {type(done).__name__}")
+                found.append(done or Effects())
             except YearNotPublished as error:
                 raise Refused(
                     Refusal(
@@ -237,8 +240,9 @@ class Run:
             except WorkflowError:
                 raise
             except Exception as error:
+                # Not its own words, which may quote a private value: they are those of the cause, for a log.
                 raise RuleCrashed(
-                    f"the effect '{rule.id}' of {edge.name} crashed: {type(error).__name__}: {error}",
+                    f"the effect '{rule.id}' of {edge.name} crashed ({type(error).__name__}); nothing of the act is left",
                     rule=rule.id,
                     trigger=edge.name,
                     case=ctx.case.id,
@@ -320,7 +324,7 @@ class Run:
             ctx = self._context(step, case, edge, Data(), {})
             when = edge.transition.when
             for read in when.kinds if when else ():
-                if not self.process.kind(read.kind).is_cohort:
+                if not (self.process.kind(read.kind).is_cohort or self.work.knows_children(case_id, read.kind)):
                     self.work.prefetch_children([case_id, *self.pokes], read.kind)
             if when is not None and when.holds(ctx):
                 seq = case.seq
