@@ -195,6 +195,10 @@ def _channel_contract(name: str, brought: Any) -> Iterator[str]:
         yield "it has no method deliver(message)"
     elif list(inspect.signature(deliver).parameters) != ["self", "message"]:
         yield f"its method is deliver{inspect.signature(deliver)}, it must be deliver(self, message)"
+    if not isinstance(getattr(brought, "repeats_safely", False), bool):
+        yield f"repeats_safely is True or False, not {brought.repeats_safely!r}"
+    if getattr(brought, "addresses", "optional") not in ("required", "optional"):
+        yield f"addresses is 'required' or 'optional', or left out, not {brought.addresses!r}"
 
 
 def _dispatcher_contract(name: str, brought: Any) -> Iterator[str]:

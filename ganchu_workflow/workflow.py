@@ -102,7 +102,8 @@ class Workflow:
     def together(self, work: Callable[[Workflow], T], *, dry_run: bool = False) -> T:
         """Run `work` with a workflow inside one transaction: all that it does is kept together, or nothing of it.
 
-        What `work` raises undoes everything, and is raised. With `dry_run` everything is undone in any case: what was
+        What `work` raises undoes everything, and is raised; a refusal among it is kept as a row, and one that `work`
+        catches is its own to `keep`. With `dry_run` everything is undone in any case: what was
         returned says what would have happened. Inside a transaction, of ours or the host's, it is a savepoint. `work`
         may be run again when others change what it has read, so it must do nothing outside the workflow it is given.
         """
@@ -223,12 +224,14 @@ class Workflow:
         """Fire a trigger on many cases, each as an act of its own: one that is refused holds up no other.
 
         All are received at one instant. `cases` may give each case its own data, by its id. They are carried out in
-        the order given, a batch in one transaction; refusals are kept as rows. With `key` each case has a key of its
-        own made of it, so that a call that broke off may be repeated. With `dry_run` nothing is changed or kept: the
-        acts are done, in one transaction, and undone, so that the report says what would happen, counts and all.
+        the order given, a batch in one transaction; refusals are kept as rows. In a host's transaction nothing is
+        committed, and each refusal is the host's to `keep`. With `key` each case has a key of its own made of it, so
+        that a call that broke off may be repeated. With `dry_run` nothing is changed or kept: the acts are done, in one
+        transaction, and undone, so that the report says what would happen, counts and all. Raises `Invalid` when a case
+        is given twice.
         """
         received_at = self.clock.now()
-        each = dict(cases) if isinstance(cases, Mapping) else {_id(c): data for c in cases}
+        each = _each(cases, data)
         self._admit(actor, key, room=27)
         rounds = self._read(lambda c: queries.rounds_of(c, list(each)))
         acts: list[tuple[str, Request | WorkflowError]] = []
@@ -385,6 +388,21 @@ class Workflow:
 
     def _default_parent(self, kind: str, round_id: str) -> str | None:
         return round_id if self.process(round_id).kind(kind).is_cohort else None
+
+
+def _each(cases: Sequence[Case] | Mapping[str, Any], data: Any) -> dict[str, Any]:
+    """Case → its data, in the order given."""
+    if isinstance(cases, str):
+        raise Invalid("fire_many takes a list of cases, or case → data; for one case use fire")
+    if isinstance(cases, Mapping):
+        if data:
+            raise Invalid("the data is given twice: for each case, and for all of them")
+        return {_id(c): given for c, given in cases.items()}
+    ids = [_id(c) for c in cases]
+    if len(set(ids)) < len(ids):
+        twice = next(i for n, i in enumerate(ids) if i in ids[:n])
+        raise Invalid(f"the case '{twice}' is given twice; give each once", case=twice)
+    return dict.fromkeys(ids, data)
 
 
 def _id(case: Case) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from ganchu_workflow.errors import DefinitionInvalid
+from ganchu_workflow.errors import DefinitionInvalid, Invalid
+from ganchu_workflow.messages import message_kinds
 from ganchu_workflow.plugins import GROUPS, STAGES, Registry
 from ganchu_workflow.process.alone import define_alone
 
@@ -26,7 +27,10 @@ class Checked:
 
 
 def check_plugins() -> list[Checked]:
-    """Every installed plugin against its contract; a stage is also compiled by itself, as far as its defaults allow."""
+    """Every installed plugin against its contract.
+
+    Of a stage, what it declares of its messages is read, and its process compiled, as far as its defaults allow.
+    """
     found: list[Checked] = []
     for group in GROUPS:
         registry = Registry.discover(group)
@@ -43,17 +47,18 @@ def _check(registry: Registry, name: str) -> Checked:
     claims = ((plugin.distribution, plugin.place),)
     if registry.group != STAGES:
         return Checked(registry.group, name, claims)
+    problems, remarks = [], []
     try:
-        settings = plugin.brought.Settings()
+        message_kinds([plugin.brought, *plugin.brought.cases])
+    except Invalid as error:
+        problems += error.message.splitlines()
+    try:
+        define_alone(plugin.brought(), plugin.brought.Settings())
     except ValidationError as error:
         needed = ", ".join(str(e["loc"][0]) for e in error.errors() if e["loc"])
-        return Checked(
-            registry.group, name, claims, (), (f"its process was not compiled: only a plan gives it {needed}",)
-        )
-    try:
-        define_alone(plugin.brought(), settings)
+        remarks.append(f"its process was not compiled: only a plan gives it {needed}")
     except DefinitionInvalid as error:
-        return Checked(registry.group, name, claims, tuple(str(f) for f in error.findings) or (error.message,))
+        problems += [str(f) for f in error.findings] or [error.message]
     except Exception as error:
-        return Checked(registry.group, name, claims, (f"it cannot be compiled: {type(error).__name__}: {error}",))
-    return Checked(registry.group, name, claims)
+        problems.append(f"it cannot be compiled: {type(error).__name__}: {error}")
+    return Checked(registry.group, name, claims, tuple(problems), tuple(remarks))

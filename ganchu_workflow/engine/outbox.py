@@ -17,14 +17,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, false, insert, or_, select, update
 
 from ganchu_workflow.actors import Actor, Role
-from ganchu_workflow.canonical import decode, digest
+from ganchu_workflow.canonical import digest
 from ganchu_workflow.clock import Clock
-from ganchu_workflow.engine.cases import CaseState
-from ganchu_workflow.engine.deadlines import ARMED
-from ganchu_workflow.engine.rows import EVENT, OUTBOX, Rows, chunks
+from ganchu_workflow.engine.deliveries import deliveries
+from ganchu_workflow.engine.rows import OUTBOX
 from ganchu_workflow.engine.transactions import Transactions
 from ganchu_workflow.errors import Invalid, Refusal, Refused, Unknown
-from ganchu_workflow.messages import Delivery, MessageKind, Outcome, message_kinds, told_by
+from ganchu_workflow.messages import Delivery, MessageKind, Outcome, message_kinds
 from ganchu_workflow.process.language import Stage
 from ganchu_workflow.process.rounds import CORE_KINDS
 from ganchu_workflow.store.tables import METADATA
@@ -36,8 +35,6 @@ STATUSES = (WAITING, CLAIMED, RETRYING, DELIVERED, DEAD, STUCK, DROPPED)
 OPERATORS = (Role.OFFICE, Role.SUPERVISOR)
 """Who may hand a message in again, or drop it."""
 LONGEST_REASON = 500
-PUBLIC_FACTS = ("number", "product", "enterprise", "city")
-"""What may be public of an application, and no more."""
 UNEXPLAINED = (
     "its lease ran out: whoever had it in hand may have sent it. Look at the receiving end, then retry or drop"
 )
@@ -96,6 +93,8 @@ class Outbox:
         `channels_of` says over which channels a recipient is told.
         """
 
+        self._after_the_commit()
+
         def work(connection: Connection) -> int:
             query = select(OUTBOX.c.id, OUTBOX.c.round_id, OUTBOX.c.recipient, OUTBOX.c.created_at)
             query = query.where(OUTBOX.c.status == WAITING).order_by(OUTBOX.c.created_at, OUTBOX.c.id).limit(limit)
@@ -121,6 +120,7 @@ class Outbox:
         `channels` says of each whether it bears to be handed the same message twice. Also gives how many claims of
         others turned out to be stuck: their lease has run out, on a channel that does not bear it.
         """
+        self._after_the_commit()
         now = self._clock.now()
         until = now + lease
 
@@ -131,7 +131,7 @@ class Outbox:
                 values = {"status": CLAIMED, "due_at": until, "claimed_by": by[:120], "attempts": row.attempts + 1}
                 if _swap(connection, row.message_id, row.channel, row.version, [row.status], values):
                     claimed.append(row)
-            return self._deliveries(connection, claimed, until), stuck
+            return deliveries(connection, claimed, until, self._tellers), stuck
 
         return self._transactions.write(work)
 
@@ -197,6 +197,12 @@ class Outbox:
 
     # ── inside ──
 
+    def _after_the_commit(self) -> None:
+        if not self._transactions.own:
+            raise Invalid(
+                "a message is delivered after the commit: use the outbox of the Workflow itself, not of using()"
+            )
+
     @staticmethod
     def _find_stuck(connection: Connection, channels: Sequence[str], now: datetime) -> int:
         if not channels:
@@ -216,49 +222,6 @@ class Outbox:
             query = query.order_by(DELIVERY.c.due_at, DELIVERY.c.message_id, DELIVERY.c.channel).limit(limit)
             found += connection.execute(query).all() if names else []
         return sorted(found, key=lambda r: (r.due_at, r.message_id, r.channel))[:limit]
-
-    def _deliveries(self, connection: Connection, claimed: list[Row[Any]], until: datetime) -> list[Delivery]:
-        if not claimed:
-            return []
-        query = select(OUTBOX, EVENT.c.body.label("event")).join(
-            EVENT, and_(EVENT.c.case_id == OUTBOX.c.case_id, EVENT.c.seq == OUTBOX.c.seq)
-        )
-        messages: dict[str, Row[Any]] = {}
-        for some in chunks(sorted({row.message_id for row in claimed})):
-            messages |= {row.id: row for row in connection.execute(query.where(OUTBOX.c.id.in_(some)))}
-        cases = _with_parents(Rows(connection), [m.case_id for m in messages.values()])
-        cases |= {c.id: c for c in Rows(connection).cases(sorted({m.round_id for m in messages.values()}))}
-        return [self._delivery(row, messages[row.message_id], cases, until) for row in claimed]
-
-    def _delivery(self, row: Row[Any], message: Row[Any], cases: Mapping[str, CaseState], until: datetime) -> Delivery:
-        facts = cases[message.round_id].facts
-        event = decode(message.event)
-        teller = self._tellers.get(event["handler"]["class"])
-        declared = told_by(teller, message.message) if teller else None
-        application = _application(cases, message.case_id) if declared and declared.application else None
-        return Delivery(
-            id=row.message_id,
-            channel=row.channel,
-            kind=message.message,
-            recipient=message.recipient,
-            body=decode(message.body),
-            created_at=message.created_at,
-            round={
-                "id": message.round_id,
-                "code": facts["code"],
-                "title": facts["title"],
-                "timezone": facts["plan"]["timezone"],
-                "demonstration": facts["demonstration"],
-            },
-            application=application,
-            deadlines=_armed(event, declared.deadlines) if declared else {},
-            declared=declared,
-            attempts=row.attempts + 1,
-            until=until,
-            version=row.version + 1,
-            subject=row.subject,
-            text=row.text,
-        )
 
     @staticmethod
     def _settle(connection: Connection, outcome: Outcome, now: datetime) -> bool:
@@ -347,30 +310,6 @@ def _standing(rows: Sequence[Row[Any]]) -> Refusal:
         f"not possible where it stands now: {shown}",
         stands,
     )
-
-
-def _with_parents(rows: Rows, ids: Iterable[str]) -> dict[str, CaseState]:
-    found: dict[str, CaseState] = {}
-    missing = set(ids)
-    while missing:
-        found |= {case.id: case for case in rows.cases(sorted(missing))}
-        missing = {c.parent for c in found.values() if c.parent} - found.keys()
-    return found
-
-
-def _application(cases: Mapping[str, CaseState], case_id: str) -> dict[str, str] | None:
-    at: str | None = case_id
-    while at is not None and at in cases:
-        case = cases[at]
-        if case.kind == "application":
-            return {k: str(case.facts[k]) for k in PUBLIC_FACTS if case.facts.get(k) not in (None, "")}
-        at = case.parent
-    return None
-
-
-def _armed(event: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
-    armed = {d["name"].rpartition(".")[2]: d["due_at"] for d in event["deadlines"] if d["status"] == ARMED}
-    return {name: armed[name] for name in names if armed.get(name)}
 
 
 def _entry(row: Row[Any]) -> Entry:

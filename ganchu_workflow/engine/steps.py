@@ -314,7 +314,7 @@ class Run:
             ctx = self._context(step, case, edge, Data(), {})
             when = edge.transition.when
             for read in when.kinds if when else ():
-                if not self.process.kind(read.kind).is_cohort:
+                if not (self.process.kind(read.kind).is_cohort or self.work.knows_children(case_id, read.kind)):
                     self.work.prefetch_children([case_id, *self.pokes], read.kind)
             if when is not None and _holds(when, edge, ctx):
                 seq = case.seq
@@ -339,8 +339,9 @@ class Run:
 
 
 def _crashed(what: str, rule: str, edge: Edge, ctx: Context[Any, Any], error: BaseException) -> RuleCrashed:
+    # Not its own words, which may quote a private value: they are those of the cause, for a log.
     return RuleCrashed(
-        f"the {what} of {edge.name} crashed: {type(error).__name__}: {error}",
+        f"the {what} of {edge.name} crashed ({type(error).__name__}); nothing of the act is left",
         what=what,
         rule=rule,
         trigger=edge.name,

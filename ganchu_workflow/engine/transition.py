@@ -8,7 +8,7 @@ one transaction. A refusal changes nothing and is a row of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Set
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -193,8 +193,10 @@ class Engine:
         work = self._workspace(rows, book, request.round)
         asked: set[str] = set()
         if request.step.due is None:
-            asked = set(_concerned(work, request))
-            self._require_settled(work, request, settled, asked)
+            concerned = _concerned(work, request)
+            # Read before they are asked about: of what is read only later, a change in between would go unseen.
+            asked = {i for i in concerned if work.has(i)}
+            self._require_settled(work, request, settled, concerned)
         elif not _still_due(work, request.step):
             raise _Gone
         try:
@@ -213,7 +215,7 @@ class Engine:
         return receipt
 
     def _require_settled(
-        self, work: Workspace, request: Request, settled: set[tuple[str, str, datetime]], ids: Set[str]
+        self, work: Workspace, request: Request, settled: set[tuple[str, str, datetime]], ids: Iterable[str]
     ) -> None:
         """Every deadline of these cases that ran out before the act was received has been seen to."""
         stored = sorted(i for i in ids if not work.is_new(i))
@@ -252,19 +254,27 @@ class Engine:
             failed = Fault(f"firing it crashed ({type(error).__name__}); the log has the whole of it")
         about = {"action": "deadline_refused", "case": case_id, "code": failed.code}
         log.warning("a deadline did not fire", extra=about)
+        if self.transactions.ours:
+            self.keep(failed)
         return failed
 
     # ── several acts in one transaction ──
 
     def inside(self, connection: Connection) -> Engine:
-        """The same engine inside an open transaction, which it does not end."""
-        return Engine(HostTransaction(connection), self.books, self.clock, self.entropy, self.calendar)
+        """The same engine inside an open transaction of the host's, which it does not end."""
+        return self._inside(HostTransaction(connection))
+
+    def _inside(self, transaction: HostTransaction) -> Engine:
+        return Engine(transaction, self.books, self.clock, self.entropy, self.calendar)
 
     def together(self, work: Callable[[Engine], T], *, dry_run: bool = False) -> T:
-        """Run `work` with an engine inside one transaction; with `dry_run`, undo all of it at the end."""
+        """Run `work` with an engine inside one transaction; with `dry_run`, undo all of it at the end.
+
+        A refusal that `work` lets through is kept as a row once everything is undone, as that of a single act is.
+        """
 
         def run(connection: Connection) -> T:
-            result = work(self.inside(connection))
+            result = work(self._inside(HostTransaction(connection, ours=self.transactions.ours)))
             if dry_run:
                 raise _Undone(result)
             return result
@@ -274,6 +284,10 @@ class Engine:
         except _Undone as undone:
             found: T = undone.result
             return found
+        except WorkflowError as error:
+            if self.transactions.own and not dry_run:
+                self.keep(error)
+            raise
 
     # ── what is kept of a failure ──
 
@@ -381,7 +395,7 @@ def _concerned(work: Workspace, request: Request) -> list[str]:
         case = work.get(step.case)
         ids += [case.id, case.parent, case.of]
         if case.kind == "application":
-            ids += [cohort for cohort, _, _ in work.rows.acts(case.id)]
+            ids += [cohort for _, cohort, _, _ in work.rows.acts([case.id])]
     elif step.opening is not None:
         if step.opening.kind == "round":
             return []

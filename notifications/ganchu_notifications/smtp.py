@@ -45,7 +45,8 @@ class SmtpOptions(BaseModel):
 
 
 class SmtpChannel:
-    """Hands each message to a mail server, as one mail to all addresses of its recipient.
+    """Hands each message to a mail server, as one mail to all addresses of its recipient: one that is refused keeps it
+    from all of them, so that handing it in again repeats nothing.
 
     The mail's Message-ID is made of the message's id and stays the same, so that a receiver can drop a repeat. What the
     server answers with 5xx is a dead letter; with 4xx, or when it cannot be reached or does not let us in, the message

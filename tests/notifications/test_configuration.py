@@ -171,3 +171,29 @@ def test_a_dispatcher_that_does_not_keep_its_contract_is_put_aside() -> None:
     assert sorted(registry.broken) == ["no_function", "wrong"]
     assert "it must be build(workflow, configuration)" in registry.broken["wrong"].message
     assert "it is not a function build(workflow, configuration)" in registry.broken["no_function"].message
+
+
+def test_which_channels_bear_repeats_and_which_need_an_address() -> None:
+    brought = {name: plugin.brought for name, plugin in Registry.discover(CHANNELS).plugins.items()}
+
+    assert {n: (getattr(c, "repeats_safely", False), getattr(c, "addresses", None)) for n, c in brought.items()} == {
+        "eml": (True, "optional"),
+        "inbox": (True, None),
+        "journal": (True, None),
+        "smtp": (False, "required"),
+    }
+
+
+def test_a_channel_that_says_of_itself_what_nobody_understands_is_put_aside() -> None:
+    class Fax:
+        name = "fax"
+        repeats_safely = "yes"
+        addresses = "maybe"
+
+        def deliver(self, message: Any) -> None: ...
+
+    with pytest.raises(PluginInvalid) as caught:
+        Registry(CHANNELS).register("fax", Fax)
+
+    assert "repeats_safely is True or False, not 'yes'" in caught.value.message
+    assert "addresses is 'required' or 'optional', or left out, not 'maybe'" in caught.value.message

@@ -190,3 +190,34 @@ def test_the_work_of_a_claim_follows_what_is_due_and_not_what_is_there(sqlite_po
         ).all()
     details = [row[3] for row in plan]
     assert details[0] == "SEARCH ganchu_delivery USING INDEX ganchu_delivery_due_ix (status=? AND due_at<?)"
+
+
+def test_nothing_can_be_delivered_from_inside_a_transaction_that_is_not_committed(sqlite_post: Post) -> None:
+    sqlite_post.tell()
+
+    with sqlite_post.wf.database.connect() as host, host.begin():
+        inside = sqlite_post.wf.using(host)
+        dispatcher = inside.dispatcher({"channels": {"inbox": {}}, "routes": {"default": ["inbox"]}})
+        with pytest.raises(Invalid, match="a message is delivered after the commit"):
+            dispatcher.run_once()
+
+    assert sqlite_post.stand() == [("waiting", None, 0)]
+
+
+def test_a_message_that_somebody_has_tampered_with_holds_up_no_other(sqlite_post: Post) -> None:
+    """Verification finds it; the others arrive all the same."""
+    first, second, third = sqlite_post.tell(3)
+    with sqlite_post.wf.database.connect() as connection:
+        connection.exec_driver_sql("UPDATE ganchu_outbox SET body = '{ }' WHERE id = ?", (first,))
+        connection.exec_driver_sql("UPDATE ganchu_outbox SET seq = 99 WHERE id = ?", (second,))
+        connection.commit()
+    channel = Recorder()
+
+    assert sqlite_post.dispatcher(channel).run_once() == Dispatched(delivered=1, dead=2)
+
+    assert [m["id"] for m in channel.got] == [third]
+    assert {p.code for p in sqlite_post.wf.verify().problems} == {
+        "message_differs",
+        "message_missing",
+        "message_unexplained",
+    }

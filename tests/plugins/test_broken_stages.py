@@ -191,6 +191,17 @@ def test_definitions_that_cannot_work_are_refused_with_the_names(site: Path) -> 
     assert run(site, "process", "check", "other.toml").code == 0
 
 
+def test_texts_that_are_not_there_are_shown(site: Path, installed: Path) -> None:
+    shutil.copytree(installed, site)
+    (site / "ganchu_site_inspection/messages/en/site_visit_lapsed.txt").unlink()
+
+    found = checked(site)
+
+    assert list(found) == ["site_inspection"]
+    [problem] = found["site_inspection"]["problems"]
+    assert "messages.toml cannot be used: [site_visit_lapsed] " in problem
+
+
 def test_a_sound_stage_is_sound(site: Path) -> None:
     """What the cases above break is whole."""
     distribution(site, "tasting-house", "tasting", SOUND, POINT)

@@ -1,6 +1,7 @@
 """现场核查 comes from another distribution: installed for real, put into a plan by one line, then as good as ours."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,6 +80,19 @@ def test_its_own_tests_pass_against_what_is_installed(installed: Path, tmp_path:
     assert not {"skipped", "xfailed", "deselected"} & set(done.stdout.replace(",", "").split())
 
 
+def test_it_uses_nothing_that_is_not_public() -> None:
+    sources = (SITE_INSPECTION / "ganchu_site_inspection").glob("*.py")
+    used = {
+        m for path in sources for m in re.findall(r"^\s*(?:from|import) (ganchu\S*)", path.read_text("utf-8"), re.M)
+    }
+
+    assert {name for name in used if not name.startswith("ganchu_site_inspection")} == {
+        "ganchu_workflow.actors",
+        "ganchu_workflow.process",
+        "ganchu_workflow.timing",
+    }
+
+
 def test_one_line_puts_it_into_the_plan(tmp_path: Path) -> None:
     before = (ROOT / "examples" / "plan.toml").read_text("utf-8").splitlines()
     after = plan_with_the_stage(tmp_path).read_text("utf-8").splitlines()
@@ -114,6 +128,18 @@ def test_many_are_carried_through_it_when_the_script_knows_its_usual_acts(script
     script.carry("水表")
 
     assert script.state("水表") == "announcement.announced"
+
+
+def test_what_it_tells_is_delivered_in_its_own_words(script: RoundScript) -> None:
+    script.open("site_visit", OFFICE, parent="水表", **ORDER)
+    done = script.wf.dispatcher({"channels": {"inbox": {}}, "routes": {"default": ["inbox"]}}).run_once()
+
+    letter = script.wf.inbox.letters(expert("inspector-1"))[0]
+
+    assert (done.dead, done.stuck) == (0, 0)
+    assert letter.subject == "现场核查任务:水表"
+    assert "请于2021年9月10日前往水表有限公司(虚构),对其申报的“水表”进行现场核查" in letter.text
+    assert "核查记录须于2021年9月18日17:30前提交" in letter.text
 
 
 def test_it_returns_for_rectification_and_takes_up_again(script: RoundScript) -> None:

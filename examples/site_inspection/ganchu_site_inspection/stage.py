@@ -148,12 +148,11 @@ class SiteVisit(Lifecycle):
     def send_the_inspector(self, ctx: Context[Assignment, SiteInspectionSettings]) -> Effects:
         """The inspector becomes a party, so that the visit is theirs alone; inspector and enterprise are told."""
         body = {"planned_on": ctx.given["planned_on"]}
-        within = {"within": str(ctx.settings.visit_within), "document": ctx.data.document}
         return Effects(
             facts=ctx.given,
             parties={Role.EXPERT: ctx.data.inspector},
             tell=[
-                Message("site_visit_assigned", to=Role.EXPERT, body=body | within),
+                Message("site_visit_assigned", to=Role.EXPERT, body=body | {"document": ctx.data.document}),
                 Message("site_visit_announced", to=Role.APPLICANT, body=body),
             ],
         )
@@ -168,7 +167,7 @@ class SiteVisit(Lifecycle):
     @report.effect("show_the_record")
     def show_the_record(self, ctx: Context[Record, SiteInspectionSettings]) -> Effects:
         """Keeps the record, and asks the enterprise to confirm it."""
-        body = {"visited_on": ctx.given["visited_on"], "within": str(ctx.settings.confirm_within)}
+        body = {"visited_on": ctx.given["visited_on"]}
         return Effects(facts=ctx.given, tell=[Message("site_visit_recorded", to=Role.APPLICANT, body=body)])
 
     @confirm.effect("keep_the_remark")

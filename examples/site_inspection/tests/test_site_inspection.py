@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from ganchu_notifications.templates import Templates
 from ganchu_site_inspection import SiteInspection
+from ganchu_workflow.messages import message_kinds
 from ganchu_workflow.testing import OFFICE, expert
 
 from .conftest import FIRM, INSPECTOR, RECTIFIED, WATER_METER, Scene
@@ -23,6 +25,20 @@ def test_it_is_found_under_its_name() -> None:
     [point] = entry_points(group="ganchu_workflow.stages", name="site_inspection")
 
     assert point.load() is SiteInspection
+
+
+def test_its_texts_can_be_rendered_in_both_languages() -> None:
+    kinds = message_kinds([SiteInspection, *SiteInspection.cases])
+    own = {kind.name for kind in kinds if kind.package == "ganchu_site_inspection"}
+
+    assert Templates().check(kinds) == []
+    assert own == {
+        "site_visit_assigned",
+        "site_visit_announced",
+        "site_visit_recorded",
+        "site_visit_lapsed",
+        "site_not_rectified",
+    }
 
 
 # ── the way through ──

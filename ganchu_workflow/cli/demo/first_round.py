@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from ganchu_workflow.actors import Actor, Role, Via
 from ganchu_workflow.cli.demo.inputs import Inputs, Row
+from ganchu_workflow.cli.demo.measure import Progress, Say
 from ganchu_workflow.cli.demo.places import Places
 from ganchu_workflow.clock import MICROSECOND, SimulatedClock
 from ganchu_workflow.engine.bulk import Bulk
@@ -26,9 +27,6 @@ ZONE = ZoneInfo("Asia/Shanghai")
 OFFICE = Actor(Role.OFFICE, person="demo-office-1")
 CLERK = Actor(Role.OFFICE, person="demo-office-2", via=Via.CLI)
 SUPERVISOR = Actor(Role.SUPERVISOR, person="demo-supervisor-1")
-Say = Callable[[str], None]
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is."""
 
 
 class Unexpected(Fault):
