@@ -239,7 +239,7 @@ class Outbox:
     @staticmethod
     def _settle(connection: Connection, outcome: Outcome, now: datetime) -> bool:
         delivery, status = outcome.delivery, outcome.status
-        values: dict[str, Any] = {"status": status, "error": outcome.error[:500] if outcome.error else None}
+        values: dict[str, Any] = {"status": status, "error": _storable(outcome.error) if outcome.error else None}
         if status == DELIVERED:
             values["delivered_at"] = now
         elif status == RETRYING:
@@ -266,7 +266,7 @@ class Outbox:
             raise Refused(
                 Refusal("not_allowed", "您的角色无权办理此事项", f"your role may not do this; it is for: {whose}")
             )
-        if not 0 < len(reason.strip()) <= LONGEST_REASON:
+        if not 0 < len(reason.strip()) <= LONGEST_REASON or _storable(reason) != reason[:500]:
             raise Invalid(f"say why, in 1 to {LONGEST_REASON} characters: it is kept with the message")
         person = f"{actor}#{actor.person}" if actor.person else str(actor)
         kept = {**values, "decided_by": person[:160], "reason": reason.strip()}
@@ -312,6 +312,11 @@ def _swap(
         DELIVERY.c.status.in_(sources),
     )
     return connection.execute(update(DELIVERY).where(same).values({**values, "version": version + 1})).rowcount == 1
+
+
+def _storable(text: str) -> str:
+    """What any database takes of a text that came from elsewhere: without NUL and lone surrogates, and not too long."""
+    return text.replace("\x00", " ").encode("utf-8", "replace").decode("utf-8")[:500]
 
 
 def _standing(rows: Sequence[Row[Any]]) -> Refusal:

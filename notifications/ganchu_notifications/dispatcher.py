@@ -146,6 +146,7 @@ class Dispatcher:
         left_out = [role for role in _told() if role not in self._routes and DEFAULT not in self._routes]
         if left_out:
             wrong.append(f"routes: nothing says how to tell {', '.join(left_out)}; add them, or {DEFAULT}")
+        wrong += [f"channels: the name '{n}' has no 1 to 60 characters" for n in self._channels if not 0 < len(n) <= 60]
         if self._attempts < 1:
             wrong.append("attempts must be at least 1")
         if min(self._backoff, self._longest, self._lease) <= timedelta():

@@ -189,11 +189,18 @@ def test_a_channel_that_crashes_holds_up_no_other_channel(post: Post) -> None:
 
 
 def test_an_error_of_any_length_and_kind_is_kept_as_far_as_it_fits(post: Post) -> None:
-    (sent,) = post.tell()
-    post.dispatcher(Recorder(failures={sent: [OSError("线\n路" * 900)]})).run_once()
+    first, second = post.tell(2)
+    failures: dict[str, list[BaseException]] = {
+        first: [OSError("线\n路" * 900)],
+        second: [OSError("not \x00 for \udc80 a database")],
+    }
 
-    ((status, error, _),) = post.stand()
-    assert (status, error) == ("retrying", ("OSError: " + "线 路" * 900)[:500])
+    assert post.dispatcher(Recorder(failures=failures)).run_once() == Dispatched(retried=2)
+
+    assert [error for _, error, _ in post.stand()] == [
+        ("OSError: " + "线 路" * 900)[:500],
+        "OSError: not   for ? a database",
+    ]
 
 
 # ── a dispatcher that dies ──

@@ -150,7 +150,7 @@ def test_only_office_and_supervisor_may(sqlite_post: Post, actor: Actor) -> None
     assert sqlite_post.stand() == [("dead", "no", 1)]
 
 
-@pytest.mark.parametrize("reason", ["", "  \n", "因" * 501])
+@pytest.mark.parametrize("reason", ["", "  \n", "因" * 501, "因\x00果"])
 def test_a_reason_must_be_given(sqlite_post: Post, reason: str) -> None:
     (sent,) = sqlite_post.tell()
 
