@@ -129,7 +129,7 @@ def outbox_deliver(
 def _notes(workflow: Workflow, entry: Entry) -> list[str]:
     """What there is to say of an entry beside its line."""
     notes = [entry.error] if entry.error else []
-    if entry.status in ("retrying", "claimed") and entry.due_at:
+    if entry.status in ("retrying", "claimed", "sending") and entry.due_at:
         until = local_time(workflow, entry.round, entry.due_at)
         notes.append(f"{'下次 / next' if entry.status == 'retrying' else '在办至 / in hand until'} {until}")
     if entry.decided_by:

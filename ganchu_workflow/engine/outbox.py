@@ -3,8 +3,8 @@
 A message that was told is first *routed*: one delivery for each channel its recipient is told over. A dispatcher then
 claims deliveries for the length of a lease, attempts them, and settles each. Every step is a compare-and-swap on the
 row's version, so any number of dispatchers may run at once, on every database. A claim whose lease has run out is taken
-up again only where the channel bears repeats; elsewhere the message may have gone out, and is `stuck` until a person
-says what is to be done.
+up again. Where a channel does not bear repeats, a claim is `sending` from the moment it is attempted: if that runs out,
+the message may have gone out, and is `stuck` until a person says what is to be done.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from ganchu_workflow.process.rounds import CORE_KINDS
 from ganchu_workflow.store.tables import METADATA
 
 DELIVERY = METADATA.tables["ganchu_delivery"]
-WAITING, ROUTED, CLAIMED, RETRYING = "waiting", "routed", "claimed", "retrying"
+WAITING, ROUTED, CLAIMED, SENDING, RETRYING = "waiting", "routed", "claimed", "sending", "retrying"
 DELIVERED, DEAD, STUCK, DROPPED = "delivered", "dead", "stuck", "dropped"
-STATUSES = (WAITING, CLAIMED, RETRYING, DELIVERED, DEAD, STUCK, DROPPED)
+STATUSES = (WAITING, CLAIMED, SENDING, RETRYING, DELIVERED, DEAD, STUCK, DROPPED)
 OPERATORS = (Role.OFFICE, Role.SUPERVISOR)
 """Who may hand a message in again, or drop it."""
 LONGEST_REASON = 500
@@ -52,7 +52,7 @@ class Entry:
     status: str
     attempts: int
     due_at: datetime | None
-    """Waiting or retrying: not before. Claimed: the end of the lease."""
+    """Waiting or retrying: not before. Claimed or sending: the end of the lease."""
     claimed_by: str | None
     error: str | None
     subject: str | None
@@ -117,7 +117,7 @@ class Outbox:
     ) -> tuple[list[Delivery], int]:
         """Take at most `limit` deliveries that are due over these channels in hand, oldest first, until the lease ends.
 
-        `channels` says of each whether it bears to be handed the same message twice. Also gives how many claims of
+        `channels` says of each whether it bears to be handed the same message twice. Also gives how many attempts of
         others turned out to be stuck: their lease has run out, on a channel that does not bear it.
         """
         self._after_the_commit()
@@ -146,6 +146,20 @@ class Outbox:
                 if _swap(connection, *key, [CLAIMED], values):
                     kept.append(replace(delivery, subject=subject, text=text, version=delivery.version + 1))
             return kept
+
+        return self._transactions.write(work)
+
+    def begin(self, delivery: Delivery, lease: timedelta) -> Delivery | None:
+        """Note that the attempt begins, with a lease of its own; None when the claim is somebody else's by now.
+
+        For a channel that does not bear repeats, right before the message is handed to it.
+        """
+
+        def work(connection: Connection) -> Delivery | None:
+            until = self._clock.now() + lease
+            key = (delivery.id, delivery.channel, delivery.version)
+            begun = _swap(connection, *key, [CLAIMED], {"status": SENDING, "due_at": until})
+            return replace(delivery, until=until, version=delivery.version + 1) if begun else None
 
         return self._transactions.write(work)
 
@@ -207,7 +221,7 @@ class Outbox:
     def _find_stuck(connection: Connection, channels: Sequence[str], now: datetime) -> int:
         if not channels:
             return 0
-        expired = and_(DELIVERY.c.status == CLAIMED, DELIVERY.c.due_at < now, DELIVERY.c.channel.in_(channels))
+        expired = and_(DELIVERY.c.status == SENDING, DELIVERY.c.due_at < now, DELIVERY.c.channel.in_(channels))
         values = {"status": STUCK, "error": UNEXPLAINED, "version": DELIVERY.c.version + 1}
         return connection.execute(update(DELIVERY).where(expired).values(values)).rowcount
 
@@ -217,23 +231,22 @@ class Outbox:
         # One question for each status: only so does an index give them in order and stop at the limit.
         for status in (WAITING, RETRYING, CLAIMED):
             before = DELIVERY.c.due_at < now if status == CLAIMED else DELIVERY.c.due_at <= now
-            names = [c for c, safe in channels.items() if safe or status != CLAIMED]
-            query = select(DELIVERY).where(DELIVERY.c.status == status, before, DELIVERY.c.channel.in_(names))
+            query = select(DELIVERY).where(DELIVERY.c.status == status, before, DELIVERY.c.channel.in_(channels))
             query = query.order_by(DELIVERY.c.due_at, DELIVERY.c.message_id, DELIVERY.c.channel).limit(limit)
-            found += connection.execute(query).all() if names else []
+            found += connection.execute(query).all()
         return sorted(found, key=lambda r: (r.due_at, r.message_id, r.channel))[:limit]
 
     @staticmethod
     def _settle(connection: Connection, outcome: Outcome, now: datetime) -> bool:
         delivery, status = outcome.delivery, outcome.status
-        values: dict[str, Any] = {"status": status, "error": outcome.error[:500] if outcome.error else None}
+        values: dict[str, Any] = {"status": status, "error": _storable(outcome.error) if outcome.error else None}
         if status == DELIVERED:
             values["delivered_at"] = now
         elif status == RETRYING:
             values["due_at"] = now + timedelta(seconds=outcome.again_in)
         elif status == WAITING:
             values |= {"due_at": now, "attempts": delivery.attempts - 1, "error": None}
-        if _swap(connection, delivery.id, delivery.channel, delivery.version, [CLAIMED], values):
+        if _swap(connection, delivery.id, delivery.channel, delivery.version, [CLAIMED, SENDING], values):
             return True
         # Its lease had run out and it was set aside as stuck; but now it is known what came of it.
         known = status in (DELIVERED, DEAD)
@@ -253,7 +266,7 @@ class Outbox:
             raise Refused(
                 Refusal("not_allowed", "您的角色无权办理此事项", f"your role may not do this; it is for: {whose}")
             )
-        if not 0 < len(reason.strip()) <= LONGEST_REASON:
+        if not 0 < len(reason.strip()) <= LONGEST_REASON or _storable(reason) != reason[:500]:
             raise Invalid(f"say why, in 1 to {LONGEST_REASON} characters: it is kept with the message")
         person = f"{actor}#{actor.person}" if actor.person else str(actor)
         kept = {**values, "decided_by": person[:160], "reason": reason.strip()}
@@ -299,6 +312,11 @@ def _swap(
         DELIVERY.c.status.in_(sources),
     )
     return connection.execute(update(DELIVERY).where(same).values({**values, "version": version + 1})).rowcount == 1
+
+
+def _storable(text: str) -> str:
+    """What any database takes of a text that came from elsewhere: without NUL and lone surrogates, and not too long."""
+    return text.replace("\x00", " ").encode("utf-8", "replace").decode("utf-8")[:500]
 
 
 def _standing(rows: Sequence[Row[Any]]) -> Refusal:

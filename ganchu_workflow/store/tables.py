@@ -158,8 +158,9 @@ class OutboxRow(Row, table=True):
 class DeliveryRow(Row, table=True):
     """A message on its way over one channel: how far it has come, and what was said, word for word.
 
-    `waiting`, `claimed` (a dispatcher has it in hand), `retrying`, `delivered`, `dead` (given up), `stuck` (it may have
-    gone out, so it is not sent again by itself) or `dropped` (a person decided so). Every write raises `version`.
+    `waiting`, `claimed` (a dispatcher has it in hand), `sending` (and has begun), `retrying`, `delivered`, `dead`
+    (given up), `stuck` (it may have gone out, so it is not sent again by itself) or `dropped` (a person decided so).
+    Every write raises `version`.
     """
 
     __tablename__ = "ganchu_delivery"
@@ -171,7 +172,7 @@ class DeliveryRow(Row, table=True):
     round_id: str = Field(sa_type=name_type(26))
     status: str = Field(sa_type=name_type(20))
     due_at: datetime = Field(sa_type=Instant)
-    """Waiting or retrying: not before. Claimed: the end of the lease."""
+    """Waiting or retrying: not before. Claimed or sending: the end of the lease."""
     attempts: int = Field(sa_type=Integer)
     """How often it was claimed since it was last handed in."""
     version: int = Field(sa_type=Integer)

@@ -11,7 +11,7 @@ the entry-point group `ganchu_workflow.channels`, found there by its name and by
   be: a dead letter. Raising `PerhapsDelivered` means that nobody can know: it is stuck until a person decides. Raising
   anything else means that it was not delivered, and is handed in again later.
 - `repeats_safely: bool`, a class attribute, False when absent: whether the same message may be handed in twice and is
-  still received once. Only then is a message that a dead dispatcher had in hand handed in again by itself.
+  still received once. Only then is a message that a dead dispatcher had begun to send handed in again by itself.
 - `addresses: str`, a class attribute: `required` or `optional` when the channel needs to know where the recipient is
   reached. Addresses are personal data: a channel that does not ask is not told.
 - `inbox`, an option that only a channel whose class has `wants_inbox = True` is given: `put(message_id, recipient,

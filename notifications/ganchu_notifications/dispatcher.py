@@ -53,6 +53,10 @@ class Outbox(Protocol):
         """Fix what is said before it is sent."""
         ...
 
+    def begin(self, delivery: Delivery, lease: timedelta) -> Delivery | None:
+        """Note that an attempt begins; None when the claim is somebody else's by now."""
+        ...
+
     def settle(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
         """Write what came of attempts; gives those that were written."""
         ...
@@ -72,8 +76,8 @@ class Dispatcher:
     `routes` says over which of the `channels` (by the names they have here) each role is told; `default` covers the
     roles it does not name. `addresses` says where a recipient is reached over the channels that need to know. An
     attempt that fails for the time being is repeated after `backoff`, then twice that, and so on up to `longest`, each
-    shortened by up to half by chance; after `attempts` of them the message is dead. `lease` is how long one batch may
-    be in hand: it must be longer than a batch takes.
+    shortened by up to half by chance; after `attempts` of them the message is dead. `lease` is how long a batch may be
+    in hand before others take it up: it must be longer than one attempt can take.
 
     Raises `Invalid` when routes, channels or texts do not fit together: every text is rendered once, here.
     """
@@ -118,11 +122,12 @@ class Dispatcher:
         # Where a repeat does no harm, what came of many is noted at once: a crash in between repeats them.
         batch: list[Outcome] = []
         for delivery in ready:
-            outcome = self._attempt(delivery)
-            if self._safe[delivery.channel]:
-                batch.append(outcome)
-            else:
-                settled += self._outbox.settle([outcome])
+            if self._outbox.now() > delivery.until:
+                batch.append(Outcome(delivery, "waiting"))
+            elif self._safe[delivery.channel]:
+                batch.append(self._attempt(delivery))
+            elif begun := self._outbox.begin(delivery, self._lease):
+                settled += self._outbox.settle([self._attempt(begun)])
         settled += self._outbox.settle(batch) if batch else []
         return self._counted(claimed, settled, stuck)
 
@@ -141,6 +146,7 @@ class Dispatcher:
         left_out = [role for role in _told() if role not in self._routes and DEFAULT not in self._routes]
         if left_out:
             wrong.append(f"routes: nothing says how to tell {', '.join(left_out)}; add them, or {DEFAULT}")
+        wrong += [f"channels: the name '{n}' has no 1 to 60 characters" for n in self._channels if not 0 < len(n) <= 60]
         if self._attempts < 1:
             wrong.append("attempts must be at least 1")
         if min(self._backoff, self._longest, self._lease) <= timedelta():
@@ -174,8 +180,6 @@ class Dispatcher:
         return sorted(fixed, key=lambda d: order[d.id, d.channel]), unsaid
 
     def _attempt(self, delivery: Delivery) -> Outcome:
-        if self._outbox.now() > delivery.until:
-            return Outcome(delivery, "waiting")
         channel = self._channels[delivery.channel]
         try:
             channel.deliver(self._message(delivery, channel))

@@ -203,7 +203,8 @@ def _samples(kind: MessageKind) -> Iterable[tuple[dict[str, Any], dict[str, str]
 
 
 def _clean(text: str) -> str:
-    """`text` without control characters, which no letter needs and some receivers choke on."""
+    """`text` without control characters and lone surrogates, which no letter needs and some receivers choke on."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]", " ", text.replace("\r\n", "\n"))
 
 

@@ -1,5 +1,8 @@
 """What a dispatcher promises: after the commit, once where that can be known, and nothing lost in silence."""
 
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -186,11 +189,18 @@ def test_a_channel_that_crashes_holds_up_no_other_channel(post: Post) -> None:
 
 
 def test_an_error_of_any_length_and_kind_is_kept_as_far_as_it_fits(post: Post) -> None:
-    (sent,) = post.tell()
-    post.dispatcher(Recorder(failures={sent: [OSError("线\n路" * 900)]})).run_once()
+    first, second = post.tell(2)
+    failures: dict[str, list[BaseException]] = {
+        first: [OSError("线\n路" * 900)],
+        second: [OSError("not \x00 for \udc80 a database")],
+    }
 
-    ((status, error, _),) = post.stand()
-    assert (status, error) == ("retrying", ("OSError: " + "线 路" * 900)[:500])
+    assert post.dispatcher(Recorder(failures=failures)).run_once() == Dispatched(retried=2)
+
+    assert [error for _, error, _ in post.stand()] == [
+        ("OSError: " + "线 路" * 900)[:500],
+        "OSError: not   for ? a database",
+    ]
 
 
 # ── a dispatcher that dies ──
@@ -233,7 +243,7 @@ def test_after_a_death_a_channel_that_does_not_bear_repeats_is_never_handed_it_a
 
     post.later(minutes=10)
     assert survivor.run_once() == Dispatched()
-    assert post.stand() == [("claimed", None, 1)]
+    assert post.stand() == [("sending", None, 1)]
     post.later(microseconds=1)
     assert survivor.run_once() == Dispatched(stuck=1)
     assert post.stand() == [("stuck", LOST, 1)]
@@ -418,3 +428,52 @@ def test_settings_that_make_no_sense_are_refused_at_the_start(sqlite_post: Post)
         "attempts must be at least 1",
         "backoff, longest and lease must be longer than nothing",
     ]
+
+
+KILLED = """
+import os, signal, sys
+from datetime import datetime, timedelta
+from ganchu_notifications.dispatcher import Dispatcher
+from ganchu_workflow import SimulatedClock, Workflow
+
+
+class Last:
+    name = "last"
+    repeats_safely = sys.argv[3] == "safe"
+
+    def deliver(self, message):
+        print(message["id"], flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+wf = Workflow(sys.argv[1], clock=SimulatedClock(datetime.fromisoformat(sys.argv[2])))
+Dispatcher(wf.outbox, {"one": Last()}, {"default": ["one"]}, lease=timedelta(minutes=10)).run_once()
+"""
+
+
+@pytest.mark.parametrize(
+    ("safe", "left", "done"),
+    [
+        (True, ["claimed", "claimed"], Dispatched(delivered=2)),
+        (False, ["sending", "claimed"], Dispatched(delivered=1, stuck=1)),
+    ],
+    ids=["safe", "unsafe"],
+)
+def test_a_process_that_is_killed_between_sending_and_noting_it(
+    post: Post, safe: bool, left: list[str], done: Dispatched
+) -> None:
+    """The second of its batch had not been begun: that one is taken up again over any channel."""
+    sent = post.tell(2)
+    url = post.wf.database.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-c", KILLED, url, post.script.now.isoformat(), "safe" if safe else "unsafe"]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (killed.returncode, killed.stdout.split(), killed.stderr) == (-signal.SIGKILL, sent[:1], "")
+    assert [status for status, _, _ in post.stand()] == left
+    channel = Recorder(repeats_safely=safe)
+    survivor = post.dispatcher(channel)
+
+    assert survivor.run_once() == Dispatched()
+    post.later(minutes=10, microseconds=1)
+    assert survivor.run_once() == done
+
+    assert [m["id"] for m in channel.got] == (sent if safe else sent[1:])

@@ -43,7 +43,7 @@ def test_the_list_can_be_narrowed(post: Post) -> None:
     assert ids(round=post.script.round) == [first, second, third]
     assert ids(round="0" * 26) == []
     assert [e.message_id for e in outbox.entries(limit=2)] == [first, second]
-    with pytest.raises(Invalid, match="there is no status 'lost'; use one of waiting, claimed, retrying, delivered"):
+    with pytest.raises(Invalid, match="there is no status 'lost'; use one of waiting, claimed, sending, retrying"):
         outbox.entries(status="lost")
 
 
@@ -136,7 +136,7 @@ def test_what_somebody_has_in_hand_cannot_be_handed_in_again(post: Post) -> None
 
     assert post.dispatcher(Asking()).run_once() == Dispatched(delivered=1)
 
-    assert refusals == [{"one": "claimed"}] * 2
+    assert refusals == [{"one": "sending"}] * 2
 
 
 @pytest.mark.parametrize("actor", [firm("铜箔"), Actor(Role.AUDITOR), Actor(Role.EXPERT, "expert-1")], ids=str)
@@ -150,7 +150,7 @@ def test_only_office_and_supervisor_may(sqlite_post: Post, actor: Actor) -> None
     assert sqlite_post.stand() == [("dead", "no", 1)]
 
 
-@pytest.mark.parametrize("reason", ["", "  \n", "因" * 501])
+@pytest.mark.parametrize("reason", ["", "  \n", "因" * 501, "因\x00果"])
 def test_a_reason_must_be_given(sqlite_post: Post, reason: str) -> None:
     (sent,) = sqlite_post.tell()
 

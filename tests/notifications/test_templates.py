@@ -222,6 +222,7 @@ def test_all_that_is_wrong_is_said_at_once(made: Made) -> None:
         ("主题\n\n{{ round.update({'code': 'X'}) }}\n", "SecurityError: "),
         ("主题\n\n{% for i in range(10 ** 9) %}{% endfor %}正文\n", "OverflowError: Range too big"),
         ("主题\n\n{{ 1 / 0 }}\n", "ZeroDivisionError"),
+        ("{{ '\\x00 ' }}\n\n正文\n", "is empty: write the subject, an empty line, and the text"),
     ],
 )
 def test_a_text_that_fails_is_found_at_the_check_with_its_name(made: Made, text: str, said: str) -> None:
