@@ -327,9 +327,9 @@ class Workflow:
         """The process a round is played by: its kinds, states, labels and edges."""
         return self._read(lambda c: self._books.of_round(_id(round), Rows(c))).process
 
-    def next_due(self) -> datetime | None:
-        """The nearest instant at which a deadline runs out."""
-        return self._read(queries.next_due)
+    def next_due(self, round: Case | None = None) -> datetime | None:
+        """The nearest instant at which a deadline runs out, of all rounds or of one; None when none is running."""
+        return self._read(lambda c: queries.next_due(c, None if round is None else _id(round)))
 
     def last_recorded_at(self) -> datetime | None:
         """When the newest event of the database was recorded, in UTC; None in an empty one."""

@@ -35,7 +35,11 @@ Person = Annotated[
 ]
 Basis = Annotated[str | None, typer.Option("--document", help="依据文件 / the document the act rests on")]
 Data = Annotated[
-    str, typer.Option("--data", help="材料:JSON 或 @文件 / the data: a JSON object, or @file (keeps it out of `ps`)")
+    str,
+    typer.Option(
+        "--data",
+        help="材料:JSON 或 @文件 / the data: JSON, or @file (keeps it out of `ps`); number:… is an application",
+    ),
 ]
 Key = Annotated[str | None, typer.Option("--key", help="幂等键 / a key that makes the call safe to repeat")]
 Grace = Annotated[
@@ -49,7 +53,9 @@ At = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="以 JSON 输出 / print JSON")]
 PlanFile = Annotated[Path, typer.Argument(help="方案文件 (TOML) / the plan")]
-CaseId = Annotated[str, typer.Argument(help="案件编号 / the id of the case")]
+CaseId = Annotated[
+    str, typer.Argument(help="案件编号,或 number:申报编号 / the id of the case, or number: and a 申报编号")
+]
 RoundId = Annotated[str, typer.Argument(help="批次编号 / the id of the round")]
 
 

@@ -79,6 +79,11 @@ class RoundLook:
         found = self._inside.case(case_id)
         return found if found.round == self._round else None
 
+    def cases(self, kind: Kind, *, by: Role | None = None, scope: str = "") -> list[CaseView]:
+        """The cases of a kind that this stage has brought, in the order of opening."""
+        found = [c for c in self.of_kind(kind).values() if c.stage == self.stage]
+        return [c for c in found if by is None or c.parties.get(by) == scope]
+
     def children(self, parent: CaseView, kind: Kind, *, by: Role | None = None, scope: str = "") -> list[CaseView]:
         """The cases of a kind under a parent, in the order of opening."""
         name = kind_name(kind)
