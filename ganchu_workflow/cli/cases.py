@@ -52,7 +52,9 @@ def open_case(
     ] = None,
     all_in: Annotated[
         list[str] | None,
-        typer.Option("--all-in", help="名单取处于此状态的全部申报 / list every application in this state"),
+        typer.Option(
+            "--all-in", help="名单取处于此状态或环节的全部申报 / list every application in this state or stage"
+        ),
     ] = None,
     person: Person = "",
     document: Basis = None,
@@ -68,7 +70,7 @@ def open_case(
     if all_in:
         if round_id is None:
             raise Invalid("--all-in needs --round")
-        found = standing(workflow, round_id, "application", all_in, [])
+        found = standing(workflow, round_id, "application", all_in, [], ended=False)
         members += [a.id for a in sorted(found, key=lambda a: str(a.facts.get("number"))) if a.id not in members]
     receipt = workflow.open(
         kind,

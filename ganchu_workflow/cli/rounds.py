@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from ganchu_workflow.engine.bulk import Item
 
 app = typer.Typer(help="批次:开立、导入、办理、查看、出件 / rounds", no_args_is_help=True)
-imports.register(app)
 SHOWN = 50
 """How many refusals of a bulk act the terminal shows."""
 
@@ -75,6 +74,9 @@ def round_new(
     return None
 
 
+imports.register(app)  # here, so that the help lists the commands in the order of their use
+
+
 @app.command("act")
 def round_act(
     round_id: RoundId,
@@ -97,17 +99,18 @@ def round_act(
 ) -> None:
     """对多件案件逐件办理同一动作,能办的办,不能办的说明理由。 / One trigger on many cases; exit code 3 on refusals.
 
-    Say which cases with --state, --number or --case. Each is an act of its own: one that is refused holds up no other.
+    Say which cases with --state, --number or --case. A stage means what has not come to its end there.
     """
     workflow = workflow_on(database, at)
     round_of(workflow, round_id)
     given = [case_of(workflow, c, round_id) for c in case or ()]
     found = chosen(workflow, round_id, kind, state or [], number or [], given)
     told = with_cases(workflow, round_id, object_of(data))
+    naming = Naming(workflow, round_id)
+    _known_trigger(naming, {c.kind for c in found}, trigger)
     bulk = workflow.fire_many(
         found, trigger, told, actor=actor_of(actor, person), document=document, key=key, dry_run=dry_run
     )
-    naming = Naming(workflow, round_id)
     names = {c.id: naming.name(c) for c in found}
     if as_json:
         print_json([_item_row(naming, names, item) for item in bulk.items])
@@ -246,6 +249,17 @@ def round_papers(
     if not papers.report.ok:
         typer.echo(f"核验发现问题 {len(papers.report.problems)} 处 / the record has problems", err=True)
         raise typer.Exit(BROKEN)
+
+
+def _known_trigger(naming: Naming, kinds: Iterable[str], trigger: str) -> None:
+    """Refuse a misspelt trigger once, and not again for every case."""
+    from ganchu_workflow.errors import Unknown
+
+    for kind in kinds:
+        definition = naming.process.kind(kind)
+        if trigger not in definition.triggers():
+            there = sorted({e.trigger for e in definition.edges if e.source is not None})
+            raise Unknown(f"the kind {kind} has no trigger '{trigger}'; it has: {', '.join(there)}")
 
 
 def _where(naming: Naming, moved: Iterable[Item]) -> Iterator[str]:

@@ -12,14 +12,10 @@ if TYPE_CHECKING:
     from ganchu_workflow.process.values import CaseView
     from ganchu_workflow.workflow import Workflow
 
-Kind = Annotated[
-    str, typer.Option("--kind", help="案件种类,默认申报 / the kind of case, for example panel, seat, objection")
-]
+Kind = Annotated[str, typer.Option("--kind", help="案件种类 / the kind of case: panel, seat, objection …")]
 Standing = Annotated[
     list[str] | None,
-    typer.Option(
-        "--state", help="所处状态,可重复;环节名指该环节全部 / where they stand; repeatable; a stage means all of it"
-    ),
+    typer.Option("--state", help="所处状态或环节,可重复 / the state or stage where they stand; repeatable"),
 ]
 Numbers = Annotated[
     list[str] | None,
@@ -117,9 +113,13 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
-def standing(workflow: Workflow, round_id: str, kind: str, states: list[str], numbers: list[str]) -> list[CaseView]:
+def standing(
+    workflow: Workflow, round_id: str, kind: str, states: list[str], numbers: list[str], *, ended: bool = True
+) -> list[CaseView]:
     """The cases of a kind that stand in one of these states or stages and go by these numbers: in the order of the
-    numbers, or of opening. Raises `Unknown` for a state or number that is not there.
+    numbers, or of opening. Without `ended`, a stage means only what has not come to its end there.
+
+    Raises `Unknown` for a state or number that is not there.
     """
     from ganchu_workflow.errors import Unknown
 
@@ -129,10 +129,12 @@ def standing(workflow: Workflow, round_id: str, kind: str, states: list[str], nu
     stages = {s for s in states if s in naming.process.stage_names}
     strangers = sorted(set(states) - wanted - stages)
     if strangers:
-        raise Unknown(f"a {kind} has no state '{strangers[0]}'; it has: {', '.join(definition.states)}")
+        raise Unknown(f"the kind {kind} has no state '{strangers[0]}'; it has: {', '.join(definition.states)}")
     found = workflow.cases(round_id, kind)
     if states:
-        found = [c for c in found if c.state in wanted or c.stage in stages]
+        in_stages = (c for c in found if c.stage in stages and (ended or not naming.process.is_final(c)))
+        meant = {c.id for c in found if c.state in wanted} | {c.id for c in in_stages}
+        found = [c for c in found if c.id in meant]
     if not numbers:
         return found
     by_name: dict[str, list[CaseView]] = {}
@@ -157,7 +159,7 @@ def chosen(
         raise Invalid("say which cases: --state STATE, --number 申报编号 or --case CASE")
     found = [workflow.case(c) for c in cases]
     if states or numbers:
-        found += standing(workflow, round_id, kind, states, numbers)
+        found += standing(workflow, round_id, kind, states, numbers, ended=False)
     elsewhere = [c.id for c in found if c.round != round_id]
     if elsewhere:
         raise Invalid(f"the case {elsewhere[0]} belongs to another round")

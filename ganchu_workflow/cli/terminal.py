@@ -38,7 +38,7 @@ Data = Annotated[
     str,
     typer.Option(
         "--data",
-        help="材料:JSON 或 @文件 / the data: JSON, or @file (keeps it out of `ps`); number:… is an application",
+        help="材料:JSON 或 @文件 / the data: JSON, or @file (stays out of `ps`)",
     ),
 ]
 Key = Annotated[str | None, typer.Option("--key", help="幂等键 / a key that makes the call safe to repeat")]
@@ -47,9 +47,7 @@ Grace = Annotated[
 ]
 At = Annotated[
     str | None,
-    typer.Option(
-        "--at", envvar="GANCHU_AT", help="演示批次的当前时刻(北京时间) / the present instant of a demonstration round"
-    ),
+    typer.Option("--at", envvar="GANCHU_AT", help="演示批次的当前时刻 / the present instant, in a demonstration"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="以 JSON 输出 / print JSON")]
 PlanFile = Annotated[Path, typer.Argument(help="方案文件 (TOML) / the plan")]
