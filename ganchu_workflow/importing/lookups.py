@@ -76,6 +76,11 @@ class RoundLook:
         # All of its kind: where one row names a panel, the next will name another.
         return self.of_kind(found.kind).get(case_id)
 
+    def cases(self, kind: Kind, *, by: Role | None = None, scope: str = "") -> list[CaseView]:
+        """The cases of a kind that this stage has brought, in the order of opening."""
+        found = [c for c in self.of_kind(kind).values() if c.stage == self.stage]
+        return [c for c in found if by is None or c.parties.get(by) == scope]
+
     def children(self, parent: CaseView, kind: Kind, *, by: Role | None = None, scope: str = "") -> list[CaseView]:
         """The cases of a kind under a parent, in the order of opening."""
         name = kind_name(kind)

@@ -63,6 +63,8 @@ def drawn_order(secret: str, ballot: str, candidates: Iterable[str]) -> list[str
 class Convening(Data):
     """The pool a panel is drawn from, as it stood: frozen from then on."""
 
+    group: Annotated[str, Field(max_length=200)] = ""
+    """What the office calls the group that the panel reviews, for example 第一组(装备制造)."""
     pool: Annotated[list[Reference], Field(min_length=1)]
     exclusions: dict[Reference, Code] = {}
     """Who of the pool is not drawn, and why: a reason code such as `conflict`."""
@@ -188,8 +190,9 @@ class DrawnPanel(Cohort):
     def freeze_the_pool(self, ctx: Context[Convening, ExpertReviewSettings]) -> Effects:
         """The pool stands under its digest, and a secret is laid down, known only by its commitment."""
         secret = ctx.secret()
-        pool = {"pool": ctx.given["pool"], "pool_digest": digest_of_pool(ctx.data.pool)}
-        terms = {"size": self._size(ctx), "reserves": ctx.data.reserves, "places": ctx.data.places}
+        given = ctx.data
+        pool = {"pool": ctx.given["pool"], "pool_digest": digest_of_pool(given.pool)}
+        terms = {"group": given.group, "size": self._size(ctx), "reserves": given.reserves, "places": given.places}
         return Effects(
             facts={**pool, **terms, "exclusions": ctx.given["exclusions"], "commitment": commitment_to(secret)},
             secrets={"draw_secret": secret},

@@ -20,7 +20,7 @@ from ganchu_stages.panel import (
     taken_by,
     tie_at_cut,
 )
-from ganchu_stages.review_tables import PANELS, SCORES
+from ganchu_stages.review_tables import PANELS, SCORES, SEATS
 from ganchu_stages.scoring_rules import RULES, Place, changes, tabulate
 from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import Refusal
@@ -42,6 +42,7 @@ class Panel(DrawnPanel):
     """
 
     label = "专家组"
+    indexed = ("group",)
 
     scoring = State("评审中", owner=Role.OFFICE)
     ranked = State("已排序", final=True)
@@ -310,7 +311,7 @@ class ExpertReview(Stage):
     label = "专家评审"
     cases = (Panel, Seat, Sheet)
     Settings = ExpertReviewSettings
-    tables = (PANELS, SCORES)
+    tables = (PANELS, SEATS, SCORES)
     rules = {name: rule.version for name, rule in RULES.items()} | {"draw": VERSION}
 
     grouping = State("待分组", owner=Role.OFFICE, initial=True)
