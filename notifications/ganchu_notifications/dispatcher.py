@@ -214,7 +214,8 @@ class Dispatcher:
 
     def _failed(self, delivery: Delivery, error: BaseException) -> Outcome:
         said = error.message if isinstance(error, Invalid | Fault) else f"{type(error).__name__}: {error}"
-        said = " ".join(said.split())[:500]
+        # A lone surrogate would stop whoever writes the log.
+        said = " ".join(said.split()).encode("utf-8", "replace").decode("utf-8")[:500]
         if isinstance(error, Invalid):
             status = "dead"
         elif isinstance(error, PerhapsDelivered) and not self._safe[delivery.channel]:

@@ -62,7 +62,8 @@ def _deliver(workflow: Workflow, round_id: str, folder: Path, progress: Progress
     mail.mkdir(parents=True, exist_ok=True)
     for old in mail.glob("*.eml"):
         old.unlink()
-    settings = {"channels": {"eml": {"use": "eml", "folder": str(mail)}}, "routes": {"default": ["eml"]}}
+    eml = {"use": "eml", "folder": str(mail), "durable": False}
+    settings = {"channels": {"eml": eml}, "routes": {"default": ["eml"]}}
     dispatcher, sent, messages = workflow.dispatcher(settings), 0, len(workflow.messages(round_id))
     while (done := dispatcher.run_once()).total:
         if done.total != done.delivered:
