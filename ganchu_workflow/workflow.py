@@ -86,14 +86,18 @@ class Workflow:
     def using(self, session: Session | Connection) -> Workflow:
         """The same workflow inside the host's open transaction.
 
-        The session is flushed first. Nothing is committed, rolled back or begun: the host ends its transaction, and
-        what was done here stands or falls with it. A refusal is raised and not written; hand it to `keep` to keep it.
+        The session is flushed before each act. Nothing is committed, rolled back or begun: the host ends its
+        transaction and its savepoints, and what was done here stands or falls with them. A refusal is raised and not
+        written; hand it to `keep` to keep it.
         """
-        if isinstance(session, Connection):
-            connection = session
-        else:
+
+        def connection() -> Connection:
+            if isinstance(session, Connection):
+                return session
             session.flush()
-            connection = session.connection()
+            return session.connection()
+
+        connection()
         return self._with(self._engine.inside(connection))
 
     def _with(self, engine: Engine) -> Workflow:

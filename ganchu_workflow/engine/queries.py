@@ -72,9 +72,7 @@ def cohorts(connection: Connection, application_id: str, kind: str) -> list[Case
     """The cohorts of a kind that list an application on its present visit, in the order of opening."""
     rows = Rows(connection)
     visits = {c.id: c.visit for c in rows.cases([application_id])}
-    listed = [
-        c for a, c, its_kind, visit in rows.acts([application_id]) if (its_kind, visit) == (kind, visits[a])
-    ]
+    listed = [c for a, c, its_kind, visit in rows.acts([application_id]) if (its_kind, visit) == (kind, visits[a])]
     return [c.view() for c in sorted(rows.cases(listed), key=lambda c: (c.opened_at, c.id))]
 
 

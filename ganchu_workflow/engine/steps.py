@@ -242,7 +242,8 @@ class Run:
             except Exception as error:
                 # Not its own words, which may quote a private value: they are those of the cause, for a log.
                 raise RuleCrashed(
-                    f"the effect '{rule.id}' of {edge.name} crashed ({type(error).__name__}); nothing of the act is left",
+                    f"the effect '{rule.id}' of {edge.name} crashed ({type(error).__name__}); "
+                    "nothing of the act is left",
                     rule=rule.id,
                     trigger=edge.name,
                     case=ctx.case.id,

@@ -76,9 +76,7 @@ def test_two_that_meet_in_the_rule_do_not_both_pass(many: Small) -> None:
 
 
 @pytest.mark.parametrize("comes", ["by a change", "by a declaration"])
-def test_one_that_comes_to_have_the_fact_meanwhile_is_seen(
-    make: Callable[..., Small], many: Small, comes: str
-) -> None:
+def test_one_that_comes_to_have_the_fact_meanwhile_is_seen(make: Callable[..., Small], many: Small, comes: str) -> None:
     case, other = named(many, "甲厂"), named(many, "乙厂")
 
     def come(elsewhere: Small) -> None:
