@@ -28,13 +28,7 @@ from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.transactions import OwnTransactions
 from ganchu_workflow.engine.transition import Engine, Swept
 from ganchu_workflow.entropy import Entropy, SystemEntropy
-from ganchu_workflow.errors import (
-    Invalid,
-    Refusal,
-    Refused,
-    Unknown,
-    WorkflowError,
-)
+from ganchu_workflow.errors import Invalid, Refusal, Refused, Unknown, WorkflowError
 from ganchu_workflow.plan import Plan, read_plan
 from ganchu_workflow.plugins import Registry
 from ganchu_workflow.process.definition import Process
@@ -115,7 +109,6 @@ class Workflow:
         may be run again when others change what it has read, so it must do nothing outside the workflow it is given.
         """
         self._ready()
-
         return self._engine.together(lambda inside: work(self._with(inside)), dry_run=dry_run)
 
     def keep(self, refused: WorkflowError) -> None:
