@@ -83,14 +83,18 @@ class Workflow:
     def using(self, session: Session | Connection) -> Workflow:
         """The same workflow inside the host's open transaction.
 
-        The session is flushed first. Nothing is committed, rolled back or begun: the host ends its transaction, and
-        what was done here stands or falls with it. A refusal is raised and not written; hand it to `keep` to keep it.
+        The session is flushed before each act. Nothing is committed, rolled back or begun: the host ends its
+        transaction and its savepoints, and what was done here stands or falls with them. A refusal is raised and not
+        written; hand it to `keep` to keep it.
         """
-        if isinstance(session, Connection):
-            connection = session
-        else:
+
+        def connection() -> Connection:
+            if isinstance(session, Connection):
+                return session
             session.flush()
-            connection = session.connection()
+            return session.connection()
+
+        connection()
         return self._with(self._engine.inside(connection))
 
     def _with(self, engine: Engine) -> Workflow:
@@ -108,7 +112,6 @@ class Workflow:
         may be run again when others change what it has read, so it must do nothing outside the workflow it is given.
         """
         self._ready()
-
         return self._engine.together(lambda inside: work(self._with(inside)), dry_run=dry_run)
 
     def keep(self, refused: WorkflowError) -> None:

@@ -29,6 +29,11 @@ class Transactions(Protocol):
     ours: bool
     """Whether the commit that decides in the end is ours, and not a host's."""
 
+    @property
+    def raised(self) -> set[str]:
+        """The cases whose version this transaction has raised already: nobody else sees one raised twice."""
+        ...
+
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` so that all it writes is kept, or nothing. It may be called again after `Stale`."""
         ...
@@ -49,6 +54,11 @@ class OwnTransactions:
         # SQLite lets one writer in at a time and has no queue: of many threads one can wait until it gives up.
         sqlite = engine.dialect.name == "sqlite"
         self._turn: AbstractContextManager[object] = RLock() if sqlite else nullcontext()
+
+    @property
+    def raised(self) -> set[str]:
+        """None: each piece of work is a transaction."""
+        return set()
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Commit what `work` wrote. Computes it again when something it read has changed, at most `TRIES` times.
@@ -85,32 +95,47 @@ class OwnTransactions:
 class HostTransaction:
     """A transaction that is open already: never ended or begun here. A refused act leaves nothing in it.
 
-    It is the host's; or `ours`, where several acts stand in one transaction of our own.
+    It is the host's; or `ours`, where several acts stand in one transaction of our own. Its connection is asked for
+    each time: a session of the host's sets its savepoints only then.
     """
 
     own = False
 
-    def __init__(self, connection: Connection, *, ours: bool = False) -> None:
-        self.connection = connection
+    def __init__(
+        self, connection: Callable[[], Connection], *, ours: bool = False, raised: set[str] | None = None
+    ) -> None:
+        self._connection = connection
         self.ours = ours
+        self._raised = set() if raised is None else raised
+
+    @property
+    def raised(self) -> set[str]:
+        """Those of the acts before in this transaction; in a host's none are known, as it may have undone them."""
+        return self._raised if self.ours else set()
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` inside a savepoint of the host's transaction.
 
         Before anything is written an act may be computed again; after that the database's error is the host's to see.
         """
-        raw = self.connection.connection.dbapi_connection
-        if self.connection.dialect.name == "sqlite" and raw is not None and not raw.in_transaction:
+        connection = self._connection()
+        raw = connection.connection.dbapi_connection
+        if connection.dialect.name == "sqlite" and raw is not None and not raw.in_transaction:
             # The driver begins a transaction only before a change; a savepoint outside one would commit on release.
-            self.connection.exec_driver_sql("BEGIN IMMEDIATE")
-        with self.connection.begin_nested():
-            for _ in range(TRIES):
-                try:
-                    return work(self.connection)
-                except Stale:
-                    continue
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        before = set(self._raised)
+        try:
+            with connection.begin_nested():
+                for _ in range(TRIES):
+                    try:
+                        return work(connection)
+                    except Stale:
+                        continue
+        except BaseException:
+            self._raised.intersection_update(before)
+            raise
         raise Contention("others kept changing the same cases; end this transaction and try again", tries=TRIES)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in the host's transaction."""
-        return work(self.connection)
+        return work(self._connection())

@@ -211,7 +211,7 @@ class Engine:
             raise
         # A deadline changes only by an event on its case: where that was read before, `commit` sees that it stands.
         self._require_settled(work, request, settled, work.content_read - asked)
-        work.commit()
+        work.commit(self.transactions.raised)
         return receipt
 
     def _require_settled(
@@ -260,7 +260,7 @@ class Engine:
 
     # ── several acts in one transaction ──
 
-    def inside(self, connection: Connection) -> Engine:
+    def inside(self, connection: Callable[[], Connection]) -> Engine:
         """The same engine inside an open transaction of the host's, which it does not end."""
         return self._inside(HostTransaction(connection))
 
@@ -274,7 +274,9 @@ class Engine:
         """
 
         def run(connection: Connection) -> T:
-            result = work(self._inside(HostTransaction(connection, ours=self.transactions.ours)))
+            held = self.transactions
+            inside = HostTransaction(lambda: connection, ours=held.ours, raised=held.raised)
+            result = work(self._inside(inside))
             if dry_run:
                 raise _Undone(result)
             return result

@@ -290,8 +290,13 @@ class Workspace:
         ids = self._compared()
         return self._same(self.rows.versions(ids), ids)
 
-    def commit(self) -> None:
-        """Lock in the lock order, compare, write. Raises `Stale` when something read has changed in between."""
+    def commit(self, raised: set[str] | None = None) -> None:
+        """Lock in the lock order, compare, write. Raises `Stale` when something read has changed in between.
+
+        The version of a case whose sets have changed is raised once in a transaction: `raised` has those of the acts
+        before, and takes what this one adds. On PostgreSQL each time more is a version of the row more to look through.
+        """
+        raised = set() if raised is None else raised
         changed = [c for c in self._cases.values() if c.moved]
         touched = {i for i in self.touched if not self.is_new(i)} - {c.id for c in changed}
         self.load(touched)
@@ -309,7 +314,8 @@ class Workspace:
             if case.listed_anew:
                 rows.write_members(case)
         rows.write_deadlines(changed)
-        rows.touch(sorted(touched))
+        rows.touch(sorted(touched - raised))
+        raised |= touched | {c.id for c in changed}
         rows.insert_private(self.pending.private)
         rows.insert_events(self.pending.events)
         rows.insert_outbox(self.pending.outbox)

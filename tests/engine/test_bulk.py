@@ -114,7 +114,11 @@ def test_it_writes_what_single_acts_would(make: Callable[..., Small], small: Sma
 
 def test_each_case_may_have_data_of_its_own(small: Small) -> None:
     cases = [small.draft() for _ in range(3)]
-    names = {cases[2]: {"enterprise": "丙厂"}, cases[0]: {"enterprise": "甲厂"}, cases[1]: {"enterprise": 1}}
+    names: dict[str, dict[str, Any]] = {
+        cases[2]: {"enterprise": "丙厂"},
+        cases[0]: {"enterprise": "甲厂"},
+        cases[1]: {"enterprise": 1},
+    }
 
     bulk = small.wf.fire_many(names, "save", actor=applicant())
 
@@ -569,8 +573,8 @@ def test_two_thousand_at_once(sqlite_url: str, capsys: pytest.CaptureFixture[str
     assert (report.problems, report.events) == ([], 4000 + 1 + 1 + 10)
     small.wf.database.dispose()
     with capsys.disabled():
-        more = (after - before) // 1024
-        print(f"\n2,000 acts by fire_many: {seconds:.1f} s; the process holds {after // 1024} MB, {more} more")
+        held = f"{after // 1024} MB held, {(after - before) // 1024} of them new"
+        print(f"\n2,000 acts by fire_many: {seconds:.1f} s, {held}")
 
 
 def test_the_dump_would_show_a_byte(small: Small) -> None:

@@ -293,3 +293,22 @@ def test_a_workflow_on_the_hosts_own_engine_does_everything(make: Callable[..., 
     assert [row["code"] for row in small.wf.attempts(small.round)] == ["not_here"]
     assert small.wf.verify().problems == []
     assert small.wf.database is host
+
+
+def test_an_act_falls_with_a_savepoint_of_the_hosts(small: Small, host: Engine) -> None:
+    """Also where the workflow was made before the savepoint, and a host row after it."""
+    kept, undone = small.draft(), small.draft()
+
+    with Session(host) as session:
+        inside = small.wf.using(session)
+        submit(inside, kept)
+        savepoint = session.begin_nested()
+        session.add(Paper(id=1, title="受理通知"))
+        submit(inside, undone)
+        savepoint.rollback()
+        assert [inside.case(c).state for c in (kept, undone)] == ["declare.submitted", "declare.draft"]
+        session.commit()
+
+    assert papers(host) == 0
+    assert [small.state(c) for c in (kept, undone)] == ["declare.submitted", "declare.draft"]
+    assert small.wf.verify().problems == []

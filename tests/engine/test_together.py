@@ -6,12 +6,13 @@ from threading import Barrier, Event
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlmodel import Session
 
 from ganchu_workflow import Refused, SystemEntropy, Workflow
 from ganchu_workflow.engine.steps import RuleCrashed
 from ganchu_workflow.store.database import connect
+from ganchu_workflow.store.tables import METADATA
 from tests.engine.small_process import (
     CLOSES,
     HOUR,
@@ -229,6 +230,72 @@ def test_in_the_hosts_transaction_it_stands_or_falls_with_it(small: Small, datab
     if not commits:
         assert small.dump() == before
     assert small.wf.verify().problems == []
+
+
+# ── the version of what was added to ──
+
+
+def version_of(small: Small, case: str) -> int:
+    table = METADATA.tables["ganchu_case"]
+    with small.wf.database.connect() as connection:
+        return int(connection.execute(select(table.c.version).where(table.c.id == case)).scalar_one())
+
+
+def declare(wf: Workflow, small: Small) -> str:
+    return wf.open("application", declaration(), actor=applicant(), round=small.round).case_id
+
+
+def test_a_version_is_raised_once_in_a_transaction(small: Small) -> None:
+    """Whoever has counted sees that there are more now; three versions of a row would say no more than one."""
+    phase = small.phase("declare").id
+    before = version_of(small, phase)
+
+    small.wf.together(lambda inside: [declare(inside, small) for _ in range(3)])
+    assert version_of(small, phase) == before + 1
+    for _ in range(2):
+        declare(small.wf, small)
+    assert version_of(small, phase) == before + 3
+
+
+@pytest.mark.parametrize("undone_by", ["an error", "a dry run"])
+def test_a_version_raised_in_what_was_undone_is_raised_again(small: Small, undone_by: str) -> None:
+    phase = small.phase("declare").id
+    before = version_of(small, phase)
+
+    def failing(inside: Workflow) -> None:
+        declare(inside, small)
+        raise Halt
+
+    def work(inside: Workflow) -> None:
+        if undone_by == "an error":
+            with pytest.raises(Halt):
+                inside.together(failing)
+        else:
+            inside.together(lambda deeper: declare(deeper, small), dry_run=True)
+        declare(inside, small)
+
+    small.wf.together(work)
+
+    assert len(small.wf.cases(small.round, "application")) == 1
+    assert version_of(small, phase) == before + 1
+
+
+def test_a_version_raised_in_what_the_host_undid_is_raised_again(small: Small, database_url: str) -> None:
+    phase = small.phase("declare").id
+    before = version_of(small, phase)
+    host = connect(database_url)
+
+    with Session(host) as session:
+        inside = small.wf.using(session)
+        savepoint = session.begin_nested()
+        declare(inside, small)
+        savepoint.rollback()
+        declare(inside, small)
+        session.commit()
+    host.dispose()
+
+    assert len(small.wf.cases(small.round, "application")) == 1
+    assert version_of(small, phase) == before + 1
 
 
 # ── time ──
