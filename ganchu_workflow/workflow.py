@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 from sqlalchemy import Connection
@@ -20,23 +20,20 @@ from ganchu_workflow.engine.books import Books
 from ganchu_workflow.engine.bulk import Bulk, carry_out_many
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.foresee import foresee
+from ganchu_workflow.engine.inbox import Inbox
+from ganchu_workflow.engine.outbox import Outbox
 from ganchu_workflow.engine.queries import Allowed, Task
 from ganchu_workflow.engine.recorder import plain
 from ganchu_workflow.engine.requests import Opening, Request, Step
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.transactions import OwnTransactions
-from ganchu_workflow.engine.transition import Engine, Swept
+from ganchu_workflow.engine.transition import DueRow, Engine, Swept
 from ganchu_workflow.entropy import Entropy, SystemEntropy
-from ganchu_workflow.errors import (
-    Invalid,
-    Refusal,
-    Refused,
-    Unknown,
-    WorkflowError,
-)
+from ganchu_workflow.errors import Invalid, Refusal, Refused, Unknown, WorkflowError
+from ganchu_workflow.messages import Dispatcher
 from ganchu_workflow.plan import Plan, read_plan
-from ganchu_workflow.plugins import Registry
+from ganchu_workflow.plugins import DISPATCHERS, Registry
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.store.database import connect, migrate, require_schema
@@ -105,7 +102,8 @@ class Workflow:
     def together(self, work: Callable[[Workflow], T], *, dry_run: bool = False) -> T:
         """Run `work` with a workflow inside one transaction: all that it does is kept together, or nothing of it.
 
-        What `work` raises undoes everything, and is raised. With `dry_run` everything is undone in any case: what was
+        What `work` raises undoes everything, and is raised; a refusal among it is kept as a row, and one that `work`
+        catches is its own to `keep`. With `dry_run` everything is undone in any case: what was
         returned says what would have happened. Inside a transaction, of ours or the host's, it is a savepoint. `work`
         may be run again when others change what it has read, so it must do nothing outside the workflow it is given.
         """
@@ -226,12 +224,14 @@ class Workflow:
         """Fire a trigger on many cases, each as an act of its own: one that is refused holds up no other.
 
         All are received at one instant. `cases` may give each case its own data, by its id. They are carried out in
-        the order given, a batch in one transaction; refusals are kept as rows. With `key` each case has a key of its
-        own made of it, so that a call that broke off may be repeated. With `dry_run` nothing is changed or kept: the
-        acts are done, in one transaction, and undone, so that the report says what would happen, counts and all.
+        the order given, a batch in one transaction; refusals are kept as rows. In a host's transaction nothing is
+        committed, and each refusal is the host's to `keep`. With `key` each case has a key of its own made of it, so
+        that a call that broke off may be repeated. With `dry_run` nothing is changed or kept: the acts are done, in one
+        transaction, and undone, so that the report says what would happen, counts and all. Raises `Invalid` when a case
+        is given twice.
         """
         received_at = self.clock.now()
-        each = dict(cases) if isinstance(cases, Mapping) else {_id(c): data for c in cases}
+        each = _each(cases, data)
         self._admit(actor, key, room=27)
         rounds = self._read(lambda c: queries.rounds_of(c, list(each)))
         acts: list[tuple[str, Request | WorkflowError]] = []
@@ -244,15 +244,33 @@ class Workflow:
             acts.append((case, Request(step, rounds[case], received_at, own, document)))
         return carry_out_many(self._engine, acts, dry_run=dry_run)
 
-    def tick(self, *, grace: timedelta = timedelta()) -> Swept:
+    def tick(self, *, grace: timedelta = timedelta(), leave: Collection[DueRow] = ()) -> Swept:
         """Fire every deadline that has run out, oldest first. Idempotent; any number of nodes may call it.
 
         Deadlines whose end lies less than `grace` back are left for a later sweep: an act that was received in time may
         still be on its way on another node. Whether an act is in time never depends on it. Deadlines that waited for a
-        year's calendar start to run once it is loaded.
+        year's calendar start to run once it is loaded. Those in `leave` (case, deadline, due instant) are not tried.
         """
         self._ready()
-        return self._engine.tick(grace)
+        return self._engine.tick(grace, leave)
+
+    # ── what was told ──
+
+    @property
+    def outbox(self) -> Outbox:
+        """The messages on their way outward: for a dispatcher, and for the person who looks after it."""
+        self._ready()
+        return Outbox(self._engine.transactions, self.clock, [p.brought for p in self.stages.plugins.values()])
+
+    @property
+    def inbox(self) -> Inbox:
+        """The inboxes that the library keeps itself."""
+        self._ready()
+        return Inbox(self._engine.transactions, self.clock)
+
+    def dispatcher(self, configuration: Mapping[str, Any] | Path, *, name: str = "default") -> Dispatcher:
+        """What delivers the messages here, by its settings or the TOML file that holds them. Raises `Invalid`."""
+        return cast(Dispatcher, Registry.discover(DISPATCHERS).get(name).brought(self, configuration))
 
     # ── questions ──
 
@@ -327,9 +345,12 @@ class Workflow:
         """The process a round is played by: its kinds, states, labels and edges."""
         return self._read(lambda c: self._books.of_round(_id(round), Rows(c))).process
 
-    def next_due(self, round: Case | None = None) -> datetime | None:
-        """The nearest instant at which a deadline runs out, of all rounds or of one; None when none is running."""
-        return self._read(lambda c: queries.next_due(c, None if round is None else _id(round)))
+    def next_due(self, round: Case | None = None, *, since: datetime | None = None) -> datetime | None:
+        """The nearest instant at which a deadline runs out, of all rounds or of one.
+
+        With `since`, those that ran out before it are left out. None when none is running.
+        """
+        return self._read(lambda c: queries.next_due(c, None if round is None else _id(round), since))
 
     def last_recorded_at(self) -> datetime | None:
         """When the newest event of the database was recorded, in UTC; None in an empty one."""
@@ -370,6 +391,21 @@ class Workflow:
 
     def _default_parent(self, kind: str, round_id: str) -> str | None:
         return round_id if self.process(round_id).kind(kind).is_cohort else None
+
+
+def _each(cases: Sequence[Case] | Mapping[str, Any], data: Any) -> dict[str, Any]:
+    """Case → its data, in the order given."""
+    if isinstance(cases, str):
+        raise Invalid("fire_many takes a list of cases, or case → data; for one case use fire")
+    if isinstance(cases, Mapping):
+        if data:
+            raise Invalid("the data is given twice: for each case, and for all of them")
+        return {_id(c): given for c, given in cases.items()}
+    ids = [_id(c) for c in cases]
+    if len(set(ids)) < len(ids):
+        twice = next(i for n, i in enumerate(ids) if i in ids[:n])
+        raise Invalid(f"the case '{twice}' is given twice; give each once", case=twice)
+    return dict.fromkeys(ids, data)
 
 
 def _id(case: Case) -> str:

@@ -216,6 +216,11 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_as_json))
 
 
+def json_line(value: Any) -> str:
+    """A value as JSON in one line."""
+    return json.dumps(value, ensure_ascii=False, default=_as_json)
+
+
 def _as_json(value: Any) -> Any:
     from ganchu_workflow.clock import to_text
 

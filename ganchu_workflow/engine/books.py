@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ganchu_workflow.engine.drift import warn_of_changed_code
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.errors import DefinitionChanged, Unknown
@@ -41,5 +42,6 @@ class Books:
                     running=book.fingerprint,
                     pinned=facts["definition"],
                 )
+            warn_of_changed_code(rows.connection, round_id, book)
             self._books[round_id] = book
         return self._books[round_id]

@@ -44,13 +44,18 @@ class Bulk:
 def carry_out_many(engine: Engine, acts: Sequence[tuple[str, Request | WorkflowError]], *, dry_run: bool) -> Bulk:
     """Carry out acts on cases in the order given, `BATCH` in one transaction; one that fails undoes itself alone.
 
-    What failed is kept as a row with its batch. An act that cannot even be asked for is given as its error. A dry run
-    is one transaction, which is undone: counts and quotas are seen as the acts before have left them.
+    What failed is kept as a row with its batch; in a host's transaction it is the host's to keep. An act that cannot
+    even be asked for is given as its error. A dry run is one transaction, which is undone: counts and quotas are seen
+    as the acts before have left them, and its refusals cannot be kept, as nothing was tried in earnest.
     """
     size = max(len(acts), 1) if dry_run else BATCH
     items: list[Item] = []
     for start in range(0, len(acts), size):
         items += engine.together(partial(_batch, acts[start : start + size]), dry_run=dry_run)
+    if dry_run:
+        for item in items:
+            if item.error is not None:
+                item.error.fields.pop("attempt", None)
     return Bulk(tuple(items))
 
 
@@ -66,5 +71,6 @@ def _item(inside: Engine, case: str, act: Request | WorkflowError) -> Item:
     except (DatabaseFault, Contention):
         raise
     except WorkflowError as error:
-        inside.keep(error)
+        if inside.transactions.ours:
+            inside.keep(error)
         return Item(case, None, error)

@@ -72,9 +72,7 @@ def cohorts(connection: Connection, application_id: str, kind: str) -> list[Case
     """The cohorts of a kind that list an application on its present visit, in the order of opening."""
     rows = Rows(connection)
     visits = {c.id: c.visit for c in rows.cases([application_id])}
-    listed = [
-        c for c, its_kind, visit in rows.acts(application_id) if (its_kind, visit) == (kind, visits[application_id])
-    ]
+    listed = [c for a, c, its_kind, visit in rows.acts([application_id]) if (its_kind, visit) == (kind, visits[a])]
     return [c.view() for c in sorted(rows.cases(listed), key=lambda c: (c.opened_at, c.id))]
 
 
@@ -164,11 +162,13 @@ def _nearest(connection: Connection, case_ids: Iterable[str]) -> dict[str, datet
     return nearest
 
 
-def next_due(connection: Connection, round_id: str | None = None) -> datetime | None:
-    """The nearest instant at which a deadline runs out, of all rounds or of one; None when none is running."""
+def next_due(connection: Connection, round_id: str | None = None, since: datetime | None = None) -> datetime | None:
+    """The nearest instant, `since` that one, at which a deadline runs out, in all rounds or in one; None if none is."""
     query = select(DEADLINE.c.due_at).where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), NOT_CALLED_OFF)
     if round_id is not None:
         query = query.where(DEADLINE.c.round_id == round_id)
+    if since is not None:
+        query = query.where(DEADLINE.c.due_at >= since)
     found: datetime | None = connection.execute(query.order_by(DEADLINE.c.due_at).limit(1)).scalar()
     return found
 

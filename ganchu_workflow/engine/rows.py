@@ -63,9 +63,9 @@ _MEMBERS = (
     .order_by(MEMBER.c.ordinal)
 )
 _ACTS = (
-    select(MEMBER.c.cohort_id, CASE.c.kind, MEMBER.c.visit)
+    select(MEMBER.c.application_id, MEMBER.c.cohort_id, CASE.c.kind, MEMBER.c.visit)
     .join(CASE, CASE.c.id == MEMBER.c.cohort_id)
-    .where(MEMBER.c.application_id == bindparam("application"))
+    .where(MEMBER.c.application_id.in_(_IDS))
 )
 _APPLICATIONS = select(CASE.c.id).where(
     CASE.c.round_id == bindparam("round"), CASE.c.kind == "application", CASE.c.stage.in_(_IDS)
@@ -166,10 +166,10 @@ class Rows:
         """The applications a cohort lists, with the visit it lists them for, in its order."""
         return [(r.application_id, r.visit) for r in self.connection.execute(_MEMBERS, {"cohort": cohort_id})]
 
-    def acts(self, application_id: str) -> list[tuple[str, str, int]]:
-        """The cohorts that list an application: (cohort, its kind, the visit it lists it for)."""
-        found = self.connection.execute(_ACTS, {"application": application_id})
-        return [(r.cohort_id, r.kind, r.visit) for r in found]
+    def acts(self, application_ids: Iterable[str]) -> list[tuple[str, str, str, int]]:
+        """The cohorts that list applications: (application, cohort, its kind, the visit it lists it for)."""
+        found = (self.connection.execute(_ACTS, {"ids": some}) for some in chunks(application_ids))
+        return [(r.application_id, r.cohort_id, r.kind, r.visit) for rows in found for r in rows]
 
     def applications(self, round_id: str, stages: Sequence[str]) -> list[str]:
         """The applications of a round that stand in these stages."""

@@ -24,7 +24,10 @@ class Transactions(Protocol):
     """Runs a piece of work inside one transaction."""
 
     own: bool
-    """Whether the transaction is ours to commit: only then is a refusal written as a row."""
+    """Whether `write` ends in a commit of ours: then a refusal is written as a row at once."""
+
+    ours: bool
+    """Whether the commit that decides in the end is ours, and not a host's."""
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` so that all it writes is kept, or nothing. It may be called again after `Stale`."""
@@ -39,6 +42,7 @@ class OwnTransactions:
     """One transaction of our own for each piece of work, on the library's Engine."""
 
     own = True
+    ours = True
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -79,12 +83,16 @@ class OwnTransactions:
 
 
 class HostTransaction:
-    """The host's open transaction: never committed, rolled back or begun by us. A refused act leaves nothing in it."""
+    """A transaction that is open already: never committed, rolled back or begun here. A refused act leaves nothing in it.
+
+    It is the host's; or `ours`, where several acts stand in one transaction of our own.
+    """
 
     own = False
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, ours: bool = False) -> None:
         self.connection = connection
+        self.ours = ours
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` inside a savepoint of the host's transaction.

@@ -65,6 +65,12 @@ class Workspace:
         self._children: dict[tuple[str, str], list[str]] = {}
         self._belonging: dict[tuple[str, str], list[str]] = {}
         self._acts: dict[str, list[tuple[str, str, int]]] = {}
+        # What this transaction itself has opened and listed, so that no read looks through all cases for it.
+        self._new_children: dict[tuple[str, str], list[str]] = {}
+        self._new_belonging: dict[tuple[str, str], list[str]] = {}
+        self._new_phases: dict[str, CaseState] = {}
+        self._new_acts: dict[str, dict[str, tuple[str, str, int]]] = {}
+        self._listed_anew: set[str] = set()
         self._applications: dict[tuple[str, ...], list[str]] = {}
         self._having: dict[tuple[str, str], list[str]] = {}
         self._phases: dict[str, str] | None = None
@@ -92,14 +98,23 @@ class Workspace:
         """A case that this transaction opens."""
         case.new = True
         self._cases[case.id] = case
-        for owner in (case.parent, case.of):
+        if case.kind == "phase":
+            self._new_phases.setdefault(case.stage, case)
+        for owner, opened in ((case.parent, self._new_children), (case.of, self._new_belonging)):
             if owner is not None:
                 self.touched.add(owner)
+                opened.setdefault((owner, case.kind), []).append(case.id)
 
     def deadlines(self, case: CaseState) -> dict[str, Running]:
         """The deadlines of a case, read when first asked for."""
         if case.deadlines is None:
-            case.deadlines = {} if case.new else self.rows.deadlines([case.id]).get(case.id, {})
+            # With those of all its kind that are here: an act on a cohort asks for those of each member.
+            others = [] if case.new else [c for c in self._stored(case.kind) if c.deadlines is None and c is not case]
+            found = {} if case.new else self.rows.deadlines([case.id, *(c.id for c in others)])
+            for other in others:
+                other.deadlines = found.get(other.id, {})
+                other.stored_deadlines = frozenset(other.deadlines)
+            case.deadlines = found.get(case.id, {})
             case.stored_deadlines = frozenset(case.deadlines)
         return case.deadlines
 
@@ -110,13 +125,17 @@ class Workspace:
         cohort.listed_anew = True
         self.touched.update(a for a, _ in [*old, *members])
         self._acts.clear()
+        self._listed_anew.add(cohort.id)
+        for application, _ in old:
+            self._new_acts.get(application, {}).pop(cohort.id, None)
+        for application, visit in members:
+            self._new_acts.setdefault(application, {})[cohort.id] = (cohort.id, cohort.kind, visit)
 
     def phase(self, round_id: str, stage: str) -> CaseState | None:
         """The phase of a stage of the round."""
         stored = self.phases(round_id)
-        new = [c for c in self._cases.values() if c.new and c.kind == "phase" and c.stage == stage]
-        if new:
-            return new[0]
+        if stage in self._new_phases:
+            return self._new_phases[stage]
         return self.get(stored[stage]) if stage in stored else None
 
     def phases(self, round_id: str) -> dict[str, str]:
@@ -143,8 +162,11 @@ class Workspace:
         key = (parent_id, kind)
         if key not in self._children:
             self.prefetch_children([parent_id], kind)
-        new = [c.id for c in self._cases.values() if c.new and c.parent == parent_id and c.kind == kind]
-        return self._views(parent_id, [*self._children[key], *new])
+        return self._views(parent_id, [*self._children[key], *self._new_children.get(key, ())])
+
+    def knows_children(self, parent_id: str, kind: str) -> bool:
+        """Whether the children of a kind have been read."""
+        return (parent_id, kind) in self._children
 
     def prefetch_children(self, parent_ids: Sequence[str], kind: str) -> None:
         """Read the children of many cases in one go."""
@@ -162,8 +184,7 @@ class Workspace:
         key = (of_id, kind)
         if key not in self._belonging:
             self._belonging[key] = [] if self.get(of_id).new else self.rows.belonging(of_id, kind)
-        new = [c.id for c in self._cases.values() if c.new and c.of == of_id and c.kind == kind]
-        return self._views(of_id, [*self._belonging[key], *new])
+        return self._views(of_id, [*self._belonging[key], *self._new_belonging.get(key, ())])
 
     def members(self, cohort_id: str) -> list[CaseView]:
         """The applications a cohort lists, in its order."""
@@ -175,13 +196,18 @@ class Workspace:
         """The cohorts of a kind that list the application on its present visit, in the order of opening."""
         application = self.get(application_id)
         if application_id not in self._acts:
-            stored = [] if application.new else self.rows.acts(application_id)
-            here = {c.id: c for c in self._cases.values() if c.listed_anew}
-            kept = [row for row in stored if row[0] not in here]
-            fresh = [(c.id, c.kind, v) for c in here.values() for a, v in c.members or [] if a == application_id]
-            self._acts[application_id] = [*kept, *fresh]
+            self._read_acts(application)
         found = [c for c, k, v in self._acts[application_id] if k == kind and v == application.visit]
         return self._views(application_id, found)
+
+    def _read_acts(self, application: CaseState) -> None:
+        """The acts of an application, and of all others that are here: an act on a cohort asks for those of each."""
+        stored = [c.id for c in self._stored("application") if c.id not in self._acts]
+        for case_id in {application.id, *stored}:
+            self._acts[case_id] = list(self._new_acts.get(case_id, {}).values())
+        for case_id, cohort, kind, visit in self.rows.acts(stored):
+            if cohort not in self._listed_anew:
+                self._acts[case_id].append((cohort, kind, visit))
 
     def applications(self, stages: Sequence[str], owner: str) -> list[CaseView]:
         """All applications that stand in these stages; the count is owned by the phase of `owner`, or by all phases."""
@@ -211,7 +237,9 @@ class Workspace:
             self.load(self._having[key])
         here = [c.id for c in self._cases.values() if c.kind == "application"]
         found = dict.fromkeys([*self._having[key], *here])
-        return self._sorted(i for i in found if str(self._cases[i].facts.get(name)) == value)
+        # As the index has it: an absent fact is in no one's index, and is not the text "None".
+        known = ((i, self._cases[i].facts.get(name)) for i in found)
+        return self._sorted(i for i, fact in known if fact is not None and str(fact) == value)
 
     def private(self, commitment: str) -> str | None:
         """The value behind a commitment; None once it has been erased."""
@@ -303,9 +331,17 @@ class Workspace:
                 return False
         return True
 
+    def has(self, case_id: str) -> bool:
+        """Whether the case has been read, or is opened, by this transaction."""
+        return case_id in self._cases
+
     def is_new(self, case_id: str) -> bool:
         """Whether this transaction opens the case."""
         return case_id in self._cases and self._cases[case_id].new
+
+    def _stored(self, kind: str) -> list[CaseState]:
+        """The cases of a kind that have been read and were not opened here."""
+        return [c for c in self._cases.values() if c.kind == kind and not c.new]
 
     def _member_rows(self, cohort: CaseState) -> list[tuple[str, int]]:
         if cohort.members is None:

@@ -98,12 +98,12 @@ class Seat(Lifecycle):
     accepted = State("已接受", final=True)
     declined = State("未接受", final=True)
 
-    accept = Transition(invited, accepted, by=Role.EXPERT)
-    decline = Transition(invited, declined, by=Role.EXPERT, data=Declining)
-    lapse = Transition(invited, declined, by=Role.CLOCK)
-    stand_down = Transition(invited, declined, by=Role.ENGINE)
+    accept = Transition(invited, accepted, by=Role.EXPERT, label="接受邀请")
+    decline = Transition(invited, declined, by=Role.EXPERT, data=Declining, label="谢绝邀请")
+    lapse = Transition(invited, declined, by=Role.CLOCK, label="逾期未答复")
+    stand_down = Transition(invited, declined, by=Role.ENGINE, label="撤回邀请")
 
-    answer = Deadline(invited, rule=setting("answer"), fires=lapse, admits=(accept, decline))
+    answer = Deadline(invited, rule=setting("answer"), fires=lapse, admits=(accept, decline), label="答复期限")
 
     @decline.effect("invite_the_next")
     @lapse.effect("invite_the_next")
@@ -121,11 +121,13 @@ class DrawnPanel(Cohort):
     forming = State("组建中", owner=Role.OFFICE, initial=True)
     ready = State("已到位", owner=Role.OFFICE)
 
-    convene = Transition(START, forming, by=Role.OFFICE, data=Convening)
-    draw = Transition(forming, forming, by=(Role.OFFICE, Role.SUPERVISOR), data=Drawing)
-    replace = Transition(forming, forming, by=Role.ENGINE)
+    convene = Transition(START, forming, by=Role.OFFICE, data=Convening, label="组建")
+    draw = Transition(forming, forming, by=(Role.OFFICE, Role.SUPERVISOR), data=Drawing, label="抽取专家")
+    replace = Transition(forming, forming, by=Role.ENGINE, label="补抽")
     # While a reserve is left, a declined seat has been replaced by an open one: settled means that none is left.
-    staffed = Transition(forming, ready, when=all_of(settled(Seat), enough(Seat, Seat.accepted, "panel_size_min")))
+    staffed = Transition(
+        forming, ready, when=all_of(settled(Seat), enough(Seat, Seat.accepted, "panel_size_min")), label="人员到位"
+    )
 
     @convene.guard("items_wait")
     def items_wait(self, ctx: Context[Convening, ExpertReviewSettings]) -> Refusal | None:

@@ -208,7 +208,7 @@ def test_the_plugins_that_are_installed(tmp_path: Path) -> None:
     ]  # fmt: skip
     own = [r for r in rows if str(r["distribution"]).startswith("ganchu-workflow ")]
     assert [r["name"] for r in own if r["group"] == "ganchu_workflow.stages"] == stages
-    assert [r["name"] for r in own if r["group"] == "ganchu_workflow.channels"] == ["journal"]
+    assert [r["name"] for r in own if r["group"] == "ganchu_workflow.channels"] == ["eml", "inbox", "journal", "smtp"]
     listed = ganchu("plugins", "list", cwd=tmp_path)
     lines = [f"  {r['name']}  {r['distribution']}  {r['place']}" for r in own]
     assert [line for line in listed.out.splitlines() if line in lines] == lines
@@ -220,9 +220,10 @@ def test_a_plugin_that_cannot_be_loaded_is_listed_with_its_reason(tmp_path: Path
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-stages\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[ganchu_workflow.stages]\nbroken = nowhere_at_all:Stage\n")
     listed = ganchu("plugins", "list", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
-    assert (listed.code, listed.err) == (0, "")
+    assert (listed.code, listed.err) == (4, "")
     assert (
-        "  ✗ broken  the plugin 'broken' of broken-stages 1.0 (nowhere_at_all:Stage) cannot be loaded: "
+        "  ✗ broken  broken-stages 1.0  nowhere_at_all:Stage\n"
+        "      the plugin 'broken' of broken-stages 1.0 (nowhere_at_all:Stage) cannot be loaded: "
         "ModuleNotFoundError: No module named 'nowhere_at_all'\n"
     ) in listed.out
 

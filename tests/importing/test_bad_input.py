@@ -167,9 +167,11 @@ DECLARED = [
         ("商标注册证", "", "evidence_missing"), ("强制性认证证书", "", "evidence_missing")),
     one("a number that the round has", "declarations", declaration("S-1"), ("申报编号", "S-1", "number_taken")),
     Bad("a number twice", "declarations",
-        csv_bytes([GOOD, declaration("A-2"), declaration("A-1", 产品名称="另一产品")]), [(4, "申报编号", "A-1", "duplicate_in_file")]),
+        csv_bytes([GOOD, declaration("A-2"), declaration("A-1", 产品名称="另一产品")]),
+        [(4, "申报编号", "A-1", "duplicate_in_file")]),
     Bad("a product twice", "declarations",
-        csv_bytes([GOOD, GOOD | {"申报编号": "A-2"}]), [(3, "产品名称", "A-1号产品", "product_declared_already")]),
+        csv_bytes([GOOD, GOOD | {"申报编号": "A-2"}]),
+        [(3, "产品名称", "A-1号产品", "product_declared_already")]),
     one("after the window", "declarations", GOOD, ("申报编号", "A-1", "window_closed"), late=True),
     Bad("everything at once", "declarations", csv_bytes([
         declaration("A-1", 所在地="天津", 真实性承诺="好"), declaration("A-2"), declaration("A-3", 商标注册人="他人")]),
@@ -259,6 +261,7 @@ def test_bad_input_is_reported_cell_by_cell_and_nothing_is_imported(bad: Bad, st
     assert [(p.line, p.column, p.value, p.code) for p in report.problems] == bad.found
     assert tried.problems == report.problems
     assert (report.ok, report.committed) == (False, False)
+    assert report.rows in (0, report.entered + report.bad + report.held)
     assert dump(still.url) == still.before
 
 
