@@ -16,8 +16,8 @@ from ganchu_workflow.actors import RESERVED, Actor
 from ganchu_workflow.audit.verify import Report, verify
 from ganchu_workflow.clock import Clock, SystemClock
 from ganchu_workflow.engine import queries
-from ganchu_workflow.engine.books import Books
-from ganchu_workflow.engine.bulk import Bulk, carry_out_many
+from ganchu_workflow.engine.books import Books, opening_of
+from ganchu_workflow.engine.bulk import Bulk, carry_out_many, request_of
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.foresee import foresee
 from ganchu_workflow.engine.inbox import Inbox
@@ -138,16 +138,7 @@ class Workflow:
                 "or use SystemEntropy"
             )
         book = self._books.of_plan(read)
-        phases = [{"stage": s.name, "opens_at": s.opens_at, "closes_at": s.closes_at} for s in read.stages]
-        data = {
-            "title": read.title,
-            "code": read.code,
-            "plan": read.document(),
-            "definition": book.fingerprint,
-            "demonstration": read.demonstration,
-            "phases": phases,
-        }
-        step = Step("", None, data, actor, Opening("round", ""))
+        step = Step("", None, opening_of(read, book), actor, Opening("round", ""))
         return self._act(Request(step, "", received_at, key), book)
 
     def open(
@@ -234,14 +225,10 @@ class Workflow:
         each = _each(cases, data)
         self._admit(actor, key, room=27)
         rounds = self._read(lambda c: queries.rounds_of(c, list(each)))
-        acts: list[tuple[str, Request | WorkflowError]] = []
-        for case, given in each.items():
-            if case not in rounds:
-                acts.append((case, Unknown(f"there is no case '{case}'", case=case)))
-                continue
-            step = Step(trigger, case, plain(given or {}), actor)
-            own = f"{key}:{case}" if key is not None else None
-            acts.append((case, Request(step, rounds[case], received_at, own, document)))
+        acts = [
+            (case, request_of(case, rounds.get(case), trigger, given, actor, received_at, key, document))
+            for case, given in each.items()
+        ]
         return carry_out_many(self._engine, acts, dry_run=dry_run)
 
     def tick(self, *, grace: timedelta = timedelta(), leave: Collection[DueRow] = ()) -> Swept:
@@ -346,9 +333,9 @@ class Workflow:
         return self._read(lambda c: self._books.of_round(_id(round), Rows(c))).process
 
     def next_due(self, round: Case | None = None, *, since: datetime | None = None) -> datetime | None:
-        """The nearest instant at which a deadline runs out, of all rounds or of one.
+        """The nearest instant at which a deadline runs out, of all rounds or of one; None when none is running.
 
-        With `since`, those that ran out before it are left out. None when none is running.
+        With `since`, those that ran out before it are left out.
         """
         return self._read(lambda c: queries.next_due(c, None if round is None else _id(round), since))
 

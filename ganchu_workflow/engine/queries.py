@@ -163,7 +163,7 @@ def _nearest(connection: Connection, case_ids: Iterable[str]) -> dict[str, datet
 
 
 def next_due(connection: Connection, round_id: str | None = None, since: datetime | None = None) -> datetime | None:
-    """The nearest instant, `since` that one, at which a deadline runs out, in all rounds or in one; None if none is."""
+    """The nearest instant, of all rounds or of one, `since` that one, at which a deadline runs out; None: none runs."""
     query = select(DEADLINE.c.due_at).where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), NOT_CALLED_OFF)
     if round_id is not None:
         query = query.where(DEADLINE.c.round_id == round_id)

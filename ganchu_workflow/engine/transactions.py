@@ -83,7 +83,7 @@ class OwnTransactions:
 
 
 class HostTransaction:
-    """A transaction that is open already: never committed, rolled back or begun here. A refused act leaves nothing in it.
+    """A transaction that is open already: never ended or begun here. A refused act leaves nothing in it.
 
     It is the host's; or `ours`, where several acts stand in one transaction of our own.
     """

@@ -569,9 +569,8 @@ def test_two_thousand_at_once(sqlite_url: str, capsys: pytest.CaptureFixture[str
     assert (report.problems, report.events) == ([], 4000 + 1 + 1 + 10)
     small.wf.database.dispose()
     with capsys.disabled():
-        print(
-            f"\n2,000 acts by fire_many: {seconds:.1f} s; the process holds {after // 1024} MB, {(after - before) // 1024} more"
-        )
+        more = (after - before) // 1024
+        print(f"\n2,000 acts by fire_many: {seconds:.1f} s; the process holds {after // 1024} MB, {more} more")
 
 
 def test_the_dump_would_show_a_byte(small: Small) -> None:

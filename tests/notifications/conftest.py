@@ -10,7 +10,8 @@ import pytest
 from ganchu_notifications.dispatcher import Dispatcher
 from ganchu_workflow import SeededEntropy, Workflow
 from ganchu_workflow.messages import Dispatched
-from tests.rounds.script import REGISTRY, RoundScript, SimulatedTime, firm, plan_of
+from ganchu_workflow.testing import RoundScript
+from tests.rounds.script import plan_of
 
 START = "2022-09-01T09:00"
 NAMES = ("铜箔", "镜头", "钨丝", "脐橙汁", "家具", "米粉", "食盐", "纸板")
@@ -49,8 +50,7 @@ class Post:
         names = [n for n in NAMES if n not in self.script.apps][:count]
         assert len(names) == count
         self.script.draft(*names)
-        for name in names:
-            self.script.fire(name, "submit", firm(name), truthful=True)
+        self.script.submit(*names)
         return [m["id"] for m in self.wf.messages(self.script.round)][-count:]
 
     def dispatcher(self, *channels: Any, routes: Mapping[str, Sequence[str]] | None = None, **given: Any) -> Dispatcher:
@@ -60,7 +60,7 @@ class Post:
         return Dispatcher(self.wf.outbox, named, routes or {"default": list(named)}, **given)
 
     def later(self, **delta: float) -> None:
-        self.script.time.move_to(self.wf.clock.now() + timedelta(**delta))
+        self.script.at(self.wf.clock.now() + timedelta(**delta), tick=False)
 
     def stand(self) -> list[tuple[str, str | None, int]]:
         """(status, error, attempts) of every delivery, in order."""
@@ -80,10 +80,9 @@ def sqlite_post(sqlite_url: str) -> Iterator[Post]:
 
 
 def _post(url: str) -> Iterator[Post]:
-    time = SimulatedTime(START)
-    wf = Workflow(url, clock=time.clock, stages=REGISTRY)
-    yield Post(RoundScript(wf, time, plan_of("GCJP")))
-    wf.database.dispose()
+    script = RoundScript(plan_of("GCJP"), database=url, start=START)
+    yield Post(script)
+    script.close()
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import ganchu_notifications.configuration
 from ganchu_workflow.errors import Invalid, PluginInvalid
 from ganchu_workflow.messages import Dispatched
 from ganchu_workflow.plugins import CHANNELS, DISPATCHERS, Registry
+from ganchu_workflow.testing import firm
 from tests.notifications.conftest import Post
-from tests.rounds.script import firm
 
 FILE = """
 language = "en"

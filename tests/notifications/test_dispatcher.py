@@ -16,8 +16,8 @@ from ganchu_workflow.canonical import digest
 from ganchu_workflow.clock import MICROSECOND, to_text
 from ganchu_workflow.errors import DatabaseFault, Invalid, PerhapsDelivered, Undeliverable
 from ganchu_workflow.messages import Dispatched
+from ganchu_workflow.testing import OFFICE, firm
 from tests.notifications.conftest import Post, Recorder
-from tests.rounds.script import NANCHANG, OFFICE, REGISTRY, firm
 
 UntilEmpty = Callable[[Dispatcher], Dispatched]
 LOST = "its lease ran out: whoever had it in hand may have sent it. Look at the receiving end, then retry or drop"
@@ -92,7 +92,7 @@ def test_each_role_is_told_over_the_channels_of_its_route(post: Post) -> None:
     script = post.script
     script.declare("铜箔")
     script.fire("铜箔", "accept", OFFICE)
-    script.recommend(NANCHANG, "铜箔")
+    script.recommend("铜箔")
     script.later(days=60)
     mine, others = Recorder(), Recorder()
 
@@ -116,9 +116,9 @@ def test_what_fails_for_the_time_being_is_tried_again_later_and_later(post: Post
         assert entry.due_at is not None
         assert abs((entry.due_at - post.script.now).total_seconds() - expected) < 1e-5
         assert whole / 2 <= (entry.due_at - post.script.now).total_seconds() <= whole
-        post.script.time.move_to(entry.due_at - MICROSECOND)
+        post.script.at(entry.due_at - MICROSECOND, tick=False)
         assert dispatcher.run_once() == Dispatched()
-        post.script.time.move_to(entry.due_at)
+        post.script.at(entry.due_at, tick=False)
 
     assert dispatcher.run_once() == Dispatched(delivered=1)
     assert post.stand() == [("delivered", None, 4)]
@@ -327,7 +327,7 @@ def test_a_database_that_is_away_is_a_fault_and_nothing_is_lost(sqlite_post: Pos
 def test_many_dispatchers_deliver_every_message_exactly_once(post: Post, database_url: str) -> None:
     sent = post.tell(8)
     channels = [Recorder() for _ in range(4)]
-    flows = [Workflow(database_url, clock=post.wf.clock, stages=REGISTRY) for _ in channels]
+    flows = [Workflow(database_url, clock=post.wf.clock, stages=post.wf.stages) for _ in channels]
     start, errors = threading.Barrier(4), []
 
     def work(flow: Workflow, channel: Recorder) -> None:

@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 
 from ganchu_notifications.templates import Said, Templates
-from ganchu_workflow import Role, Workflow
+from ganchu_workflow import Registry, Role, Workflow
 from ganchu_workflow.messages import LANGUAGES, Delivery, MessageKind, message_kinds
 from ganchu_workflow.process.rounds import CORE_KINDS
+from ganchu_workflow.testing import RoundScript, expert
 from tests.rounds.scenarios import SCENARIOS, Scenario
-from tests.rounds.script import REGISTRY, RoundScript, SimulatedTime, expert, plan_of
+from tests.rounds.script import plan_of
 
 ROOT = Path(__file__).parents[2]
-KINDS = message_kinds([*CORE_KINDS, *(c for p in REGISTRY.plugins.values() for c in (p.brought, *p.brought.cases))])
+KINDS = message_kinds(
+    [*CORE_KINDS, *(c for p in Registry.discover().plugins.values() for c in (p.brought, *p.brought.cases))]
+)
 DECLARED = {kind.name: kind for kind in KINDS}
 
 
@@ -64,10 +67,10 @@ def _told(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> li
     renderers = {language: Templates(language=language) for language in LANGUAGES}
     found = []
     for scenario in (*SCENARIOS, Scenario("no_reserve_left", no_reserve_left)):
-        time = SimulatedTime(scenario.start)
         path = shutil.copyfile(sqlite_template, folder / f"{scenario.name}.db")
-        wf = Workflow(f"sqlite:///{path}", clock=time.clock, stages=REGISTRY)
-        script = RoundScript(wf, time, plan_of(scenario.name, notice_twice=True, **scenario.settings))
+        plan = plan_of(scenario.name, notice_twice=True, **scenario.settings)
+        script = RoundScript(plan, database=f"sqlite:///{path}", start=scenario.start)
+        wf = script.wf
         scenario.play(script)
         for delivery in claimed(wf):
             found.append(Told(delivery, {language: r.render(delivery) for language, r in renderers.items()}))

@@ -8,8 +8,8 @@ from ganchu_notifications.inbox import InboxChannel
 from ganchu_workflow import Actor, Role
 from ganchu_workflow.errors import Invalid, Unknown
 from ganchu_workflow.messages import Dispatched
+from ganchu_workflow.testing import OFFICE, firm
 from tests.notifications.conftest import Post
-from tests.rounds.script import OFFICE, firm
 
 
 def test_a_message_lies_in_the_inbox_of_its_recipient_alone(post: Post) -> None:

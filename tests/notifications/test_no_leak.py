@@ -15,6 +15,7 @@ from ganchu_workflow import Role, Workflow
 from ganchu_workflow.messages import LANGUAGES
 from ganchu_workflow.process import Effects, Message
 from ganchu_workflow.process.language import Rule, Transition
+from ganchu_workflow.testing import RoundScript
 from tests.notifications.conftest import Recorder
 from tests.notifications.test_every_message import claimed
 from tests.rounds.full_round import (
@@ -31,7 +32,6 @@ from tests.rounds.full_round import (
     recommend,
     review,
 )
-from tests.rounds.script import REGISTRY, RoundScript, SimulatedTime
 
 BEFORE = frozenset(
     {
@@ -119,10 +119,9 @@ def letters_before(wf: Workflow, round_id: str, templates: Mapping[str, Template
 
 
 def told_before_the_announcement(url: str, *folders: Path) -> list[Letter]:
-    time = SimulatedTime("2022-02-28T10:00")
-    wf = Workflow(url, clock=time.clock, stages=REGISTRY)
+    script = RoundScript(PLAN, database=url, start="2022-02-28T10:00")
+    wf, story = script.wf, Played(script)
     try:
-        story = Played(RoundScript(wf, time, PLAN))
         play(story)
         (announced, *_) = [e["recorded_at"] for e in wf.history(story.announcements[0].case_id)]
         templates = {language: Templates(folders, language) for language in LANGUAGES}
@@ -179,9 +178,8 @@ def test_a_text_that_says_too_much_is_caught(sqlite_url: str, tmp_path: Path) ->
 
 def test_what_channels_are_handed_by_then_is_no_more_than_that(sqlite_url: str) -> None:
     """With a dispatcher that runs after each chapter of the story; the rest is delivered when it has been announced."""
-    time = SimulatedTime("2022-02-28T10:00")
-    wf = Workflow(sqlite_url, clock=time.clock, stages=REGISTRY)
-    story, channel = Played(RoundScript(wf, time, PLAN)), Recorder()
+    script = RoundScript(PLAN, database=sqlite_url, start="2022-02-28T10:00")
+    wf, story, channel = script.wf, Played(script), Recorder()
     dispatcher = Dispatcher(wf.outbox, {"one": channel}, {"default": ["one"]})
 
     def handed_after(*chapters: Callable[[Played], None]) -> set[str]:

@@ -7,8 +7,9 @@ import pytest
 from ganchu_workflow import Actor, Refused, Role
 from ganchu_workflow.errors import Invalid, Undeliverable, Unknown
 from ganchu_workflow.messages import Dispatched
+from ganchu_workflow.testing import OFFICE, SUPERVISOR, firm
 from tests.notifications.conftest import Post, Recorder
-from tests.rounds.script import OFFICE, SUPERVISOR, firm, refusal_of
+from tests.rounds.script import refusal_of
 
 
 def test_a_message_is_seen_before_it_is_routed(post: Post) -> None:

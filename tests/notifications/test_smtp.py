@@ -15,8 +15,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from ganchu_notifications.smtp import SmtpChannel
 from ganchu_workflow.errors import Fault, Invalid, PerhapsDelivered, Undeliverable
 from ganchu_workflow.messages import Dispatched
+from ganchu_workflow.testing import OFFICE
 from tests.notifications.conftest import Post
-from tests.rounds.script import OFFICE
 
 CERTIFICATE = Path(__file__).parent / "certificate"
 """A key that is known to everybody: it protects nothing but these tests."""

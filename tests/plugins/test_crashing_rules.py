@@ -239,5 +239,6 @@ def test_the_command_says_refused_or_broken_and_shows_no_traceback(site: Path, s
     )
     assert (effect.code, effect.err) == (
         4,
-        "错误 / error [rule_crashed]\nthe effect 'exits' of crashing.effect_exits crashed: SystemExit: \n",
+        "错误 / error [rule_crashed]\n"
+        "the effect 'exits' of crashing.effect_exits crashed (SystemExit); nothing of the act is left\n",
     )
