@@ -84,6 +84,7 @@ def test_the_tables_and_headings_are_those_that_were_agreed(still: Scene) -> Non
             "申报编号* 经营异常* 失信或欠税* 安全质量环保事故* 停产* 独立法人认定 认定依据" + everywhere,
         ),
         "expert_review.panels": ("评审分组表", "组别* 申报编号* 入选名额 专家库" + everywhere),
+        "expert_review.seats": ("专家确认登记表", "专家编号* 组别 答复* 谢绝理由" + everywhere),
         "expert_review.scores": (
             "评分表",
             "席位号 专家编号 申报编号* 技术先进 质量优良 效益突出 品牌知名 特色鲜明 回避 组别" + everywhere,
@@ -186,6 +187,20 @@ def test_a_group_is_a_panel_with_its_pool_and_places(desk: Desk) -> None:
     panel = desk.wf.cases(desk.still.round, "panel")[-1]
     assert (panel.facts["pool"], panel.facts["places"]) == (["e1", "e2", "e3"], 3)
     assert [c.facts["pool"] for c in desk.wf.cohorts(_id(desk, "W-1"), "panel")] == [["e1", "e2", "e3"]]
+
+
+def test_the_drawn_experts_answer(desk: Desk) -> None:
+    desk.put_in("panels", [grouped("W-1")])
+    panel = desk.wf.cases(desk.still.round, "panel")[-1]
+    supervisor = Actor(Role.SUPERVISOR)
+    desk.wf.fire(panel, "draw", {"ballot": "07-13-21", "witness": "公证员"}, actor=supervisor)
+    (seat,) = desk.wf.cases(desk.still.round, "seat", parent=panel)
+    expert = seat.parties[Role.EXPERT]
+
+    desk.put_in("seats", [{"专家编号": expert, "组别": "甲组", "答复": "接受"}])
+
+    assert (desk.wf.case(seat).state, desk.wf.case(panel).state) == ("accepted", "ready")
+    assert desk.acts(seat.id, 1) == [("accept", entered_for("expert", expert))]
 
 
 @pytest.mark.parametrize("by_seat", [True, False])
