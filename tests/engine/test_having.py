@@ -13,9 +13,10 @@ from ganchu_workflow import Refusal, Refused, SystemEntropy, Workflow
 from ganchu_workflow.errors import Unknown
 from ganchu_workflow.process import Effects
 from ganchu_workflow.store.tables import INDEXED, METADATA
+from ganchu_workflow.testing import RoundScript, credit_code_of, declaration_of, firm
 from tests.engine.small_process import Declare, Rules, Small, applicant, declaration, hooked
 from tests.engine.test_concurrency import Handover, at_once, outcome, together
-from tests.rounds.script import REGISTRY, RoundScript, SimulatedTime, credit_code_of, declaration_of, firm, plan_of
+from tests.rounds.script import plan_of
 
 TIMES = 8
 """How often two meet in each race that cannot be arranged."""
@@ -207,9 +208,10 @@ def script(database_url: str) -> Iterator[Callable[..., RoundScript]]:
     made: list[Workflow] = []
 
     def one(**settings: Any) -> RoundScript:
-        time = SimulatedTime("2022-03-01T09:00")
-        made.append(Workflow(database_url, clock=time.clock, stages=REGISTRY))
-        return RoundScript(made[-1], time, plan_of("GCJP", self_declaration=settings))
+        plan = plan_of("GCJP", self_declaration=settings)
+        script = RoundScript(plan, database=database_url, start="2022-03-01T09:00")
+        made.append(script.wf)
+        return script
 
     yield one
     for wf in made:

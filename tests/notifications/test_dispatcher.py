@@ -47,7 +47,9 @@ def test_a_message_is_delivered_in_words_and_what_was_said_is_kept(post: Post) -
         "language": "zh-CN",
         "created_at": told_at,
     }
-    assert message["text"].startswith("铜箔有限公司(虚构):\n\n贵单位申报的“铜箔”已于2022年9月1日9:00提交,申报材料已收到。")
+    assert message["text"].startswith(
+        "铜箔有限公司(虚构):\n\n贵单位申报的“铜箔”已于2022年9月1日9:00提交,申报材料已收到。"
+    )
     (entry,) = post.wf.outbox.entries()
     assert (entry.message_id, entry.channel, entry.status, entry.attempts) == (sent, "one", "delivered", 1)
     assert (entry.subject, entry.text) == (message["subject"], message["text"])
