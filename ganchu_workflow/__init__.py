@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ganchu_workflow.engine.transition import Swept
     from ganchu_workflow.entropy import Entropy, SeededEntropy, SystemEntropy
     from ganchu_workflow.errors import Fault, Invalid, Refusal, Refused, WorkflowError
+    from ganchu_workflow.heartbeat import Heartbeat
     from ganchu_workflow.plan import Plan, read_plan
     from ganchu_workflow.plugins import Registry
     from ganchu_workflow.process.values import CaseView
@@ -33,6 +34,7 @@ _WHERE = {
     "Clock": "clock",
     "Entropy": "entropy",
     "Fault": "errors",
+    "Heartbeat": "heartbeat",
     "Invalid": "errors",
     "Item": "engine.bulk",
     "Period": "timing",
@@ -65,6 +67,7 @@ __all__ = [
     "Clock",
     "Entropy",
     "Fault",
+    "Heartbeat",
     "Invalid",
     "Item",
     "Period",

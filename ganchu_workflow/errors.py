@@ -9,6 +9,7 @@
     │   ├── PeriodInvalid
     │   ├── CalendarInvalid
     │   ├── NotCanonical
+    │   ├── Undeliverable  a message that a channel can never deliver as it is
     │   └── Unknown        a case, kind or trigger that does not exist
     ├── YearNotPublished   the working-day calendar of that year is not loaded
     └── Fault              something broke
@@ -16,7 +17,8 @@
         ├── SchemaFault    not migrated, or newer than this code
         ├── DefinitionChanged
         ├── DoesNotRest
-        └── Contention
+        ├── Contention
+        └── PerhapsDelivered  a channel cannot know whether a message went out
 
 Each carries a stable `code`, its `fields`, and a message that says what to do next. All of them survive pickling.
 """
@@ -152,6 +154,12 @@ class NotCanonical(Invalid):
     code = "not_canonical"
 
 
+class Undeliverable(Invalid):
+    """A channel will never deliver this message as it is: it becomes a dead letter at once, for a person to look at."""
+
+    code = "undeliverable"
+
+
 class Unknown(Invalid):
     """A case, kind, trigger or role that does not exist."""
 
@@ -198,3 +206,9 @@ class Contention(Fault):
     """Other acts kept changing the same cases; the act was given up after a bounded number of tries."""
 
     code = "contention"
+
+
+class PerhapsDelivered(Fault):
+    """A channel cannot know whether the message went out: it is not sent again unless a person says so."""
+
+    code = "perhaps_delivered"

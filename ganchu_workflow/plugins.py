@@ -1,4 +1,4 @@
-"""Discovering stages and channels: through entry points, verified against their contract before they are registered.
+"""Discovering stages, channels and dispatchers: through entry points, each verified before it is registered.
 
 The built-in stages arrive by the same door as anybody else's.
 """
@@ -6,7 +6,9 @@ The built-in stages arrive by the same door as anybody else's.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
@@ -20,6 +22,7 @@ from ganchu_workflow.process.tables import Table
 
 STAGES = "ganchu_workflow.stages"
 CHANNELS = "ganchu_workflow.channels"
+DISPATCHERS = "ganchu_workflow.dispatchers"
 CONTRACT = 1
 """The version of the contract between the engine and a stage."""
 TAKEN = ("use", "as", "on", "phase", "defaults")
@@ -39,52 +42,62 @@ class Plugin:
 
 @dataclass
 class Registry:
-    """The plugins of one group by name. What could not be loaded is kept too, and refused when it is asked for."""
+    """The plugins of one group by name. What could not be used is kept too, and refused when it is asked for."""
 
     group: str = STAGES
     plugins: dict[str, Plugin] = field(default_factory=dict)
     broken: dict[str, PluginInvalid] = field(default_factory=dict)
+    """Why a name that is claimed cannot be used. Each error's field `claims` lists who claims it: distribution, place.
+    """
 
     @classmethod
     def discover(cls, group: str = STAGES, found: Iterable[EntryPoint] | None = None) -> Registry:
         """Everything installed under an entry-point group.
 
-        Raises `PluginInvalid`, naming both distributions, when two claim one name. A plugin that cannot be loaded, or
-        breaks its contract, is put aside: it is refused when a plan uses it, and stops no other.
+        A plugin that cannot be loaded, or breaks its contract, is put aside: it is refused when a plan uses it, and
+        stops no other. So is a name that two distributions claim: neither is loaded, for nobody could say which of them
+        a round was opened with; the refusal names both. What a plugin prints while it is imported goes to stderr.
         """
         registry = cls(group)
-        claimed: dict[str, EntryPoint] = {}
+        claims: dict[str, list[EntryPoint]] = {}
         for point in entry_points(group=group) if found is None else found:
-            if point.name in claimed:
-                first = claimed[point.name]
-                if (first.value, _distribution(first)) == (point.value, _distribution(point)):
-                    continue  # the same distribution is on the path twice
-                # Asked of the claims, not of what was registered: a broken plugin claims its name all the same.
-                raise _taken(
-                    point.name, group, (_distribution(first), first.value), (_distribution(point), point.value)
-                )
-            claimed[point.name] = point
+            same_name = claims.setdefault(point.name, [])
+            # A distribution that is on the path twice claims its name once.
+            if (point.value, _distribution(point)) not in [(p.value, _distribution(p)) for p in same_name]:
+                same_name.append(point)
+        for name, points in claims.items():
             try:
-                registry.register(point.name, _load(point), distribution=_distribution(point), place=point.value)
-            except _Broken as error:
-                registry.broken[point.name] = PluginInvalid(str(error), name=point.name, group=group)
+                registry._claim(name, points)
+            except PluginInvalid as error:
+                claimants = [[_distribution(p), p.value] for p in points]
+                registry.broken[name] = PluginInvalid(error.message, name=name, group=group, claims=claimants)
         return registry
+
+    def _claim(self, name: str, points: Sequence[EntryPoint]) -> None:
+        if len(points) > 1:
+            raise _taken(name, self.group, *((_distribution(p), p.value) for p in points))
+        [point] = points
+        self.register(name, _load(point), distribution=_distribution(point), place=point.value)
 
     def register(self, name: str, brought: Any, *, distribution: str = "the host", place: str = "") -> None:
         """Verify `brought` against the contract of the group, then register it under `name`.
 
-        Raises `PluginInvalid` when the name is taken, naming both claimants, or when the contract is not kept.
+        Raises `PluginInvalid` when the name is taken, naming the claimants, or when the contract is not kept.
         """
         if name in self.plugins:
             first = self.plugins[name]
             raise _taken(name, self.group, (first.distribution, first.place), (distribution, place))
+        if name in self.broken:
+            # A plugin that cannot be used claims its name all the same.
+            raise _taken(name, self.group, *self.broken[name].fields["claims"], (distribution, place))
         try:
             problems = list(_CONTRACTS[self.group](name, brought))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             problems = [f"it cannot be checked: {type(error).__name__}: {error}"]
         if problems:
-            raise _Broken(
-                f"the plugin '{name}' of {distribution} ({place}) does not keep its contract: {'; '.join(problems)}"
+            raise PluginInvalid(
+                f"the plugin '{name}' of {distribution} ({place}) does not keep its contract: {'; '.join(problems)}",
+                name=name,
             )
         self.plugins[name] = Plugin(name, brought, distribution, place)
 
@@ -116,26 +129,26 @@ def own_distribution() -> str:
         return "ganchu-workflow (not installed)"
 
 
-class _Broken(PluginInvalid):
-    """A plugin that cannot be used, and is put aside."""
-
-
-def _taken(name: str, group: str, *claims: tuple[str, str]) -> PluginInvalid:
-    claimants = " and ".join(f"{distribution} ({place})" for distribution, place in claims)
+def _taken(name: str, group: str, *claims: Iterable[str]) -> PluginInvalid:
+    pairs = [tuple(claim) for claim in claims]
+    claimants = " and ".join(f"{distribution} ({place})" for distribution, place in pairs)
+    how_many = "two" if len(pairs) == 2 else len(pairs)
     return PluginInvalid(
-        f"two plugins claim the name '{name}' in {group}: {claimants}; uninstall one of them",
+        f"{how_many} plugins claim the name '{name}' in {group}: {claimants}; uninstall all but one of them",
         name=name,
-        claimants=[distribution for distribution, _ in claims],
+        claims=[list(pair) for pair in pairs],
     )
 
 
 def _load(point: EntryPoint) -> Any:
     try:
-        return point.load()
+        with redirect_stdout(sys.stderr):  # stdout belongs to the host, or to the command whose --json is read there
+            return point.load()
     except (Exception, SystemExit) as error:  # a module may be a script that ends with sys.exit()
-        raise _Broken(
+        raise PluginInvalid(
             f"the plugin '{point.name}' of {_distribution(point)} ({point.value}) cannot be loaded: "
-            f"{type(error).__name__}: {error}"
+            f"{type(error).__name__}: {error}",
+            name=point.name,
         ) from error
 
 
@@ -182,6 +195,19 @@ def _channel_contract(name: str, brought: Any) -> Iterator[str]:
         yield "it has no method deliver(message)"
     elif list(inspect.signature(deliver).parameters) != ["self", "message"]:
         yield f"its method is deliver{inspect.signature(deliver)}, it must be deliver(self, message)"
+    if not isinstance(getattr(brought, "repeats_safely", False), bool):
+        yield f"repeats_safely is True or False, not {brought.repeats_safely!r}"
+    if getattr(brought, "addresses", "optional") not in ("required", "optional"):
+        yield f"addresses is 'required' or 'optional', or left out, not {brought.addresses!r}"
 
 
-_CONTRACTS = {STAGES: _stage_contract, CHANNELS: _channel_contract}
+def _dispatcher_contract(name: str, brought: Any) -> Iterator[str]:
+    if not callable(brought):
+        yield "it is not a function build(workflow, configuration)"
+    elif list(inspect.signature(brought).parameters) != ["workflow", "configuration"]:
+        yield f"it is called as {name}{inspect.signature(brought)}, it must be build(workflow, configuration)"
+
+
+_CONTRACTS = {STAGES: _stage_contract, CHANNELS: _channel_contract, DISPATCHERS: _dispatcher_contract}
+GROUPS = tuple(_CONTRACTS)
+"""The entry-point groups by which plugins are found."""

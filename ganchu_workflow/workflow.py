@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 from sqlalchemy import Connection
@@ -16,21 +16,24 @@ from ganchu_workflow.actors import RESERVED, Actor
 from ganchu_workflow.audit.verify import Report, verify
 from ganchu_workflow.clock import Clock, SystemClock
 from ganchu_workflow.engine import queries
-from ganchu_workflow.engine.books import Books
-from ganchu_workflow.engine.bulk import Bulk, carry_out_many
+from ganchu_workflow.engine.books import Books, opening_of
+from ganchu_workflow.engine.bulk import Bulk, carry_out_many, request_of
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.foresee import foresee
+from ganchu_workflow.engine.inbox import Inbox
+from ganchu_workflow.engine.outbox import Outbox
 from ganchu_workflow.engine.queries import Allowed, Task
 from ganchu_workflow.engine.recorder import plain
 from ganchu_workflow.engine.requests import Opening, Request, Step
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.transactions import OwnTransactions
-from ganchu_workflow.engine.transition import Engine, Swept
+from ganchu_workflow.engine.transition import DueRow, Engine, Swept
 from ganchu_workflow.entropy import Entropy, SystemEntropy
 from ganchu_workflow.errors import Invalid, Refusal, Refused, Unknown, WorkflowError
+from ganchu_workflow.messages import Dispatcher
 from ganchu_workflow.plan import Plan, read_plan
-from ganchu_workflow.plugins import Registry
+from ganchu_workflow.plugins import DISPATCHERS, Registry
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.store.database import connect, migrate, require_schema
@@ -141,16 +144,7 @@ class Workflow:
                 "or use SystemEntropy"
             )
         book = self._books.of_plan(read)
-        phases = [{"stage": s.name, "opens_at": s.opens_at, "closes_at": s.closes_at} for s in read.stages]
-        data = {
-            "title": read.title,
-            "code": read.code,
-            "plan": read.document(),
-            "definition": book.fingerprint,
-            "demonstration": read.demonstration,
-            "phases": phases,
-        }
-        step = Step("", None, data, actor, Opening("round", ""))
+        step = Step("", None, opening_of(read, book), actor, Opening("round", ""))
         return self._act(Request(step, "", received_at, key), book)
 
     def open(
@@ -236,25 +230,39 @@ class Workflow:
         each = _each(cases, data)
         self._admit(actor, key, room=27)
         rounds = self._read(lambda c: queries.rounds_of(c, list(each)))
-        acts: list[tuple[str, Request | WorkflowError]] = []
-        for case, given in each.items():
-            if case not in rounds:
-                acts.append((case, Unknown(f"there is no case '{case}'", case=case)))
-                continue
-            step = Step(trigger, case, plain(given or {}), actor)
-            own = f"{key}:{case}" if key is not None else None
-            acts.append((case, Request(step, rounds[case], received_at, own, document)))
+        acts = [
+            (case, request_of(case, rounds.get(case), trigger, given, actor, received_at, key, document))
+            for case, given in each.items()
+        ]
         return carry_out_many(self._engine, acts, dry_run=dry_run)
 
-    def tick(self, *, grace: timedelta = timedelta()) -> Swept:
+    def tick(self, *, grace: timedelta = timedelta(), leave: Collection[DueRow] = ()) -> Swept:
         """Fire every deadline that has run out, oldest first. Idempotent; any number of nodes may call it.
 
         Deadlines whose end lies less than `grace` back are left for a later sweep: an act that was received in time may
         still be on its way on another node. Whether an act is in time never depends on it. Deadlines that waited for a
-        year's calendar start to run once it is loaded.
+        year's calendar start to run once it is loaded. Those in `leave` (case, deadline, due instant) are not tried.
         """
         self._ready()
-        return self._engine.tick(grace)
+        return self._engine.tick(grace, leave)
+
+    # ── what was told ──
+
+    @property
+    def outbox(self) -> Outbox:
+        """The messages on their way outward: for a dispatcher, and for the person who looks after it."""
+        self._ready()
+        return Outbox(self._engine.transactions, self.clock, [p.brought for p in self.stages.plugins.values()])
+
+    @property
+    def inbox(self) -> Inbox:
+        """The inboxes that the library keeps itself."""
+        self._ready()
+        return Inbox(self._engine.transactions, self.clock)
+
+    def dispatcher(self, configuration: Mapping[str, Any] | Path, *, name: str = "default") -> Dispatcher:
+        """What delivers the messages here, by its settings or the TOML file that holds them. Raises `Invalid`."""
+        return cast(Dispatcher, Registry.discover(DISPATCHERS).get(name).brought(self, configuration))
 
     # ── questions ──
 
@@ -328,9 +336,12 @@ class Workflow:
         """The process a round is played by: its kinds, states, labels and edges."""
         return self._read(lambda c: self._books.of_round(_id(round), Rows(c))).process
 
-    def next_due(self) -> datetime | None:
-        """The nearest instant at which a deadline runs out."""
-        return self._read(queries.next_due)
+    def next_due(self, round: Case | None = None, *, since: datetime | None = None) -> datetime | None:
+        """The nearest instant at which a deadline runs out, of all rounds or of one; None when none is running.
+
+        With `since`, those that ran out before it are left out.
+        """
+        return self._read(lambda c: queries.next_due(c, None if round is None else _id(round), since))
 
     def last_recorded_at(self) -> datetime | None:
         """When the newest event of the database was recorded, in UTC; None in an empty one."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ganchu_workflow.cli.selecting import standing
+from ganchu_workflow.cli.selecting import case_of, standing, with_cases
 from ganchu_workflow.cli.terminal import (
     BROKEN,
     As,
@@ -52,7 +52,9 @@ def open_case(
     ] = None,
     all_in: Annotated[
         list[str] | None,
-        typer.Option("--all-in", help="名单取处于此状态的全部申报 / list every application in this state"),
+        typer.Option(
+            "--all-in", help="名单取处于此状态或环节的全部申报 / list every application in this state or stage"
+        ),
     ] = None,
     person: Person = "",
     document: Basis = None,
@@ -63,18 +65,19 @@ def open_case(
     """开立案件(申报、推荐函、公示……)。 / Opens a case: an application, a letter, a notice."""
     from ganchu_workflow.errors import Invalid
 
-    workflow, members = workflow_on(database, at), list(member or ())
+    workflow = workflow_on(database, at)
+    members = [case_of(workflow, m, round_id) for m in member or ()]
     if all_in:
         if round_id is None:
             raise Invalid("--all-in needs --round")
-        found = standing(workflow, round_id, "application", all_in, [])
+        found = standing(workflow, round_id, "application", all_in, [], ended=False)
         members += [a.id for a in sorted(found, key=lambda a: str(a.facts.get("number"))) if a.id not in members]
     receipt = workflow.open(
         kind,
-        object_of(data),
+        with_cases(workflow, round_id, object_of(data)),
         actor=actor_of(actor, person),
         round=round_id,
-        parent=parent,
+        parent=case_of(workflow, parent, round_id) if parent is not None else None,
         of=of,
         stage=stage,
         members=members,
@@ -101,8 +104,10 @@ def fire(
     as_json: AsJson = False,
 ) -> None:
     """办理:在案件上触发一步。 / Fires a trigger on a case."""
-    receipt = workflow_on(database, at).fire(
-        case, trigger, object_of(data), actor=actor_of(actor, person), key=key, document=document
+    workflow = workflow_on(database, at)
+    told = with_cases(workflow, None, object_of(data))
+    receipt = workflow.fire(
+        case_of(workflow, case), trigger, told, actor=actor_of(actor, person), key=key, document=document
     )
     if as_json:
         return print_json(receipt_row(receipt))
@@ -111,9 +116,10 @@ def fire(
 
 
 @app.command("allowed")
-def allowed(case: CaseId, database: Database, actor: As, as_json: AsJson = False) -> None:
+def allowed(case: CaseId, database: Database, actor: As, at: At = None, as_json: AsJson = False) -> None:
     """此刻可办什么,不能办的为什么。 / What may be done now; for the rest, why not."""
-    found = workflow_on(database).allowed(case, actor_of(actor))
+    workflow = workflow_on(database, at)
+    found = workflow.allowed(case_of(workflow, case), actor_of(actor))
     if as_json:
         return print_json(
             [
@@ -170,6 +176,7 @@ def history(case: CaseId, database: Database, as_json: AsJson = False) -> None:
     from ganchu_workflow.clock import from_text
 
     workflow = workflow_on(database)
+    case = case_of(workflow, case)
     round_id = workflow.case(case).round
     found = workflow.history(case)
     if as_json:

@@ -42,6 +42,12 @@ def import_file(
     ] = False,
     actor: As = "office",
     person: Person = "",
+    batch: Annotated[
+        str,
+        typer.Option(
+            "--batch", help="导入批号,换批号则同样的行再办一次 / under another batch, equal rows are done again"
+        ),
+    ] = "import",
     report_file: Annotated[
         Path | None, typer.Option("--report", help="把问题写成 .csv 或 .json / write the problems to this file")
     ] = None,
@@ -66,6 +72,7 @@ def import_file(
         actor=actor_of(actor, person),
         mode="good" if good_only else "all",
         dry_run=dry_run,
+        key_prefix=batch,
     )
     if report_file is not None:
         write_report(report, report_file)
@@ -90,16 +97,14 @@ def _show(report: ImportReport, states: Any) -> None:
     elif report.dry_run:
         typer.echo(f"试运行,未写入:可导入{report.entered}行 / dry run: {report.entered} could be imported")
     else:
-        typer.echo(
-            "未导入任何行:全部无误才导入,或用 --good-only / nothing was imported: all or nothing, or --good-only"
-        )
+        typer.echo("未导入任何行:须全部无误,或用 --good-only / nothing was imported: all or nothing, or --good-only")
     if report.already:
         typer.echo(f"此前已导入、未重复办理{report.already}行 / {report.already} had been imported before")
     if report.bad:
         typer.echo(f"有误{report.bad}行 / {report.bad} with problems")
     if report.held:
         typer.echo(f"因同组有误而未导入{report.held}行 / {report.held} held: their group has a bad row")
-    for state, count in report.standing.items():
+    for state, count in report.standing.items() if report.committed or report.dry_run else ():
         stage, _, _ = state.rpartition(".")
         typer.echo(f"  {stage or '-'} {states[state].label}:{count}")
 

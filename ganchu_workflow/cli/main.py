@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ganchu_workflow.cli import audit, cases, database, plugins, processes, rounds
+from ganchu_workflow.cli import audit, cases, database, outbox, plugins, processes, rounds, worker
 from ganchu_workflow.cli.terminal import BAD_INPUT, BROKEN, REFUSED
 
 app = typer.Typer(
@@ -26,10 +26,12 @@ for name, sub in (
     ("round", rounds),
     ("process", processes),
     ("audit", audit),
+    ("outbox", outbox),
     ("plugins", plugins),
 ):
     app.add_typer(sub.app, name=name)
 app.add_typer(cases.app)
+app.add_typer(worker.app)
 
 
 def run() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ganchu_workflow.cli import imports
-from ganchu_workflow.cli.selecting import Cases, Kind, Numbers, Standing, chosen, standing
+from ganchu_workflow.cli.selecting import Cases, Kind, Naming, Numbers, Standing, case_of, chosen, standing, with_cases
 from ganchu_workflow.cli.terminal import (
     BROKEN,
     REFUSED,
@@ -38,10 +39,8 @@ from ganchu_workflow.cli.terminal import (
 
 if TYPE_CHECKING:
     from ganchu_workflow.engine.bulk import Item
-    from ganchu_workflow.process.values import CaseView
 
 app = typer.Typer(help="批次:开立、导入、办理、查看、出件 / rounds", no_args_is_help=True)
-imports.register(app)
 SHOWN = 50
 """How many refusals of a bulk act the terminal shows."""
 
@@ -75,6 +74,9 @@ def round_new(
     return None
 
 
+imports.register(app)  # here, so that the help lists the commands in the order of their use
+
+
 @app.command("act")
 def round_act(
     round_id: RoundId,
@@ -97,26 +99,34 @@ def round_act(
 ) -> None:
     """对多件案件逐件办理同一动作,能办的办,不能办的说明理由。 / One trigger on many cases; exit code 3 on refusals.
 
-    Say which cases with --state, --number or --case; without any of them it is refused.
+    Say which cases with --state, --number or --case. A stage means what has not come to its end there.
     """
     workflow = workflow_on(database, at)
     round_of(workflow, round_id)
-    found = chosen(workflow, round_id, kind, state or [], number or [], case or [])
+    given = [case_of(workflow, c, round_id) for c in case or ()]
+    found = chosen(workflow, round_id, kind, state or [], number or [], given)
+    told = with_cases(workflow, round_id, object_of(data))
+    naming = Naming(workflow, round_id)
+    _known_trigger(naming, {c.kind for c in found}, trigger)
     bulk = workflow.fire_many(
-        found, trigger, object_of(data), actor=actor_of(actor, person), document=document, key=key, dry_run=dry_run
+        found, trigger, told, actor=actor_of(actor, person), document=document, key=key, dry_run=dry_run
     )
+    names = {c.id: naming.name(c) for c in found}
     if as_json:
-        print_json([_item_row(item) for item in bulk.items])
+        print_json([_item_row(naming, names, item) for item in bulk.items])
     else:
-        names = {c.id: _name(c) for c in found}
         for item in bulk.refused[:SHOWN]:
-            typer.echo(f"✗ {names[item.case]}  {_why(item)}", err=True)
+            typer.echo(f"✗ {names[item.case] or item.case}  {_why(naming, item)}", err=True)
         if len(bulk.refused) > SHOWN:
-            typer.echo(f"…… 另有 {len(bulk.refused) - SHOWN} 件 / and more", err=True)
-        word = "可办" if dry_run else "已办"
-        reached = Counter(item.receipt.state for item in bulk.moved if item.receipt)
-        where = "".join(f"  {reached_state} {n}" for reached_state, n in sorted(reached.items()))
-        typer.echo(f"{word} {len(bulk.moved)} 件,不能办 {len(bulk.refused)} 件{where}")
+            more = len(bulk.refused) - SHOWN
+            typer.echo(f"……另有{more}件,见 --json / and {more} more: see --json", err=True)
+        moved, refused = len(bulk.moved), len(bulk.refused)
+        if dry_run:
+            typer.echo(f"试运行,未写入:可办{moved}件,不能办{refused}件 / dry run: {moved} could be done, {refused} not")
+        else:
+            typer.echo(f"已办{moved}件,不能办{refused}件 / {moved} done, {refused} not")
+        for line in _where(naming, bulk.moved):
+            typer.echo(line)
     if bulk.refused:
         raise typer.Exit(REFUSED)
 
@@ -131,8 +141,10 @@ def round_status(round_id: RoundId, database: Database, as_json: AsJson = False)
     workflow = workflow_on(database)
     round_ = round_of(workflow, round_id)
     process, cases = workflow.process(round_), workflow.cases(round_)
-    counts = Counter((c.kind, c.state) for c in cases if c.kind not in ("round", "phase"))
-    attempts, next_due = len(workflow.attempts(round_)), workflow.next_due()
+    standing_in = Counter((c.kind, c.state) for c in cases if c.kind not in ("round", "phase"))
+    order = [(kind.kind, state) for kind in process.kinds.values() for state in kind.states]
+    counts = [(k, s, standing_in[k, s]) for k, s in order if (k, s) in standing_in]
+    attempts, next_due = len(workflow.attempts(round_)), workflow.next_due(round_)
     phases = {p.stage: p for p in cases if p.kind == "phase"}
     if as_json:
         return print_json(
@@ -144,7 +156,7 @@ def round_status(round_id: RoundId, database: Database, as_json: AsJson = False)
                     {"stage": p.stage, "state": p.state} | {k: p.facts.get(k) for k in ("opens_at", "closes_at")}
                     for p in phases.values()
                 ],
-                "cases": [{"kind": k, "state": s, "count": n} for (k, s), n in sorted(counts.items())],
+                "cases": [{"kind": k, "state": s, "count": n} for k, s, n in counts],
                 "attempts": attempts,
                 "next_due": next_due,
             }
@@ -158,13 +170,12 @@ def round_status(round_id: RoundId, database: Database, as_json: AsJson = False)
             for key, word in (("opens_at", "起"), ("closes_at", "止"))
             if key in phase.facts
         ]
-        typer.echo(
-            f"  {stage_label(process, stage)}  {process.kind('phase').states[phase.state].label}  {' '.join(window)}"
-        )
+        standing_at = process.kind("phase").states[phase.state].label
+        typer.echo("  ".join(["", stage_label(process, stage), standing_at, *window]))
     applications = [c for c in cases if c.kind == "application"]
     if applications:
         console().print(funnel_table(funnel_of(process, applications, places_of(round_.facts))))
-    for (kind, state), n in sorted(counts.items()):
+    for kind, state, n in counts:
         definition = process.kind(kind)
         typer.echo(f"  {definition.label}  {definition.states[state].label}  {n}  ({kind} {state})")
     due = local_time(workflow, round_.id, next_due) if next_due else "无 / none"
@@ -193,12 +204,14 @@ def round_list(
     else:
         round_of(workflow, round_id)
         states = workflow.process(round_id).kind(kind).states
+        naming = Naming(workflow, round_id)
+        about = ("enterprise", "product") if kind == "application" else ()
         rows = [
             {
                 "case": c.id,
-                "number": str(c.facts.get("number") or ""),
-                "enterprise": str(c.facts.get("enterprise") or ""),
-                "product": str(c.facts.get("product") or ""),
+                "number": naming.name(c),
+                **{fact: str(c.facts.get(fact) or "") for fact in about},
+                "parties": naming.parties(c),
                 "state": c.state,
                 "label": states[c.state].label,
             }
@@ -207,7 +220,8 @@ def round_list(
     if as_json:
         return print_json(rows)
     for row in rows:
-        typer.echo("  ".join(v or "-" for v in row.values()))
+        cells = [" ".join(v.values()) if isinstance(v, dict) else v for v in row.values()]
+        typer.echo("  ".join(cell or "-" for cell in cells))
     return None
 
 
@@ -237,25 +251,45 @@ def round_papers(
         raise typer.Exit(BROKEN)
 
 
-def _name(case: CaseView) -> str:
-    return str(case.facts.get("number") or case.id)
+def _known_trigger(naming: Naming, kinds: Iterable[str], trigger: str) -> None:
+    """Refuse a misspelt trigger once, and not again for every case."""
+    from ganchu_workflow.errors import Unknown
+
+    for kind in kinds:
+        definition = naming.process.kind(kind)
+        if trigger not in definition.triggers():
+            there = sorted({e.trigger for e in definition.edges if e.source is not None})
+            raise Unknown(f"the kind {kind} has no trigger '{trigger}'; it has: {', '.join(there)}")
 
 
-def _why(item: Item) -> str:
+def _where(naming: Naming, moved: Iterable[Item]) -> Iterator[str]:
+    """Where the cases have come to, in the order of the process."""
+    reached = Counter((item.receipt.kind, item.receipt.state) for item in moved if item.receipt)
+    for kind in naming.process.kinds.values():
+        for state, declared in kind.states.items():
+            if count := reached[kind.kind, state]:
+                yield f"  {declared.label}:{count}  ({state})"
+
+
+def _why(naming: Naming, item: Item) -> str:
+    """Why it was refused, and which other cases that is about: those that are tied, or not scored yet."""
     from ganchu_workflow.errors import Refused
 
     error = item.error
-    if isinstance(error, Refused):
-        return f"{error.refusal.zh} / {error.refusal.en} [{error.code}]"
-    return f"{error.message} [{error.code}]" if error else ""
+    if not isinstance(error, Refused):
+        return f"{error.message} [{error.code}]" if error else ""
+    others = naming.concerned(error.refusal.detail)
+    which = f" ({'、'.join(others)})" if others else ""
+    return f"{error.refusal.zh} / {error.refusal.en} [{error.code}]{which}"
 
 
-def _item_row(item: Item) -> dict[str, Any]:
+def _item_row(naming: Naming, names: Mapping[str, str], item: Item) -> dict[str, Any]:
     receipt = receipt_row(item.receipt) if item.receipt else None
     return {
         "case": item.case,
+        "number": names[item.case],
         "moved": receipt is not None,
         "receipt": receipt,
         "code": item.error.code if item.error else None,
-        "why": _why(item) or None,
+        "why": _why(naming, item) or None,
     }

@@ -35,7 +35,11 @@ Person = Annotated[
 ]
 Basis = Annotated[str | None, typer.Option("--document", help="依据文件 / the document the act rests on")]
 Data = Annotated[
-    str, typer.Option("--data", help="材料:JSON 或 @文件 / the data: a JSON object, or @file (keeps it out of `ps`)")
+    str,
+    typer.Option(
+        "--data",
+        help="材料:JSON 或 @文件 / the data: JSON, or @file (stays out of `ps`)",
+    ),
 ]
 Key = Annotated[str | None, typer.Option("--key", help="幂等键 / a key that makes the call safe to repeat")]
 Grace = Annotated[
@@ -43,13 +47,13 @@ Grace = Annotated[
 ]
 At = Annotated[
     str | None,
-    typer.Option(
-        "--at", envvar="GANCHU_AT", help="演示批次的当前时刻(北京时间) / the present instant of a demonstration round"
-    ),
+    typer.Option("--at", envvar="GANCHU_AT", help="演示批次的当前时刻 / the present instant, in a demonstration"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="以 JSON 输出 / print JSON")]
 PlanFile = Annotated[Path, typer.Argument(help="方案文件 (TOML) / the plan")]
-CaseId = Annotated[str, typer.Argument(help="案件编号 / the id of the case")]
+CaseId = Annotated[
+    str, typer.Argument(help="案件编号,或 number:申报编号 / the id of the case, or number: and a 申报编号")
+]
 RoundId = Annotated[str, typer.Argument(help="批次编号 / the id of the round")]
 
 
@@ -210,6 +214,11 @@ def show_swept(swept: Swept, as_json: bool) -> None:
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_as_json))
+
+
+def json_line(value: Any) -> str:
+    """A value as JSON in one line."""
+    return json.dumps(value, ensure_ascii=False, default=_as_json)
 
 
 def _as_json(value: Any) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ganchu_workflow.engine.drift import warn_of_changed_code
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.errors import DefinitionChanged, Unknown
@@ -41,5 +44,18 @@ class Books:
                     running=book.fingerprint,
                     pinned=facts["definition"],
                 )
+            warn_of_changed_code(rows.connection, round_id, book)
             self._books[round_id] = book
         return self._books[round_id]
+
+
+def opening_of(plan: Plan, book: Rulebook) -> dict[str, Any]:
+    """What a round is opened with: the plan it is pinned to, the process that plan describes, and its phases."""
+    return {
+        "title": plan.title,
+        "code": plan.code,
+        "plan": plan.document(),
+        "definition": book.fingerprint,
+        "demonstration": plan.demonstration,
+        "phases": [{"stage": s.name, "opens_at": s.opens_at, "closes_at": s.closes_at} for s in plan.stages],
+    }

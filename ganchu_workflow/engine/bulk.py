@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
+from typing import Any
 
+from pydantic import BaseModel
+
+from ganchu_workflow.actors import Actor
 from ganchu_workflow.engine.events import Receipt
-from ganchu_workflow.engine.requests import Request
+from ganchu_workflow.engine.recorder import plain
+from ganchu_workflow.engine.requests import Request, Step
 from ganchu_workflow.engine.transition import Engine
-from ganchu_workflow.errors import Contention, DatabaseFault, WorkflowError
+from ganchu_workflow.errors import Contention, DatabaseFault, Unknown, WorkflowError
 
 BATCH = 200
 """How many acts one transaction takes."""
@@ -39,6 +45,23 @@ class Bulk:
     def refused(self) -> tuple[Item, ...]:
         """Those that were refused, are not there, or whose rules crashed; nothing of them is left."""
         return tuple(i for i in self.items if i.error is not None)
+
+
+def request_of(
+    case: str,
+    round_id: str | None,
+    trigger: str,
+    data: Mapping[str, Any] | BaseModel | None,
+    actor: Actor,
+    received_at: datetime,
+    key: str | None,
+    document: str | None,
+) -> Request | WorkflowError:
+    """The act on one of the cases, under a key of its own if there is one; where there is no such case, that."""
+    if round_id is None:
+        return Unknown(f"there is no case '{case}'", case=case)
+    step = Step(trigger, case, plain(data or {}), actor)
+    return Request(step, round_id, received_at, f"{key}:{case}" if key is not None else None, document)
 
 
 def carry_out_many(engine: Engine, acts: Sequence[tuple[str, Request | WorkflowError]], *, dry_run: bool) -> Bulk:

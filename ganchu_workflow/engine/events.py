@@ -142,9 +142,11 @@ class Receipt:
     effective_at: datetime
     recorded_at: datetime
     digest: str
+    repeated: bool = field(default=False, compare=False)
+    """Whether the act had been done before, under the same key, and nothing was done now."""
 
     @classmethod
-    def of(cls, body: Mapping[str, Any], event_digest: str) -> Receipt:
+    def of(cls, body: Mapping[str, Any], event_digest: str, *, repeated: bool = False) -> Receipt:
         """The receipt of a stored event."""
         return cls(
             case_id=body["case"],
@@ -156,4 +158,5 @@ class Receipt:
             effective_at=from_text(body["effective_at"]),
             recorded_at=from_text(body["recorded_at"]),
             digest=event_digest,
+            repeated=repeated,
         )

@@ -162,9 +162,13 @@ def _nearest(connection: Connection, case_ids: Iterable[str]) -> dict[str, datet
     return nearest
 
 
-def next_due(connection: Connection) -> datetime | None:
-    """The nearest instant at which a deadline runs out; None when none is running."""
+def next_due(connection: Connection, round_id: str | None = None, since: datetime | None = None) -> datetime | None:
+    """The nearest instant, of all rounds or of one, `since` that one, at which a deadline runs out; None: none runs."""
     query = select(DEADLINE.c.due_at).where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), NOT_CALLED_OFF)
+    if round_id is not None:
+        query = query.where(DEADLINE.c.round_id == round_id)
+    if since is not None:
+        query = query.where(DEADLINE.c.due_at >= since)
     found: datetime | None = connection.execute(query.order_by(DEADLINE.c.due_at).limit(1)).scalar()
     return found
 

@@ -15,16 +15,18 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-from ganchu_workflow.canonical import digest, digest_of
+from ganchu_workflow.canonical import digest, digest_of, encode
 from ganchu_workflow.engine.workspace import Workspace
-from ganchu_workflow.errors import Refusal, YearNotPublished
+from ganchu_workflow.errors import NotCanonical, Refusal, YearNotPublished
 from ganchu_workflow.process import fingerprint as fingerprints
 from ganchu_workflow.process.context import Context
 from ganchu_workflow.process.definition import Edge, Process
-from ganchu_workflow.process.language import Lifecycle, NoSettings
+from ganchu_workflow.process.language import Lifecycle, NoSettings, Rule
 
 log = logging.getLogger("ganchu_workflow")
 NO_SETTINGS = NoSettings()
+CODE_LENGTH = 60
+"""How long the code of a refusal may be: it is kept in a column of its own."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,14 @@ class Rulebook:
         """
         for guard in edge.transition.guards:
             with work.tracing() as read:
-                refusal: Any
+                refusal: Refusal | None
                 try:
-                    refusal = guard.function(edge.handler, ctx)
+                    refusal = _answer(guard, guard.function(edge.handler, ctx))
                 except YearNotPublished as error:
                     refusal = Refusal(
                         "year_not_published", "所涉年度的放假安排尚未导入", error.message, dict(error.fields)
                     )
-                except Exception as error:
+                except (Exception, SystemExit) as error:  # a rule that says sys.exit() must not end the host
                     log.exception("a guard crashed", extra={"action": "guard_crashed", "guard": guard.id})
                     refusal = Refusal(
                         "guard_crashed",
@@ -94,13 +96,6 @@ class Rulebook:
                         f"the guard '{guard.id}' crashed ({type(error).__name__}); the act was refused",
                         {"guard": guard.id, "version": guard.version, "error": type(error).__name__},
                     )
-            if refusal is not None and not isinstance(refusal, Refusal):
-                refusal = Refusal(
-                    "guard_crashed",
-                    f"规则“{guard.id}”返回了无效结果,未予办理",
-                    f"the guard '{guard.id}' returned {type(refusal).__name__}, neither a Refusal nor None",
-                    {"guard": guard.id, "version": guard.version},
-                )
             inputs = digest_of({"data": dict(ctx.given), "cases": work.heads(read)})
             results.append(
                 {
@@ -110,9 +105,39 @@ class Rulebook:
                     "result": refusal.code if refusal else "passed",
                 }
             )
-            if isinstance(refusal, Refusal):
+            if refusal is not None:
                 return refusal
         return None
+
+
+def _answer(guard: Rule, answer: Any) -> Refusal | None:
+    """What a guard said; rubbish is a refusal, in words that do not repeat it: it may hold a private value."""
+    if answer is None:
+        return None
+    if not isinstance(answer, Refusal):
+        said = f"{type(answer).__name__}, neither a Refusal nor None"
+    elif not all(isinstance(word, str) for word in (answer.code, answer.zh, answer.en)):
+        said = "a Refusal whose code, zh or en is not a text"
+    elif not 0 < len(answer.code) <= CODE_LENGTH:
+        said = f"a Refusal whose code has not 1 to {CODE_LENGTH} characters"
+    elif not _can_be_kept(answer.detail):
+        said = "a Refusal whose detail is not made of JSON values (no floats, no dates)"
+    else:
+        return answer
+    return Refusal(
+        "guard_crashed",
+        f"规则“{guard.id}”返回了无效结果,未予办理",
+        f"the guard '{guard.id}' returned {said}; the act was refused",
+        {"guard": guard.id, "version": guard.version},
+    )
+
+
+def _can_be_kept(detail: Any) -> bool:
+    try:
+        encode(dict(detail))
+    except (NotCanonical, TypeError, ValueError):
+        return False
+    return True
 
 
 @cache

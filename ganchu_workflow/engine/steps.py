@@ -25,16 +25,16 @@ from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import DoesNotRest, Fault, Refusal, Refused, Unknown, WorkflowError, YearNotPublished
 from ganchu_workflow.process.context import Context
 from ganchu_workflow.process.definition import Edge, KindDefinition
-from ganchu_workflow.process.language import Data, Transition
+from ganchu_workflow.process.language import Condition, Data, Transition
 from ganchu_workflow.process.machine import step as ask_the_table
-from ganchu_workflow.process.values import Effects, Fire, Open
+from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open
 
 AUTOMATIC_LIMIT = 50
 """How often one case may move by itself within one act before that is a fault."""
 
 
 class RuleCrashed(Fault):
-    """An effect crashed. The act was abandoned and nothing of it is left."""
+    """An effect or a condition crashed. The act was abandoned and nothing of it is left."""
 
     code = "rule_crashed"
 
@@ -222,10 +222,7 @@ class Run:
         found = []
         for rule in edge.transition.effects:
             try:
-                done = rule.function(edge.handler, ctx)
-                if done is not None and not isinstance(done, Effects):
-                    raise TypeError(f"an effect returns Effects or None, not {type(done).__name__}")
-                found.append(done or Effects())
+                found.append(_effects_of(rule.function(edge.handler, ctx)))
             except YearNotPublished as error:
                 raise Refused(
                     Refusal(
@@ -239,16 +236,8 @@ class Run:
                 ) from error
             except WorkflowError:
                 raise
-            except Exception as error:
-                # Not its own words, which may quote a private value: they are those of the cause, for a log.
-                raise RuleCrashed(
-                    f"the effect '{rule.id}' of {edge.name} crashed ({type(error).__name__}); "
-                    "nothing of the act is left",
-                    rule=rule.id,
-                    trigger=edge.name,
-                    case=ctx.case.id,
-                    error=type(error).__name__,
-                ) from error
+            except (Exception, SystemExit) as error:  # a rule that says sys.exit() must not end the host
+                raise _crashed(f"effect '{rule.id}'", rule.id, edge, ctx, error) from error
         return found
 
     @staticmethod
@@ -327,7 +316,7 @@ class Run:
             for read in when.kinds if when else ():
                 if not (self.process.kind(read.kind).is_cohort or self.work.knows_children(case_id, read.kind)):
                     self.work.prefetch_children([case_id, *self.pokes], read.kind)
-            if when is not None and when.holds(ctx):
+            if when is not None and _holds(when, edge, ctx):
                 seq = case.seq
                 self._take(step)
                 if case.seq == seq:
@@ -347,3 +336,46 @@ class Run:
         return Refused(
             replace(refusal, state=case.state if edge is None or edge.source else "", trigger=trigger), case=case.id
         )
+
+
+def _crashed(what: str, rule: str, edge: Edge, ctx: Context[Any, Any], error: BaseException) -> RuleCrashed:
+    # Not its own words, which may quote a private value: they are those of the cause, for a log.
+    return RuleCrashed(
+        f"the {what} of {edge.name} crashed ({type(error).__name__}); nothing of the act is left",
+        what=what,
+        rule=rule,
+        trigger=edge.name,
+        case=ctx.case.id,
+        error=type(error).__name__,
+    )
+
+
+def _effects_of(returned: Any) -> Effects:
+    """What an effect returned, if it is what an effect returns; None stands for nothing."""
+    if returned is None:
+        return Effects()
+    if not isinstance(returned, Effects):
+        raise TypeError(f"it returned {type(returned).__name__}, neither Effects nor None")
+    for name, items, expected in (
+        ("open", returned.open, Open),
+        ("fire", returned.fire, Fire),
+        ("tell", returned.tell, Message),
+        ("members", returned.members or (), CaseView),
+    ):
+        strange = [type(item).__name__ for item in items if not isinstance(item, expected)]
+        if strange:
+            raise TypeError(f"it returned Effects({name}=…) with {strange[0]} in it, not only {expected.__name__}")
+    return returned
+
+
+def _holds(when: Condition, edge: Edge, ctx: Context[Any, Any]) -> bool:
+    """Whether the condition holds. One that cannot say so stops the act: what would follow from it is not known."""
+    try:
+        answer = when.holds(ctx)
+        if not isinstance(answer, bool):
+            raise TypeError(f"it answered {type(answer).__name__}, neither True nor False")
+    except WorkflowError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _crashed(f"condition '{when.name}'", when.name, edge, ctx, error) from error
+    return answer

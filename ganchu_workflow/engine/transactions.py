@@ -93,7 +93,7 @@ class OwnTransactions:
 
 
 class HostTransaction:
-    """A transaction that is open already: never committed, rolled back or begun here, and a refused act leaves nothing.
+    """A transaction that is open already: never ended or begun here. A refused act leaves nothing in it.
 
     It is the host's; or `ours`, where several acts stand in one transaction of our own. Its connection is asked for
     each time: a session of the host's sets its savepoints only then.

@@ -8,17 +8,18 @@ one transaction. A refusal changes nothing and is a row of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from ganchu_workflow.actors import CLOCK, Actor
 from ganchu_workflow.canonical import decode, encode
-from ganchu_workflow.clock import Clock
+from ganchu_workflow.clock import Clock, to_text
 from ganchu_workflow.engine.deadlines import ARMED, AWAITING, resolved
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.privacy import PrivateLeak
@@ -31,7 +32,7 @@ from ganchu_workflow.engine.steps import RuleCrashed, Run
 from ganchu_workflow.engine.transactions import HostTransaction, Transactions
 from ganchu_workflow.engine.workspace import Stale, Surroundings, Workspace
 from ganchu_workflow.entropy import Entropy, new_id
-from ganchu_workflow.errors import DoesNotRest, NotCanonical, Refusal, Refused, WorkflowError
+from ganchu_workflow.errors import DatabaseFault, DoesNotRest, Fault, NotCanonical, Refusal, Refused, WorkflowError
 from ganchu_workflow.store.tables import METADATA
 from ganchu_workflow.timing import WorkingCalendar
 
@@ -42,6 +43,8 @@ SWEEP = 200
 """How many due rows one look at the deadline table takes."""
 Books = Callable[[str, Rows], Rulebook]
 """The rulebook of a round."""
+DueRow = tuple[str, str, datetime | None]
+"""Case, deadline, and the instant it is due at; None of one that waits for a year's calendar."""
 
 
 class _DueFirst(Exception):
@@ -54,7 +57,10 @@ class _DueFirst(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one sweep did: the deadlines it fired, and those that would not fire, with why."""
+    """What one sweep did: the deadlines it fired, and those that would not fire.
+
+    Each of these has `case`, `deadline`, `due_at` (empty while it waits for a calendar), `code` and `why`.
+    """
 
     fired: tuple[Receipt, ...] = ()
     refused: tuple[dict[str, str], ...] = ()
@@ -90,48 +96,62 @@ class Engine:
                 settled.add(due.row)
                 self._fire_due(*due.row, request.received_at)
 
-    def tick(self, grace: timedelta = timedelta()) -> Swept:
+    def tick(self, grace: timedelta = timedelta(), leave: Collection[DueRow] = ()) -> Swept:
         """Fire everything whose end lies more than `grace` back, in the order of due instants, until nothing is due.
 
         Idempotent, and safe on any number of nodes: a deadline fires once. One that is refused or crashes keeps its
-        row, is reported, and holds up no other. What waited for a year's calendar starts to run once it is loaded.
+        row, is reported, and holds up no other; those in `leave` are not tried. What waited for a year's calendar
+        starts to run once it is loaded. Raises `DatabaseFault` when the database fails: what was fired before it is
+        kept, and is in `fields["swept"]`.
         """
-        refused = self._resolve_awaiting()
+        fired: list[Receipt] = []
+        refused: list[dict[str, str]] = []
+        try:
+            self._resolve_awaiting(refused, leave)
+            self._sweep(grace, set(leave), fired, refused)
+        except DatabaseFault as fault:
+            fault.fields["swept"] = Swept(tuple(fired), tuple(refused))
+            raise
+        return Swept(tuple(fired), tuple(refused))
+
+    def _sweep(
+        self, grace: timedelta, failed: set[DueRow], fired: list[Receipt], refused: list[dict[str, str]]
+    ) -> None:
         now = self.clock.now()
         before = now - grace
-        fired: list[Receipt] = []
-        failed: set[tuple[str, str]] = set()
         while True:
             found = self.transactions.read(lambda c: Rows(c).due(before, SWEEP + len(failed)))
-            due = [row for row in found if row[:2] not in failed]
+            due = [row for row in found if row not in failed]
             if not due:
-                return Swept(tuple(fired), tuple(refused))
+                return
             started = len(fired)
-            for case_id, name, due_at in due:
-                if len(fired) > started and self._due_before(due_at, failed):
+            for row in due:
+                if len(fired) > started and self._due_before(row[2], failed):
                     break  # what has just fired started one that was due before this
-                done = self._fire_due(case_id, name, due_at, now)
+                done = self._fire_due(*row, now)
                 if isinstance(done, Receipt):
                     fired.append(done)
                 elif done is not None:
-                    failed.add((case_id, name))
-                    refused.append({"case": case_id, "deadline": name, "code": done.code, "why": done.message})
+                    failed.add(row)
+                    refused.append(_not_fired(row, done))
 
-    def _due_before(self, instant: datetime, failed: set[tuple[str, str]]) -> bool:
+    def _due_before(self, instant: datetime, failed: set[DueRow]) -> bool:
         found = self.transactions.read(lambda c: Rows(c).due(instant, 1 + len(failed)))
-        return any(row[:2] not in failed for row in found)
+        return any(row not in failed for row in found)
 
-    def _resolve_awaiting(self) -> list[dict[str, str]]:
-        refused: list[dict[str, str]] = []
+    def _resolve_awaiting(self, refused: list[dict[str, str]], leave: Collection[DueRow]) -> None:
         found = self._awaiting(("", ""))
         while found:
             for case_id, name in found:
+                if (case_id, name, None) in leave:
+                    continue
                 try:
                     self.transactions.write(partial(self._resolve, case_id, name))
+                except DatabaseFault:
+                    raise
                 except WorkflowError as error:
-                    refused.append({"case": case_id, "deadline": name, "code": error.code, "why": error.message})
+                    refused.append(_not_fired((case_id, name, None), error))
             found = self._awaiting(found[-1])
-        return refused
 
     def _awaiting(self, after: tuple[str, str]) -> list[tuple[str, str]]:
         return self.transactions.read(lambda c: Rows(c).awaiting(SWEEP, after))
@@ -215,22 +235,28 @@ class Engine:
             running = rows.deadlines([case_id]).get(case_id, {}).get(name)
             return None if not cases or running is None or running.fires is None else (cases[0].round, running.fires)
 
-        found = self.transactions.read(locate)
-        if found is None:
-            return None
-        step = Step(found[1], case_id, {}, CLOCK, due=Due(name, due_at))
-        request = Request(step, found[0], received_at)
         try:
+            found = self.transactions.read(locate)
+            if found is None:
+                return None
+            step = Step(found[1], case_id, {}, CLOCK, due=Due(name, due_at))
+            request = Request(step, found[0], received_at)
             return self._kept(request, lambda: self._once(request, None, set()))
         except _Gone:
             return None
+        except (DatabaseFault, SQLAlchemyError):
+            raise  # of the database and not of this deadline: none would fire
         except WorkflowError as error:
-            log.warning(
-                "a deadline did not fire", extra={"action": "deadline_refused", "case": case_id, "code": error.code}
-            )
-            if self.transactions.ours:
-                self.keep(error)
-            return error
+            failed = error
+        except Exception as error:
+            # Whatever a plugin does: one deadline that cannot fire must not keep all later ones from it.
+            log.exception("a deadline crashed", extra={"action": "deadline_crashed", "case": case_id})
+            failed = Fault(f"firing it crashed ({type(error).__name__}); the log has the whole of it")
+        about = {"action": "deadline_refused", "case": case_id, "code": failed.code}
+        log.warning("a deadline did not fire", extra=about)
+        if self.transactions.ours:
+            self.keep(failed)
+        return failed
 
     # ── several acts in one transaction ──
 
@@ -283,7 +309,7 @@ class Engine:
             raise
         except RuleCrashed as crash:
             # Not its message: what an exception says may quote a private value, and this row is for ever.
-            why = "the effect '{rule}' of {trigger} crashed ({error})".format(**crash.fields)
+            why = "the {what} of {trigger} crashed ({error})".format(**crash.fields)
             reason = Refusal("rule_crashed", "规则运行出错,未予办理", why, trigger=request.step.trigger)
             self._keep(self._attempt(request, "crashed", reason), crash)
             raise
@@ -336,6 +362,11 @@ class _Undone(Exception):
 
 class _Gone(Exception):
     """The deadline was fired, moved or stopped by somebody else meanwhile."""
+
+
+def _not_fired(row: DueRow, error: WorkflowError) -> dict[str, str]:
+    due_at = to_text(row[2]) if row[2] is not None else ""
+    return {"case": row[0], "deadline": row[1], "due_at": due_at, "code": error.code, "why": error.message}
 
 
 def keep_attempt(connection: Connection, row: dict[str, Any]) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from ganchu_workflow.actors import Actor, Role
 from ganchu_workflow.canonical import digest_of
+from ganchu_workflow.clock import SimulatedClock
 from ganchu_workflow.engine.events import Receipt
-from ganchu_workflow.errors import Fault, Invalid, Refusal, Refused, WorkflowError
+from ganchu_workflow.errors import Fault, Invalid, Refused, WorkflowError
 from ganchu_workflow.importing.blame import problems_of
 from ganchu_workflow.importing.lookups import RoundLook
 from ganchu_workflow.importing.offered import OfferedTable, find_table, offered
@@ -49,10 +51,16 @@ class _Tally:
 
     entered: int = 0
     already: int = 0
+    held: int = 0
     problems: list[RowProblem] = field(default_factory=list)
     refusals: list[Refused] = field(default_factory=list)
     about: set[str] = field(default_factory=set)
     standing: dict[str, int] = field(default_factory=dict)
+
+    def blame(self, row: Row, problems: list[RowProblem]) -> None:
+        """Note why a row or a group was not done; the rows of the group that are not to blame are held."""
+        self.problems += problems
+        self.held += len(row.group) - len({p.line for p in problems})
 
 
 def import_table(
@@ -73,16 +81,19 @@ def import_table(
     under the role it is for, with the office's person, on behalf of whom it was entered. Anybody else enters only what
     is his own to do.
 
-    A row, or a group of rows that are one act, is done whole or not at all. With `mode="all"` nothing is imported
-    unless every row can be; with "good" the good ones are, and the others reported. `dry_run` really does everything,
-    with the rules on duplicates, ranks and quotas as they would meet it, and takes it back. What was imported before
-    just so is left alone, so that an import may be repeated. What is wrong with the file is in the report, not raised.
+    The whole file is received at the instant of this call, however long it takes to enter. A row, or a group of rows
+    that are one act, is done whole or not at all. With `mode="all"` nothing is imported unless every row can be; with
+    "good" the good ones are, and the others reported. `dry_run` really does everything, with the rules on duplicates,
+    ranks and quotas as they would meet it, and takes it back. What was imported before just so is left alone, so that
+    an import may be repeated; under another `key_prefix` it is done again. What is wrong with the file is in the
+    report, not raised.
 
     Raises `Unknown` for a round or table that does not exist, `Invalid` for a file that cannot be opened, and a `Fault`
     when something broke; in each case nothing was imported.
     """
     if mode not in ("all", "good"):
         raise Invalid("mode is 'all' (all or nothing) or 'good' (the good rows)")
+    received_at = workflow.clock.now()
     if not 0 < len(key_prefix) <= LONGEST_PREFIX:
         raise Invalid(f"key_prefix has 1 to {LONGEST_PREFIX} characters")
     round_id = workflow.case(round).id
@@ -95,7 +106,7 @@ def import_table(
     except FileRefused as error:
         return replace(report, problems=(error.problem,))
     read = read_rows(found, sheet, offered(process))
-    importer = _Importer(process, round_id, read, actor, key_prefix, progress)
+    importer = _Importer(process, round_id, read, actor, received_at, key_prefix, progress)
     try:
         tally = workflow.together(lambda inside: importer.run(inside, mode), dry_run=dry_run) if read.rows else _Tally()
     except _Abandoned as abandoned:
@@ -107,7 +118,7 @@ def import_table(
         rows=read.rows,
         entered=tally.entered,
         already=tally.already,
-        held=read.held,
+        held=read.held + tally.held,
         problems=tuple(problems),
         standing=tally.standing,
         refusals=tuple(tally.refusals),
@@ -129,6 +140,7 @@ class _Importer:
         round_id: str,
         read: ReadTable,
         actor: Actor,
+        received_at: datetime,
         key_prefix: str,
         progress: Callable[[int, int], None] | None,
     ) -> None:
@@ -137,6 +149,7 @@ class _Importer:
         self.read = read
         self.table = read.offered.table
         self.actor = actor
+        self.received_at = received_at
         self.key_prefix = key_prefix
         self.progress = progress or (lambda done, of: None)
         self.public = [c.name for c in read.offered.columns if c.name and not c.private]
@@ -144,16 +157,21 @@ class _Importer:
     def run(self, inside: Workflow, mode: Mode) -> _Tally:
         """Try every unit, each by itself. It may be run again: nothing of an earlier run is kept in it."""
         tally = _Tally()
+        # The file is received once: a window that ends while it is being entered does not divide it.
+        inside.clock = SimulatedClock(self.received_at)
         look = RoundLook(inside, self.round, self.read.offered, self.process)
         for done, row in enumerate(self.read.units, start=1):
             for each in row.group:
                 each.cases.clear()
             try:
-                fresh = inside.together(partial(self._unit, look=look, row=row, tally=tally))
+                acts = self._acts(look, row)
+                unit = partial(self._unit, row=row, acts=acts, tally=tally)
+                # One act alone undoes itself.
+                fresh = inside.together(unit) if len(acts) > 1 else unit(inside)
             except Wrong as wrong:
-                tally.problems += problems_of(self.read, row, wrong)
+                tally.blame(row, problems_of(self.read, row, wrong))
             except Refused as refused:
-                tally.problems += problems_of(self.read, row, refused.refusal)
+                tally.blame(row, problems_of(self.read, row, refused.refusal))
                 tally.refusals.append(refused)
                 if mode == "good":
                     inside.keep(refused)
@@ -168,18 +186,15 @@ class _Importer:
             raise _Abandoned(tally)
         return tally
 
-    def _unit(self, inside: Workflow, look: RoundLook, row: Row, tally: _Tally) -> bool:
+    def _unit(self, inside: Workflow, row: Row, acts: Sequence[Act], tally: _Tally) -> bool:
         """Do the acts of one row or group. False: every one of them had been done before."""
-        fresh = False
+        fresh = not acts
         opened: Receipt | None = None
-        for number, act in enumerate(self._acts(look, row), start=1):
-            if act.opens:
-                look.of_kind(act.opens)
+        for number, act in enumerate(acts, start=1):
             receipt = self._do(inside, row, act, opened, number)
             if act.opens:
                 opened = receipt
-            fresh = fresh or receipt.seq > look.seen.get(receipt.case_id, 0)
-            look.seen[receipt.case_id] = max(receipt.seq, look.seen.get(receipt.case_id, 0))
+            fresh = fresh or not receipt.repeated
             tally.about.add(receipt.case_id)
         tally.about |= {case for each in row.group for case in each.cases}
         return fresh
@@ -247,13 +262,10 @@ class _Importer:
             except Refused as again:
                 if again.code != "key_reused":
                     raise
-        raise Refused(
-            Refusal(
-                "changed_since_import",
-                "该行已导入过,但非公开内容与上次不同;如需更改,请按更正程序办理",
-                "the row has been imported, but what is not public in it has changed since; correct it by an act",
-                trigger=refused.refusal.trigger,
-            )
+        raise Wrong(
+            "changed_since_import",
+            "该行已导入过,但非公开内容与上次不同;如需更改,请按更正程序办理",
+            "the row has been imported, but what is not public in it has changed since; correct it by an act",
         )
 
     def _actor(self, act: Act) -> Actor:
@@ -261,12 +273,10 @@ class _Importer:
         if (act.by, act.scope) == (mine.role, mine.scope):
             return mine
         if mine.role is not Role.OFFICE:
-            raise Refused(
-                Refusal(
-                    "not_yours_to_enter",
-                    f"{mine.role.value}:{mine.scope}只能导入本单位的行;代他人录入须由牵头处室办理",
-                    f"{mine} enters only its own rows; for others the office does",
-                )
+            raise Wrong(
+                "not_yours_to_enter",
+                "只能录入本单位自己的事项;代他人录入由牵头处室办理",
+                "you enter only what is your own to do; for others the office does",
             )
         return Actor(act.by, act.scope, mine.person, mine.via, on_behalf_of=act.scope)
 

@@ -25,8 +25,6 @@ class RoundLook:
         self._kinds: dict[str, dict[str, CaseView]] = {}
         self._under: dict[str, dict[str, list[CaseView]]] = {}
         self._numbers: dict[str, list[CaseView]] | None = None
-        self.seen: dict[str, int] = {}
-        """Case → the number of its last event that this import has seen or written."""
 
     @property
     def settings(self) -> Any:
@@ -43,9 +41,7 @@ class RoundLook:
         name = kind_name(kind)
         if name not in self._kinds:
             self._process.kind(name)
-            found = {c.id: c for c in self._inside.cases(self._round, name)}
-            self._kinds[name] = found
-            self.seen |= {c.id: c.seq for c in found.values() if c.id not in self.seen}
+            self._kinds[name] = {c.id: c for c in self._inside.cases(self._round, name)}
         return self._kinds[name]
 
     def application(self, row: Row, column: str) -> CaseView:
@@ -77,7 +73,13 @@ class RoundLook:
             if case_id in cases:
                 return cases[case_id]
         found = self._inside.case(case_id)
-        return found if found.round == self._round else None
+        # All of its kind: where one row names a panel, the next will name another.
+        return self.of_kind(found.kind).get(case_id)
+
+    def cases(self, kind: Kind, *, by: Role | None = None, scope: str = "") -> list[CaseView]:
+        """The cases of a kind that this stage has brought, in the order of opening."""
+        found = [c for c in self.of_kind(kind).values() if c.stage == self.stage]
+        return [c for c in found if by is None or c.parties.get(by) == scope]
 
     def children(self, parent: CaseView, kind: Kind, *, by: Role | None = None, scope: str = "") -> list[CaseView]:
         """The cases of a kind under a parent, in the order of opening."""
@@ -97,6 +99,4 @@ class RoundLook:
         name = kind_name(kind)
         wanted = {s if isinstance(s, str) else s.name for s in states}
         found = self._inside.cohorts(application, name)
-        for each in found:
-            self.seen.setdefault(each.id, each.seq)
         return [c for c in found if c.stage == self.stage and (not wanted or c.state in wanted)]

@@ -70,7 +70,7 @@ class ImportReport:
     """The rows that are good themselves, but belong to a group in which another row is not."""
     problems: tuple[RowProblem, ...] = ()
     standing: Mapping[str, int] = field(default_factory=dict)
-    """Where the applications that the rows are about stand afterwards: state → how many."""
+    """Where the applications that the rows are about stand afterwards, or would: state → how many."""
     refusals: tuple[Refused, ...] = ()
     """What the engine refused. A good-only import has kept a row of each; otherwise `Workflow.keep` can."""
 

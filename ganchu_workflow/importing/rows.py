@@ -49,11 +49,14 @@ def read_rows(offered: OfferedTable, sheet: Sheet, others: Sequence[OfferedTable
         )
     good: list[Row] = []
     bad: list[Row] = []
+    lost = len(sheet.unreadable)
     for raw in sheet.rows:
         row, usable = _read_row(read, raw, places, len(sheet.headings.cells), exact=sheet.encoding != "XLSX")
-        if row is not None:
+        if row is None:
+            lost += 1
+        else:
             (good if usable else bad).append(row)
-    _group(read, _once(read, good, bad), [*good, *bad])
+    _group(read, _once(read, good, bad), [*good, *bad], lost)
     return read
 
 
@@ -220,10 +223,10 @@ def _once(read: ReadTable, good: Sequence[Row], bad: Sequence[Row]) -> list[Row]
     return found
 
 
-def _group(read: ReadTable, sound: Sequence[Row], everything: Sequence[Row]) -> None:
+def _group(read: ReadTable, sound: Sequence[Row], everything: Sequence[Row], lost: int) -> None:
     """Put the rows together that are one act. A group with a bad row is not tried, and its other rows are held.
 
-    A bad row may belong to every group that agrees with what could be read of it.
+    A bad row may belong to every group that agrees with what could be read of it; one that is lost, to any.
     """
     by = read.offered.table.group_by
     if not by:
@@ -231,6 +234,8 @@ def _group(read: ReadTable, sound: Sequence[Row], everything: Sequence[Row]) -> 
         return
     left = set(sound)
     spoilt = {tuple(row[name] for name in by) for row in everything if row not in left}
+    if lost:
+        spoilt.add((None,) * len(by))
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in sound:
         groups.setdefault(tuple(row[name] for name in by), []).append(row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ganchu_workflow.errors import Invalid
 from ganchu_workflow.importing.report import RowProblem
@@ -58,11 +59,11 @@ class Sheet:
     unreadable: Sequence[RowProblem] = field(default_factory=tuple)
 
     @classmethod
-    def of(cls, rows: Iterable[Mapping[str, str]], name: str = "rows") -> Sheet:
+    def of(cls, rows: Iterable[Mapping[str, Any]], name: str = "rows") -> Sheet:
         """A sheet of rows that a program already has: heading → text. The headings count as line 1."""
         given = [dict(row) for row in rows]
         headings = list(dict.fromkeys(h for row in given for h in row))
-        raw = [RawRow(n, [row.get(h, "") for h in headings]) for n, row in enumerate(given, start=2)]
+        raw = [RawRow(n, [_as_text(row.get(h)) for h in headings]) for n, row in enumerate(given, start=2)]
         return cls(name, "rows", RawRow(1, headings), [r for r in raw if not _blank(r.cells)])
 
 
@@ -87,6 +88,12 @@ def sheet_of(name: str, encoding: str, rows: Iterable[RawRow], unreadable: list[
             raise FileRefused(unreadable[0])
         raise refused("file_empty", "文件中没有表头和数据", "the file holds no headings and no rows")
     return Sheet(name, encoding, headings, found, tuple(unreadable))
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    return "" if value is None else str(value)
 
 
 def _blank(cells: Sequence[Cell]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
@@ -16,6 +17,8 @@ from ganchu_workflow.importing.sheets import LARGEST, BadCell, Cell, RawRow, She
 
 MOST_FIGURES = 15
 """A number of more figures has lost some of them in the spreadsheet already."""
+MOST_CELLS = 2_000_000
+"""A sheet of more cells is refused: blank ones that somebody has formatted down to the last row count as well."""
 
 
 def openpyxl() -> Any:
@@ -38,6 +41,12 @@ def read_xlsx(name: str, data: bytes) -> Sheet:
     worksheet = book.worksheets[0] if book.worksheets else None
     if worksheet is None:
         raise refused("file_empty", "文件中没有工作表", "the file has no sheet")
+    if worksheet.max_row * worksheet.max_column > MOST_CELLS:
+        raise refused(
+            "sheet_too_large",
+            f"工作表有{worksheet.max_row}行{worksheet.max_column}列;请删除空白的行和列,或分成几个文件",
+            f"the sheet has {worksheet.max_row} rows and {worksheet.max_column} columns: delete blank ones or split it",
+        )
     values = None
     if any(cell.data_type == "f" for row in worksheet.iter_rows() for cell in row):
         # The formulas themselves are not run: what counts is what the spreadsheet showed when it was saved.
@@ -54,7 +63,10 @@ def _opened(library: Any, data: bytes, *, values: bool) -> Any:
                 raise refused("not_xlsx", "这不是 XLSX 表格", "this is a zip file, but no XLSX spreadsheet")
             if sum(part.file_size for part in packed.infolist()) > 4 * LARGEST:
                 raise refused("file_too_large", "文件解压后过大", "the file is too large once unpacked")
-        return library.load_workbook(io.BytesIO(data), data_only=values)
+        with warnings.catch_warnings():
+            # It warns of what it would lose in writing the file back, such as drop-down lists: we only read.
+            warnings.simplefilter("ignore")
+            return library.load_workbook(io.BytesIO(data), data_only=values)
     except Invalid:
         raise
     except Exception as error:  # openpyxl raises whatever the XML inside made it stumble over

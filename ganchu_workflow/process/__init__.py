@@ -41,7 +41,7 @@ from ganchu_workflow.process.language import (
     fact,
     setting,
 )
-from ganchu_workflow.process.mixins import Correctable, CorrectionSettings, Evidence
+from ganchu_workflow.process.mixins import Correctable, CorrectionSettings, Evidence, Resubmission, ReturnForCorrection
 from ganchu_workflow.process.tables import Act, Column, Look, Row, Table, columns_of, note, rows_of, values_of
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open, Reversal
 
@@ -75,6 +75,8 @@ __all__ = [
     "Private",
     "Reader",
     "Refusal",
+    "Resubmission",
+    "ReturnForCorrection",
     "Reversal",
     "Row",
     "Slot",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from pydantic import BaseModel
+
 from ganchu_workflow.actors import Role
-from ganchu_workflow.errors import Finding
+from ganchu_workflow.errors import Finding, PeriodInvalid
 from ganchu_workflow.process.definition import Edge, KindDefinition, Process, Timer
-from ganchu_workflow.process.language import CARRY_ON, FactRule, Slot, State, Transition
+from ganchu_workflow.process.language import CARRY_ON, Condition, FactRule, Slot, State, Transition
 from ganchu_workflow.process.values import Reversal
+from ganchu_workflow.timing import Period
 
 _WAYS_OUT = frozenset({"withdraw", "call_off"})
 """What every stage inherits: a state that only these leave waits for ever in an ordinary round."""
@@ -168,14 +171,35 @@ def deadlines_know_their_settings(process: Process) -> Iterator[Finding]:
             rule = timer.deadline.rule
             if isinstance(rule, FactRule):
                 continue
-            stages = (timer.stage,) if timer.stage else process.bringing(kind.kind)
-            for name in stages:
-                model = type(process.stage(name).settings)
-                if rule.key not in model.model_fields:
+            for name in _asked(process, kind, timer.stage):
+                settings = process.stage(name).settings
+                where = f"{kind.kind}.{timer.name}"
+                if rule.key not in type(settings).model_fields:
+                    yield Finding(where, _no_setting(rule.key, settings, name))
+                elif not _is_period(getattr(settings, rule.key)):
                     yield Finding(
-                        f"{kind.kind}.{timer.name}",
-                        f"reads the setting '{rule.key}', which {model.__name__} of the stage {name} does not have",
+                        where, f"reads the setting '{rule.key}', which is no Period: {getattr(settings, rule.key)!r}"
                     )
+
+
+def conditions_know_their_settings(process: Process) -> Iterator[Finding]:
+    """The number that a condition counts up to is given by the settings of every stage that brings its kind."""
+    for kind in process.kinds.values():
+        for edge in _transitions(kind):
+            for condition in _conditions(edge.transition.when):
+                if condition.name != "enough":
+                    continue
+                key = str(condition.arguments[1])
+                for name in _asked(process, kind, edge.stage):
+                    settings = process.stage(name).settings
+                    value = getattr(settings, key, None)  # a field, or what the settings make of several
+                    if not hasattr(settings, key):
+                        yield Finding(f"{kind.kind}.{edge.name}", _no_setting(key, settings, name))
+                    elif not isinstance(value, int) or isinstance(value, bool):
+                        yield Finding(
+                            f"{kind.kind}.{edge.name}",
+                            f"counts up to the setting '{key}', which is no number: {value!r}",
+                        )
 
 
 def conditions_can_be_answered(process: Process) -> Iterator[Finding]:
@@ -256,6 +280,34 @@ def _transitions(kind: KindDefinition) -> Iterable[Edge]:
     return seen.values()
 
 
+def _asked(process: Process, kind: KindDefinition, stage: str) -> tuple[str, ...]:
+    """The stage instances whose settings are asked: the declaring one, or all that bring the kind."""
+    return (stage,) if stage else process.bringing(kind.kind)
+
+
+def _no_setting(key: str, settings: BaseModel, stage: str) -> str:
+    return f"reads the setting '{key}', which {type(settings).__name__} of the stage {stage} does not have"
+
+
+def _is_period(value: object) -> bool:
+    """What the engine can reckon with: a period, the text of one, or None for no deadline."""
+    if value is None or isinstance(value, Period):
+        return True
+    try:
+        Period.parse(str(value))
+    except PeriodInvalid:
+        return False
+    return True
+
+
+def _conditions(condition: Condition | None) -> Iterator[Condition]:
+    if condition is not None:
+        yield condition
+        for argument in condition.arguments:
+            if isinstance(argument, Condition):
+                yield from _conditions(argument)
+
+
 def _fired(timer: Timer, fires: Transition) -> str:
     return f"{timer.stage}.{fires.name}" if timer.stage else fires.name
 
@@ -282,6 +334,7 @@ KIND_CHECKS: tuple[Callable[[KindDefinition], Iterator[Finding]], ...] = (
 )
 PROCESS_CHECKS: tuple[Callable[[Process], Iterator[Finding]], ...] = (
     deadlines_know_their_settings,
+    conditions_know_their_settings,
     conditions_can_be_answered,
     every_state_has_a_fate,
     the_phase_admits_what_exists,

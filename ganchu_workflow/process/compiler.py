@@ -26,6 +26,7 @@ from ganchu_workflow.process.language import (
     State,
     Transition,
 )
+from ganchu_workflow.process.spelling import misspelt
 
 ENDS = {"withdrawn": State(WITHDRAWN.label, final=True), "called_off": State(CALLED_OFF.label, final=True)}
 """The ends that every application has, whatever its stages."""
@@ -68,7 +69,7 @@ def standalone(lifecycle: type[Lifecycle], draft: Draft) -> KindDefinition:
     ]
     initial = _initial(lifecycle, states, draft)
     if initial and not any(e.source is None for e in edges):
-        opening = Transition(START, states[initial], by=Role.ENGINE)
+        opening = Transition(START, states[initial], by=Role.ENGINE, label="生成")
         opening.name = "open"
         edges.insert(0, Edge("open", None, initial, opening, frozenset({Role.ENGINE}), "", handler))
     timers = [
@@ -244,7 +245,7 @@ def define(stages: Sequence[StageInstance], core: Sequence[type[Lifecycle]]) -> 
     if not stages:
         raise DefinitionInvalid.of("of a plan", [Finding("stage", "a plan needs at least one stage")])
     used = dict.fromkeys([*core, *(c for s in stages for c in (type(s.stage), *s.stage.cases))])
-    strange = [f for lifecycle in used for f in _strange_states(lifecycle)]
+    strange = [f for lifecycle in used for f in misspelt(lifecycle) or _strange_states(lifecycle)]
     if strange:
         raise DefinitionInvalid.of("of a plan", strange)
     draft = Draft()

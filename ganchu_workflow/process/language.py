@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ganchu_workflow.actors import Role
+from ganchu_workflow.errors import DefinitionInvalid
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Part = TypeVar("Part", bound="Named")
@@ -140,7 +141,7 @@ class Transition(Named):
 
     `by` names the roles that may fire it; `when` lets the engine fire it, after any event on the case, its children or
     a cohort that lists it. `data` is a pydantic model of what must be given. `reopens=True` declares a reversal: the
-    only way out of a final state.
+    only way out of a final state. `label` is what an official calls the step; without one its name is shown.
     """
 
     def __init__(
@@ -152,26 +153,46 @@ class Transition(Named):
         data: type[BaseModel] | None = None,
         when: Condition | None = None,
         reopens: bool = False,
+        label: str = "",
     ) -> None:
         self.sources: tuple[Source, ...] = _many(sources)
         self.target = target
-        self.by: tuple[Role | _Mark, ...] = (by,) if isinstance(by, Role | _Mark) else tuple(by)
+        # A role in quotes stays whole: as a sequence it would fall apart into letters, which nobody would miss.
+        self.by: tuple[Role | _Mark, ...] = tuple(by) if isinstance(by, Iterable) and not isinstance(by, str) else (by,)
         self.data = data
         self.when = when
         self.reopens = reopens
+        self.label = label
         self.guards: list[Rule] = []
         self.effects: list[Rule] = []
+        self._declared_in: type | None = None
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        super().__set_name__(owner, name)
+        self._declared_in = self._declared_in or owner
 
     def guard(self, rule_id: str, *, version: int = 1) -> Callable[[Function], Function]:
-        """Register a method that returns a `Refusal` to say no, or None. A crash refuses."""
+        """Register a method that returns a `Refusal` to say no, or None. A crash refuses.
+
+        Raises `DefinitionInvalid` for an inherited transition: every life cycle that has it would change with it.
+        """
         return self._register(self.guards, rule_id, version)
 
     def effect(self, rule_id: str, *, version: int = 1) -> Callable[[Function], Function]:
-        """Register a method that returns the `Effects` of the step. It writes nothing itself."""
+        """Register a method that returns the `Effects` of the step. It writes nothing itself.
+
+        Raises `DefinitionInvalid` for an inherited transition: every life cycle that has it would change with it.
+        """
         return self._register(self.effects, rule_id, version)
 
-    @staticmethod
-    def _register(rules: list[Rule], rule_id: str, version: int) -> Callable[[Function], Function]:
+    def _register(self, rules: list[Rule], rule_id: str, version: int) -> Callable[[Function], Function]:
+        if self._declared_in is not None:  # its class is complete: this is said in another one
+            owner = self._declared_in.__name__
+            raise DefinitionInvalid(
+                f"{owner}.{self.name} is inherited by others too, and would change for all of them with the rule "
+                f"'{rule_id}'; declare it anew in your class,  {self.name} = Transition(…)  and register on that"
+            )
+
         def register(function: Function) -> Function:
             rules.append(Rule(rule_id, version, function))
             return function
@@ -214,7 +235,7 @@ class Deadline(Named):
     """A period that runs while the case stands in `runs_in`, is stopped in `stops_in`, and is gone elsewhere.
 
     When it has run out, the clock fires `fires`. `admits` lists the transitions, of any kind, that are in time only
-    while it runs. A self-loop does not start it again.
+    while it runs. A self-loop does not start it again. `label` is what an official calls the period.
     """
 
     def __init__(
@@ -224,9 +245,11 @@ class Deadline(Named):
         fires: Transition | None = None,
         stops_in: State | Slot | tuple[State | Slot, ...] = (),
         admits: Transition | tuple[Transition, ...] = (),
+        label: str = "",
     ) -> None:
         self.runs_in = runs_in
         self.rule = rule
+        self.label = label
         self.fires = fires
         self.stops_in: tuple[State | Slot, ...] = _many(stops_in)
         self.admits: tuple[Transition, ...] = _many(admits)
@@ -245,7 +268,7 @@ class PhaseWindow(Named):
         at_close: Mapping[State | Slot, Transition | _Mark] | None = None,
     ) -> None:
         self.admits: tuple[Transition, ...] = _many(admits)
-        self.at_close = dict(at_close or {})
+        self.at_close: dict[State | Slot, Transition | _Mark] = dict(at_close or {})
 
 
 def snake_case(name: str) -> str:
@@ -341,8 +364,10 @@ class Stage(Lifecycle):
     """The named rules its settings may choose among, with their versions: part of the fingerprint."""
     rank = 3
 
-    withdraw: ClassVar[Transition | None] = Transition(OPEN, WITHDRAWN, by=Role.APPLICANT, data=Withdrawal)
-    call_off: ClassVar[Transition | None] = Transition(OPEN, CALLED_OFF, by=Role.ENGINE)
+    withdraw: ClassVar[Transition | None] = Transition(
+        OPEN, WITHDRAWN, by=Role.APPLICANT, data=Withdrawal, label="撤回"
+    )
+    call_off: ClassVar[Transition | None] = Transition(OPEN, CALLED_OFF, by=Role.ENGINE, label="批次取消")
     phase: ClassVar[PhaseWindow | None] = None
     tables: ClassVar[tuple[Any, ...]] = ()
     """The tables (`process.tables.Table`) from which an office may feed it. No part of the fingerprint: they change

@@ -67,11 +67,11 @@ class Correctable(Lifecycle):
     desk: State | Slot = Slot()
     correcting = State("退回补正", owner=Role.APPLICANT)
 
-    return_for_correction = Transition(desk, correcting, by=OWNER, data=ReturnForCorrection)
-    resubmit = Transition(correcting, desk, by=Role.APPLICANT, data=Resubmission)
-    give_up = Transition(correcting, WITHDRAWN, by=Role.CLOCK)
+    return_for_correction = Transition(desk, correcting, by=OWNER, data=ReturnForCorrection, label="退回补正")
+    resubmit = Transition(correcting, desk, by=Role.APPLICANT, data=Resubmission, label="补正提交")
+    give_up = Transition(correcting, WITHDRAWN, by=Role.CLOCK, label="逾期未补正")
 
-    correction_due = Deadline(correcting, rule=setting("correction"), fires=give_up, admits=resubmit)
+    correction_due = Deadline(correcting, rule=setting("correction"), fires=give_up, admits=resubmit, label="补正期限")
 
     @return_for_correction.guard("corrections_left")
     def corrections_left(self, ctx: Context[ReturnForCorrection, CorrectionSettings]) -> Refusal | None:

@@ -81,15 +81,15 @@ class Phase(Lifecycle):
     open_ = State("进行中", owner=Role.OFFICE)
     closed = State("已截止", final=True)
 
-    begin = Transition(waiting, open_, by=(Role.CLOCK, Role.ENGINE))
-    extend = Transition((waiting, open_), open_, by=Role.OFFICE, data=NewEnd)
-    close = Transition(open_, closed, by=Role.CLOCK)
-    close_early = Transition(open_, closed, by=Role.OFFICE, data=EarlyEnd)
-    reopen = Transition(closed, open_, by=Role.OFFICE, data=Reopening, reopens=True)
-    call_off = Transition((waiting, open_), closed, by=Role.ENGINE)
+    begin = Transition(waiting, open_, by=(Role.CLOCK, Role.ENGINE), label="开始")
+    extend = Transition((waiting, open_), open_, by=Role.OFFICE, data=NewEnd, label="延期")
+    close = Transition(open_, closed, by=Role.CLOCK, label="截止")
+    close_early = Transition(open_, closed, by=Role.OFFICE, data=EarlyEnd, label="提前截止")
+    reopen = Transition(closed, open_, by=Role.OFFICE, data=Reopening, reopens=True, label="重新开放")
+    call_off = Transition((waiting, open_), closed, by=Role.ENGINE, label="随批次终止")
 
-    opens = Deadline(waiting, rule=fact("opens_at"), fires=begin)
-    closes = Deadline(open_, rule=fact("closes_at"), fires=close)
+    opens = Deadline(waiting, rule=fact("opens_at"), fires=begin, label="等待期")
+    closes = Deadline(open_, rule=fact("closes_at"), fires=close, label="环节期限")
 
     @extend.guard("end_moves_later")
     @reopen.guard("end_moves_later")
@@ -155,11 +155,11 @@ class Round(Lifecycle):
     closed = State("已办结", final=True)
     cancelled = State("已取消", final=True)
 
-    open_round = Transition(START, planning, by=Role.OFFICE, data=RoundOpening)
-    start = Transition(planning, running, by=Role.OFFICE)
-    announce = Transition(running, announced, by=Role.ENGINE)
-    close = Transition((running, announced), closed, by=Role.OFFICE)
-    cancel = Transition((planning, running), cancelled, by=Role.OFFICE, data=Ground)
+    open_round = Transition(START, planning, by=Role.OFFICE, data=RoundOpening, label="开立批次")
+    start = Transition(planning, running, by=Role.OFFICE, label="启动")
+    announce = Transition(running, announced, by=Role.ENGINE, label="公布")
+    close = Transition((running, announced), closed, by=Role.OFFICE, label="办结")
+    cancel = Transition((planning, running), cancelled, by=Role.OFFICE, data=Ground, label="取消批次")
 
     @open_round.effect("open_phases")
     def open_phases(self, ctx: Context[RoundOpening, Any]) -> Effects:

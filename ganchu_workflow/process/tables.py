@@ -183,6 +183,10 @@ class Look(Protocol):
         """A case of the round by its id."""
         ...
 
+    def cases(self, kind: Kind, *, by: Role | None = None, scope: str = "") -> list[CaseView]:
+        """The cases of a kind that this stage has brought, in the order of opening; with `by`, those of this party."""
+        ...
+
     def children(self, parent: CaseView, kind: Kind, *, by: Role | None = None, scope: str = "") -> list[CaseView]:
         """The cases of a kind under a parent, in the order of opening; with `by`, those of this party.
 

@@ -149,6 +149,26 @@ def require_schema(engine: Engine) -> None:
         )
 
 
+def file_identity(engine: Engine) -> tuple[int, int] | None:
+    """Which file a SQLite database is now (device, inode); None for other databases and for a `file:` URI.
+
+    An open connection goes on with the file it has opened, wherever that was moved and whatever is in its place: this
+    is how to notice. Raises `DatabaseFault` when nothing is there.
+    """
+    path = _sqlite_path(engine.url)
+    if path is None:
+        return None
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise DatabaseFault(
+            f"the database {_label(engine.url)} is not there: put it back ({error.strerror or error})",
+            reason="unusable",
+            database=_label(engine.url),
+        ) from error
+    return found.st_dev, found.st_ino
+
+
 def database_fault(engine: Engine, error: DBAPIError) -> DatabaseFault:
     """`error` as a `DatabaseFault` in plain words, without the statement, its values or a password.
 

@@ -151,7 +151,56 @@ class OutboxRow(Row, table=True):
     recipient: str = Field(sa_type=name_type(160))
     body: str = Field(sa_type=document_type())
     status: str = Field(sa_type=name_type(20))
+    """`waiting`, or `routed` once its deliveries exist: the only column that ever changes."""
     created_at: datetime = Field(sa_type=Instant)
+
+
+class DeliveryRow(Row, table=True):
+    """A message on its way over one channel: how far it has come, and what was said, word for word.
+
+    `waiting`, `claimed` (a dispatcher has it in hand), `sending` (and has begun), `retrying`, `delivered`, `dead`
+    (given up), `stuck` (it may have gone out, so it is not sent again by itself) or `dropped` (a person decided so).
+    Every write raises `version`.
+    """
+
+    __tablename__ = "ganchu_delivery"
+    __table_args__ = (Index("ganchu_delivery_due_ix", "status", "due_at"),)
+
+    message_id: str = Field(primary_key=True, sa_type=name_type(26))
+    """The outbox row."""
+    channel: str = Field(primary_key=True, sa_type=name_type(60))
+    round_id: str = Field(sa_type=name_type(26))
+    status: str = Field(sa_type=name_type(20))
+    due_at: datetime = Field(sa_type=Instant)
+    """Waiting or retrying: not before. Claimed or sending: the end of the lease."""
+    attempts: int = Field(sa_type=Integer)
+    """How often it was claimed since it was last handed in."""
+    version: int = Field(sa_type=Integer)
+    claimed_by: str | None = Field(default=None, sa_type=name_type(120))
+    subject: str | None = Field(default=None, sa_type=name_type(300))
+    """What was said; with `text` and its `digest` fixed before the first attempt, and the same at every later one."""
+    text: str | None = Field(default=None, sa_type=document_type())
+    digest: str | None = Field(default=None, sa_type=name_type(64))
+    error: str | None = Field(default=None, sa_type=name_type(500))
+    decided_by: str | None = Field(default=None, sa_type=name_type(160))
+    """Who last handed it in again, or dropped it, and why."""
+    reason: str | None = Field(default=None, sa_type=name_type(500))
+    created_at: datetime = Field(sa_type=Instant)
+    delivered_at: datetime | None = Field(default=None, sa_type=Instant)
+
+
+class InboxRow(Row, table=True):
+    """A message in the inbox of its recipient, kept by the library itself."""
+
+    __tablename__ = "ganchu_inbox"
+    __table_args__ = (Index("ganchu_inbox_recipient_ix", "recipient", "created_at"),)
+
+    message_id: str = Field(primary_key=True, sa_type=name_type(26))
+    recipient: str = Field(sa_type=name_type(160))
+    subject: str = Field(sa_type=name_type(300))
+    text: str = Field(sa_type=document_type())
+    created_at: datetime = Field(sa_type=Instant)
+    read_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
 class AttemptRow(Row, table=True):

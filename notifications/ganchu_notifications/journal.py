@@ -27,6 +27,7 @@ class JournalChannel:
     """
 
     name: ClassVar[str] = "journal"
+    repeats_safely: ClassVar[bool] = True
 
     def __init__(self, **options: Any) -> None:
         path = options.pop("path", None)

@@ -62,7 +62,7 @@ class AnnouncementAct(Cohort):
 
     published = State("已公布", final=True)
 
-    publish = Transition(START, published, by=Role.OFFICE, data=Publication)
+    publish = Transition(START, published, by=Role.OFFICE, data=Publication, label="公布")
 
     @publish.guard("items_are_here")
     def items_are_here(self, ctx: Context[Publication, AnnouncementSettings]) -> Refusal | None:
@@ -135,8 +135,8 @@ class Announcement(Stage):
     set_aside = State("不予公布", final=True)
 
     withdraw = None
-    announce = Transition(decided, announced, by=Role.ENGINE, data=Announced)
-    set_aside_ = Transition(decided, set_aside, by=Role.OFFICE, data=Decision)
+    announce = Transition(decided, announced, by=Role.ENGINE, data=Announced, label="公布")
+    set_aside_ = Transition(decided, set_aside, by=Role.OFFICE, data=Decision, label="不予公布")
 
     phase = PhaseWindow(at_close={decided: CARRY_ON})
 

@@ -56,7 +56,7 @@ DECLARATIONS = Table(
     "declarations",
     "申报汇总表",
     (
-        Column("申报编号", "number", code(), required=True),
+        Column("申报编号", "number", code(60), required=True),
         Column("企业编号", "firm", code(), required=True),
         Column("企业名称", "enterprise", text(), required=True),
         Column("统一社会信用代码", "credit_code", code(60)),

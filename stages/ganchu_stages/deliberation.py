@@ -58,11 +58,13 @@ class Deliberation(Stage):
     on_hold = State("缓议", owner=Role.OFFICE)
     rejected = State("审议不通过", final=True)
 
-    approve = Transition((tabled, on_hold), PASSED, by=Role.OFFICE, data=Resolution)
-    approve_with_changes = Transition((tabled, on_hold), PASSED, by=Role.OFFICE, data=ApprovalWithChanges)
-    send_back = Transition((tabled, on_hold), SENT_BACK, by=Role.OFFICE, data=ReasonedResolution)
-    hold = Transition(tabled, on_hold, by=Role.OFFICE, data=ReasonedResolution)
-    reject = Transition((tabled, on_hold), rejected, by=Role.OFFICE, data=ReasonedResolution)
+    approve = Transition((tabled, on_hold), PASSED, by=Role.OFFICE, data=Resolution, label="审议通过")
+    approve_with_changes = Transition(
+        (tabled, on_hold), PASSED, by=Role.OFFICE, data=ApprovalWithChanges, label="修改后通过"
+    )
+    send_back = Transition((tabled, on_hold), SENT_BACK, by=Role.OFFICE, data=ReasonedResolution, label="退回")
+    hold = Transition(tabled, on_hold, by=Role.OFFICE, data=ReasonedResolution, label="缓议")
+    reject = Transition((tabled, on_hold), rejected, by=Role.OFFICE, data=ReasonedResolution, label="审议不通过")
 
     phase = PhaseWindow(at_close={tabled: CARRY_ON, on_hold: CARRY_ON})
 

@@ -99,19 +99,24 @@ class Consultation(Lifecycle):
     deemed = State("视为无意见", final=True)
     moot = State("不再征求", final=True)
 
-    agree = Transition((sent, no_reply), no_objection, by=Role.DEPARTMENT, data=Reply)
-    note = Transition((sent, no_reply), remark, by=Role.DEPARTMENT, data=Remark)
-    not_ours = Transition((sent, no_reply), not_our_remit, by=Role.DEPARTMENT, data=Reply)
-    oppose = Transition((sent, no_reply), objects, by=Role.DEPARTMENT, data=Opposition)
-    lapse = Transition(sent, no_reply, by=Role.CLOCK)
-    remind = Transition(no_reply, no_reply, by=Role.OFFICE)
-    deem = Transition(no_reply, deemed, when=stated("silence_is_consent"))
-    orphaned = Transition((sent, no_reply), moot, by=Role.ENGINE)
+    agree = Transition((sent, no_reply), no_objection, by=Role.DEPARTMENT, data=Reply, label="反馈无意见")
+    note = Transition((sent, no_reply), remark, by=Role.DEPARTMENT, data=Remark, label="反馈意见")
+    not_ours = Transition((sent, no_reply), not_our_remit, by=Role.DEPARTMENT, data=Reply, label="反馈不涉及")
+    oppose = Transition((sent, no_reply), objects, by=Role.DEPARTMENT, data=Opposition, label="反馈不同意")
+    lapse = Transition(sent, no_reply, by=Role.CLOCK, label="逾期未反馈")
+    remind = Transition(no_reply, no_reply, by=Role.OFFICE, label="催办")
+    deem = Transition(no_reply, deemed, when=stated("silence_is_consent"), label="视为无意见")
+    orphaned = Transition((sent, no_reply), moot, by=Role.ENGINE, label="不再征求")
     oppose_late = Transition(
-        (deemed, no_objection, remark, not_our_remit, moot), objects, by=Role.DEPARTMENT, data=Reversal, reopens=True
+        (deemed, no_objection, remark, not_our_remit, moot),
+        objects,
+        by=Role.DEPARTMENT,
+        data=Reversal,
+        reopens=True,
+        label="事后不同意",
     )
 
-    due = Deadline(sent, rule=fact("due_at"), fires=lapse)
+    due = Deadline(sent, rule=fact("due_at"), fires=lapse, label="反馈期限")
 
     @agree.effect("keep_the_reply")
     @note.effect("keep_the_reply")
@@ -165,7 +170,7 @@ class ConsultationLetter(Cohort):
 
     sent = State("已发函", final=True)
 
-    send = Transition(START, sent, by=Role.OFFICE, data=Letter)
+    send = Transition(START, sent, by=Role.OFFICE, data=Letter, label="发函")
 
     @send.guard("items_are_here")
     def items_are_here(self, ctx: Context[Letter, DepartmentConsultationSettings]) -> Refusal | None:
@@ -274,11 +279,11 @@ class DepartmentConsultation(Stage):
     objected = State("部门有不同意见", owner=Role.OFFICE)
     rejected = State("不予通过", final=True)
 
-    object_ = Transition(consulting, objected, when=any_in(Consultation, Consultation.objects))
-    clear = Transition(consulting, PASSED, when=settled(Consultation))
-    proceed = Transition(consulting, PASSED, by=Role.OFFICE, data=Decision)
-    override = Transition(objected, PASSED, by=Role.OFFICE, data=Decision)
-    reject = Transition(objected, rejected, by=Role.OFFICE, data=Decision)
+    object_ = Transition(consulting, objected, when=any_in(Consultation, Consultation.objects), label="有部门不同意")
+    clear = Transition(consulting, PASSED, when=settled(Consultation), label="反馈完毕")
+    proceed = Transition(consulting, PASSED, by=Role.OFFICE, data=Decision, label="决定继续")
+    override = Transition(objected, PASSED, by=Role.OFFICE, data=Decision, label="决定继续")
+    reject = Transition(objected, rejected, by=Role.OFFICE, data=Decision, label="不予通过")
 
     phase = PhaseWindow(at_close={consulting: CARRY_ON, objected: CARRY_ON})
 

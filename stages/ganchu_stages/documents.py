@@ -61,7 +61,9 @@ class Decision(Data):
 class CorrectableFile(Correctable):
     """退回补正 of a file whose documents say what they prove, so that one asked for can be seen to have come."""
 
-    resubmit = Transition(Correctable.correcting, Correctable.desk, by=Role.APPLICANT, data=FileResubmission)
+    resubmit = Transition(
+        Correctable.correcting, Correctable.desk, by=Role.APPLICANT, data=FileResubmission, label="补正提交"
+    )
 
     @resubmit.effect("new_version")
     def next_version(self, ctx: Context[FileResubmission, Any]) -> Effects:

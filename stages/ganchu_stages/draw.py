@@ -63,6 +63,8 @@ def drawn_order(secret: str, ballot: str, candidates: Iterable[str]) -> list[str
 class Convening(Data):
     """The pool a panel is drawn from, as it stood: frozen from then on."""
 
+    group: Annotated[str, Field(max_length=200)] = ""
+    """What the office calls the group that the panel reviews, for example 第一组(装备制造)."""
     pool: Annotated[list[Reference], Field(min_length=1)]
     exclusions: dict[Reference, Code] = {}
     """Who of the pool is not drawn, and why: a reason code such as `conflict`."""
@@ -96,12 +98,12 @@ class Seat(Lifecycle):
     accepted = State("已接受", final=True)
     declined = State("未接受", final=True)
 
-    accept = Transition(invited, accepted, by=Role.EXPERT)
-    decline = Transition(invited, declined, by=Role.EXPERT, data=Declining)
-    lapse = Transition(invited, declined, by=Role.CLOCK)
-    stand_down = Transition(invited, declined, by=Role.ENGINE)
+    accept = Transition(invited, accepted, by=Role.EXPERT, label="接受邀请")
+    decline = Transition(invited, declined, by=Role.EXPERT, data=Declining, label="谢绝邀请")
+    lapse = Transition(invited, declined, by=Role.CLOCK, label="逾期未答复")
+    stand_down = Transition(invited, declined, by=Role.ENGINE, label="撤回邀请")
 
-    answer = Deadline(invited, rule=setting("answer"), fires=lapse, admits=(accept, decline))
+    answer = Deadline(invited, rule=setting("answer"), fires=lapse, admits=(accept, decline), label="答复期限")
 
     @decline.effect("invite_the_next")
     @lapse.effect("invite_the_next")
@@ -119,11 +121,13 @@ class DrawnPanel(Cohort):
     forming = State("组建中", owner=Role.OFFICE, initial=True)
     ready = State("已到位", owner=Role.OFFICE)
 
-    convene = Transition(START, forming, by=Role.OFFICE, data=Convening)
-    draw = Transition(forming, forming, by=(Role.OFFICE, Role.SUPERVISOR), data=Drawing)
-    replace = Transition(forming, forming, by=Role.ENGINE)
+    convene = Transition(START, forming, by=Role.OFFICE, data=Convening, label="组建")
+    draw = Transition(forming, forming, by=(Role.OFFICE, Role.SUPERVISOR), data=Drawing, label="抽取专家")
+    replace = Transition(forming, forming, by=Role.ENGINE, label="补抽")
     # While a reserve is left, a declined seat has been replaced by an open one: settled means that none is left.
-    staffed = Transition(forming, ready, when=all_of(settled(Seat), enough(Seat, Seat.accepted, "panel_size_min")))
+    staffed = Transition(
+        forming, ready, when=all_of(settled(Seat), enough(Seat, Seat.accepted, "panel_size_min")), label="人员到位"
+    )
 
     @convene.guard("items_wait")
     def items_wait(self, ctx: Context[Convening, ExpertReviewSettings]) -> Refusal | None:
@@ -186,8 +190,9 @@ class DrawnPanel(Cohort):
     def freeze_the_pool(self, ctx: Context[Convening, ExpertReviewSettings]) -> Effects:
         """The pool stands under its digest, and a secret is laid down, known only by its commitment."""
         secret = ctx.secret()
-        pool = {"pool": ctx.given["pool"], "pool_digest": digest_of_pool(ctx.data.pool)}
-        terms = {"size": self._size(ctx), "reserves": ctx.data.reserves, "places": ctx.data.places}
+        given = ctx.data
+        pool = {"pool": ctx.given["pool"], "pool_digest": digest_of_pool(given.pool)}
+        terms = {"group": given.group, "size": self._size(ctx), "reserves": given.reserves, "places": given.places}
         return Effects(
             facts={**pool, **terms, "exclusions": ctx.given["exclusions"], "commitment": commitment_to(secret)},
             secrets={"draw_secret": secret},

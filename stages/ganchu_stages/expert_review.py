@@ -20,7 +20,7 @@ from ganchu_stages.panel import (
     taken_by,
     tie_at_cut,
 )
-from ganchu_stages.review_tables import PANELS, SCORES
+from ganchu_stages.review_tables import PANELS, SCORES, SEATS
 from ganchu_stages.scoring_rules import RULES, Place, changes, tabulate
 from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import Refusal
@@ -42,16 +42,19 @@ class Panel(DrawnPanel):
     """
 
     label = "专家组"
+    indexed = ("group",)
 
     scoring = State("评审中", owner=Role.OFFICE)
     ranked = State("已排序", final=True)
     disbanded = State("已解散", final=True)
 
-    begin = Transition(DrawnPanel.ready, scoring, by=Role.OFFICE, data=Handout)
-    rank_ = Transition(scoring, ranked, by=Role.OFFICE, data=RankingOrder)
-    rerank = Transition(ranked, ranked, by=Role.ENGINE, reopens=True)
-    break_tie = Transition(ranked, ranked, by=Role.OFFICE, data=TieDecision, reopens=True)
-    disband = Transition((DrawnPanel.forming, DrawnPanel.ready, scoring), disbanded, by=Role.OFFICE, data=Ground)
+    begin = Transition(DrawnPanel.ready, scoring, by=Role.OFFICE, data=Handout, label="开始评审")
+    rank_ = Transition(scoring, ranked, by=Role.OFFICE, data=RankingOrder, label="排序")
+    rerank = Transition(ranked, ranked, by=Role.ENGINE, reopens=True, label="重新排序")
+    break_tie = Transition(ranked, ranked, by=Role.OFFICE, data=TieDecision, reopens=True, label="裁定并列")
+    disband = Transition(
+        (DrawnPanel.forming, DrawnPanel.ready, scoring), disbanded, by=Role.OFFICE, data=Ground, label="解散"
+    )
 
     @begin.guard("fit_to_begin")
     def fit_to_begin(self, ctx: Context[Handout, ExpertReviewSettings]) -> Refusal | None:
@@ -308,7 +311,7 @@ class ExpertReview(Stage):
     label = "专家评审"
     cases = (Panel, Seat, Sheet)
     Settings = ExpertReviewSettings
-    tables = (PANELS, SCORES)
+    tables = (PANELS, SEATS, SCORES)
     rules = {name: rule.version for name, rule in RULES.items()} | {"draw": VERSION}
 
     grouping = State("待分组", owner=Role.OFFICE, initial=True)
@@ -318,20 +321,24 @@ class ExpertReview(Stage):
     reserve = State("候补", owner=Role.OFFICE)
     not_shortlisted = State("不建议入选", final=True)
 
-    assign = Transition(grouping, scoring, by=Role.ENGINE, data=Assignment)
-    complete = Transition(scoring, scored, when=all_of(settled(Sheet), enough(Sheet, Sheet.scored, "quorum_sheets")))
-    insufficient = Transition(scoring, no_valid_result, when=settled(Sheet))
-    fall_short = Transition(scored, no_valid_result, when=settled(Sheet))
-    regroup = Transition(no_valid_result, grouping, by=Role.OFFICE)
-    shortlist = Transition(scored, PASSED, by=Role.ENGINE)
-    keep = Transition(scored, reserve, by=Role.ENGINE)
-    drop = Transition(scored, not_shortlisted, by=Role.ENGINE)
-    promote = Transition((reserve, not_shortlisted), PASSED, by=Role.ENGINE, reopens=True)
-    demote = Transition((LATER, not_shortlisted), reserve, by=Role.ENGINE, reopens=True)
-    exclude = Transition((LATER, reserve), not_shortlisted, by=Role.ENGINE, reopens=True)
-    annul = Transition((LATER, reserve, not_shortlisted), no_valid_result, by=Role.ENGINE, reopens=True)
-    fill = Transition(reserve, PASSED, by=Role.OFFICE, data=Filling)
-    release = Transition(reserve, not_shortlisted, by=Role.OFFICE)
+    assign = Transition(grouping, scoring, by=Role.ENGINE, data=Assignment, label="分组")
+    complete = Transition(
+        scoring, scored, when=all_of(settled(Sheet), enough(Sheet, Sheet.scored, "quorum_sheets")), label="评分完成"
+    )
+    insufficient = Transition(scoring, no_valid_result, when=settled(Sheet), label="有效评分不足")
+    fall_short = Transition(scored, no_valid_result, when=settled(Sheet), label="有效评分不足")
+    regroup = Transition(no_valid_result, grouping, by=Role.OFFICE, label="重新分组")
+    shortlist = Transition(scored, PASSED, by=Role.ENGINE, label="入围")
+    keep = Transition(scored, reserve, by=Role.ENGINE, label="列为候补")
+    drop = Transition(scored, not_shortlisted, by=Role.ENGINE, label="不建议入选")
+    promote = Transition((reserve, not_shortlisted), PASSED, by=Role.ENGINE, reopens=True, label="改为入围")
+    demote = Transition((LATER, not_shortlisted), reserve, by=Role.ENGINE, reopens=True, label="改为候补")
+    exclude = Transition((LATER, reserve), not_shortlisted, by=Role.ENGINE, reopens=True, label="改为不建议入选")
+    annul = Transition(
+        (LATER, reserve, not_shortlisted), no_valid_result, by=Role.ENGINE, reopens=True, label="改为无有效结果"
+    )
+    fill = Transition(reserve, PASSED, by=Role.OFFICE, data=Filling, label="递补")
+    release = Transition(reserve, not_shortlisted, by=Role.OFFICE, label="不再候补")
 
     phase = PhaseWindow(at_close=dict.fromkeys((grouping, scoring, scored, no_valid_result, reserve), CARRY_ON))
 

@@ -77,9 +77,9 @@ class Recommendation(Cohort):
     issued = State("已报送", final=True)
     discarded = State("已作废", final=True)
 
-    draw_up = Transition(START, draft, by=Role.LOCAL_AUTHORITY)
-    issue = Transition(draft, issued, by=Role.LOCAL_AUTHORITY, data=Letter)
-    cancel = Transition(draft, discarded, by=Role.LOCAL_AUTHORITY)
+    draw_up = Transition(START, draft, by=Role.LOCAL_AUTHORITY, label="拟稿")
+    issue = Transition(draft, issued, by=Role.LOCAL_AUTHORITY, data=Letter, label="报送")
+    cancel = Transition(draft, discarded, by=Role.LOCAL_AUTHORITY, label="作废")
 
     @issue.guard("registered_recommender")
     def registered_recommender(self, ctx: Context[Letter, LocalRecommendationSettings]) -> Refusal | None:
@@ -184,11 +184,11 @@ class LocalRecommendation(CorrectableFile, Stage):
     missed = State("逾期未报", final=True)
     desk = pending
 
-    recommend = Transition(pending, PASSED, by=Role.ENGINE, data=Ranked)
-    exceed = Transition(pending, over_quota, by=Role.ENGINE, data=Ranked)
-    decline = Transition(pending, not_recommended, by=Role.LOCAL_AUTHORITY, data=Decision)
-    miss = Transition(pending, missed, by=Role.ENGINE)
-    revoke = Transition(LATER, not_recommended, by=Role.LOCAL_AUTHORITY, data=Reversal, reopens=True)
+    recommend = Transition(pending, PASSED, by=Role.ENGINE, data=Ranked, label="推荐")
+    exceed = Transition(pending, over_quota, by=Role.ENGINE, data=Ranked, label="超名额")
+    decline = Transition(pending, not_recommended, by=Role.LOCAL_AUTHORITY, data=Decision, label="不予推荐")
+    miss = Transition(pending, missed, by=Role.ENGINE, label="逾期未报")
+    revoke = Transition(LATER, not_recommended, by=Role.LOCAL_AUTHORITY, data=Reversal, reopens=True, label="撤销推荐")
 
     phase = PhaseWindow(admits=Recommendation.issue, at_close={pending: miss, Correctable.correcting: CARRY_ON})
 

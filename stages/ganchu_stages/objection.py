@@ -133,16 +133,16 @@ class Objection(Lifecycle):
     dismissed = State("异议不成立", final=True)
     withdrawn = State("已撤回", final=True)
 
-    file = Transition(START, filed, by=Role.PUBLIC, data=Filing)
-    admit = Transition(filed, investigating, by=Role.OFFICE)
-    refuse = Transition(filed, not_admitted, by=Role.OFFICE, data=NotAdmitted)
-    uphold = Transition(investigating, upheld, by=Role.OFFICE, data=Finding)
-    dismiss = Transition(investigating, dismissed, by=Role.OFFICE, data=Finding)
-    withdraw = Transition((filed, investigating), withdrawn, by=Role.PUBLIC, data=TakingBack)
-    extend = Transition(investigating, investigating, by=Role.OFFICE, data=Ground)
-    overdue = Transition(investigating, investigating, by=Role.CLOCK)
+    file = Transition(START, filed, by=Role.PUBLIC, data=Filing, label="提出异议")
+    admit = Transition(filed, investigating, by=Role.OFFICE, label="受理")
+    refuse = Transition(filed, not_admitted, by=Role.OFFICE, data=NotAdmitted, label="不予受理")
+    uphold = Transition(investigating, upheld, by=Role.OFFICE, data=Finding, label="认定成立")
+    dismiss = Transition(investigating, dismissed, by=Role.OFFICE, data=Finding, label="认定不成立")
+    withdraw = Transition((filed, investigating), withdrawn, by=Role.PUBLIC, data=TakingBack, label="撤回异议")
+    extend = Transition(investigating, investigating, by=Role.OFFICE, data=Ground, label="延长核查")
+    overdue = Transition(investigating, investigating, by=Role.CLOCK, label="逾期提示")
 
-    examination = Deadline(investigating, rule=fact("examine_by"), fires=overdue, admits=extend)
+    examination = Deadline(investigating, rule=fact("examine_by"), fires=overdue, admits=extend, label="核查期限")
 
     @file.guard("on_the_list")
     def on_the_list(self, ctx: Context[Filing, ObjectionSettings]) -> Refusal | None:

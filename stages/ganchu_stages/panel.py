@@ -136,11 +136,11 @@ class Sheet(Lifecycle):
     scored = State("已评分", final=True)
     void = State("已作废", final=True)
 
-    score = Transition(assigned, scored, by=Role.EXPERT, data=Scoring)
-    recuse = Transition(assigned, void, by=(Role.EXPERT, Role.SUPERVISOR), data=Recusal)
-    recuse_late = Transition(scored, void, by=Role.SUPERVISOR, data=LateRecusal, reopens=True)
-    set_aside = Transition(scored, void, by=Role.ENGINE, reopens=True)
-    orphaned = Transition(assigned, void, by=Role.ENGINE)
+    score = Transition(assigned, scored, by=Role.EXPERT, data=Scoring, label="评分")
+    recuse = Transition(assigned, void, by=(Role.EXPERT, Role.SUPERVISOR), data=Recusal, label="回避")
+    recuse_late = Transition(scored, void, by=Role.SUPERVISOR, data=LateRecusal, reopens=True, label="事后回避")
+    set_aside = Transition(scored, void, by=Role.ENGINE, reopens=True, label="不再计分")
+    orphaned = Transition(assigned, void, by=Role.ENGINE, label="随申报作废")
 
     @score.guard("each_dimension_once")
     def each_dimension_once(self, ctx: Context[Scoring, ExpertReviewSettings]) -> Refusal | None:

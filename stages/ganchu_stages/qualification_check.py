@@ -197,19 +197,23 @@ class QualificationCheck(CorrectableFile, Stage):
     deemed_withdrawn = State("视为撤回", final=True)
     desk = checking
 
-    qualify = Transition(checking, PASSED, by=Role.OFFICE, data=Qualification)
-    record = Transition(checking, checking, by=Role.OFFICE, data=CheckedFacts)
-    disqualify = Transition(checking, disqualified, by=Role.OFFICE, data=Decision)
-    defer = Transition(checking, deferred, by=Role.OFFICE, data=Decision)
-    resume = Transition(deferred, checking, by=Role.OFFICE)
-    give_up = Transition(Correctable.correcting, deemed_withdrawn, by=Role.CLOCK)
-    overdue = Transition(checking, checking, by=Role.CLOCK)
-    reconsider = Transition(disqualified, checking, by=Role.OFFICE, data=Reversal, reopens=True)
+    qualify = Transition(checking, PASSED, by=Role.OFFICE, data=Qualification, label="审查合格")
+    record = Transition(checking, checking, by=Role.OFFICE, data=CheckedFacts, label="登记核查")
+    disqualify = Transition(checking, disqualified, by=Role.OFFICE, data=Decision, label="审查不合格")
+    defer = Transition(checking, deferred, by=Role.OFFICE, data=Decision, label="暂缓")
+    resume = Transition(deferred, checking, by=Role.OFFICE, label="恢复审查")
+    give_up = Transition(Correctable.correcting, deemed_withdrawn, by=Role.CLOCK, label="逾期视为撤回")
+    overdue = Transition(checking, checking, by=Role.CLOCK, label="逾期提示")
+    reconsider = Transition(disqualified, checking, by=Role.OFFICE, data=Reversal, reopens=True, label="复核")
 
     office_limit = Deadline(
-        checking, rule=setting("office_limit"), fires=overdue, stops_in=(Correctable.correcting, deferred)
+        checking,
+        rule=setting("office_limit"),
+        fires=overdue,
+        stops_in=(Correctable.correcting, deferred),
+        label="审查期限",
     )
-    reconsideration = Deadline(disqualified, rule=setting("reconsideration"), admits=reconsider)
+    reconsideration = Deadline(disqualified, rule=setting("reconsideration"), admits=reconsider, label="申请复核期限")
     phase = PhaseWindow(at_close={checking: CARRY_ON, Correctable.correcting: CARRY_ON, deferred: CARRY_ON})
 
     @record.effect("keep_what_was_found")

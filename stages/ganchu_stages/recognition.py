@@ -95,16 +95,16 @@ class Recognition(Lifecycle):
     revoked = State("已撤销", final=True)
     cancelled = State("已注销", final=True)
 
-    review = Transition(valid, due_for_review, by=(Role.CLOCK, Role.OFFICE))
-    renew = Transition(due_for_review, valid, by=Role.OFFICE, data=Document)
-    expire = Transition(due_for_review, expired, by=Role.CLOCK)
-    decline_renewal = Transition(due_for_review, expired, by=Role.OFFICE, data=Decision)
-    cancel = Transition((valid, due_for_review), cancelled, by=Role.APPLICANT, data=Renunciation)
-    revoke = Transition((valid, due_for_review), revoked, by=Role.ENGINE, data=Document)
-    rename = Transition(valid, valid, by=Role.OFFICE, data=NewName)
+    review = Transition(valid, due_for_review, by=(Role.CLOCK, Role.OFFICE), label="转入复核")
+    renew = Transition(due_for_review, valid, by=Role.OFFICE, data=Document, label="续期")
+    expire = Transition(due_for_review, expired, by=Role.CLOCK, label="到期失效")
+    decline_renewal = Transition(due_for_review, expired, by=Role.OFFICE, data=Decision, label="不予续期")
+    cancel = Transition((valid, due_for_review), cancelled, by=Role.APPLICANT, data=Renunciation, label="申请注销")
+    revoke = Transition((valid, due_for_review), revoked, by=Role.ENGINE, data=Document, label="撤销")
+    rename = Transition(valid, valid, by=Role.OFFICE, data=NewName, label="变更名称")
 
-    term = Deadline(valid, rule=setting("validity"), fires=review)
-    review_due = Deadline(due_for_review, rule=setting("grace"), fires=expire)
+    term = Deadline(valid, rule=setting("validity"), fires=review, label="有效期")
+    review_due = Deadline(due_for_review, rule=setting("grace"), fires=expire, label="复核期限")
 
     @review.effect("ask_for_review")
     def ask_for_review(self, ctx: Context[Any, RecognitionSettings]) -> Effects:
@@ -185,13 +185,15 @@ class Revocation(Lifecycle):
     decided = State("已决定撤销", final=True)
     dropped = State("不予撤销", final=True)
 
-    notify = Transition(START, noticed, by=Role.OFFICE, data=Notification)
-    hear = Transition(noticed, heard, by=Role.APPLICANT, data=Statement)
-    waive = Transition(noticed, heard, by=Role.CLOCK)
-    decide = Transition(heard, decided, by=Role.OFFICE, data=Decision)
-    drop = Transition((noticed, heard), dropped, by=Role.OFFICE, data=Ground)
+    notify = Transition(START, noticed, by=Role.OFFICE, data=Notification, label="告知")
+    hear = Transition(noticed, heard, by=Role.APPLICANT, data=Statement, label="陈述申辩")
+    waive = Transition(noticed, heard, by=Role.CLOCK, label="逾期未陈述")
+    decide = Transition(heard, decided, by=Role.OFFICE, data=Decision, label="决定撤销")
+    drop = Transition((noticed, heard), dropped, by=Role.OFFICE, data=Ground, label="不予撤销")
 
-    hearing = Deadline(noticed, rule=setting("hearing", start=fact("served_at")), fires=waive, admits=hear)
+    hearing = Deadline(
+        noticed, rule=setting("hearing", start=fact("served_at")), fires=waive, admits=hear, label="陈述申辩期限"
+    )
 
     @notify.guard("something_to_revoke")
     def something_to_revoke(self, ctx: Context[Notification, RecognitionSettings]) -> Refusal | None:

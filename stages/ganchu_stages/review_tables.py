@@ -1,4 +1,4 @@
-"""The tables from which an office feeds 专家评审: how the applications are grouped, and the score sheets."""
+"""The tables from which an office feeds 专家评审: how applications are grouped, who comes, and the score sheets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ganchu_stages.panel import ExpertReviewSettings, Sheet
 from ganchu_workflow.actors import Role
-from ganchu_workflow.process.cells import code, codes, long_text, text, whole_number
+from ganchu_workflow.process.cells import choice, code, codes, long_text, text, whole_number
 from ganchu_workflow.process.tables import Act, Column, Look, Row, Table, columns_of, note, rows_of
 from ganchu_workflow.process.values import CaseView
 
@@ -26,7 +26,7 @@ def _convene(row: Row, look: Look) -> Iterator[Act]:
     pool, places = row.common("pool"), row.common("places")
     if pool is None:
         row.need("pool")
-    data = {"pool": list(pool), "places": places}
+    data = {"group": row["group"], "pool": list(pool), "places": places}
     yield Act.open("panel", data, by=Role.OFFICE, members=members)
 
 
@@ -48,6 +48,40 @@ PANELS = Table(
         "pool_repeats": "pool",
         "pool_too_small": "pool",
     },
+)
+
+
+def _answer(row: Row, look: Look) -> Iterator[Act]:
+    """What an expert answered to the invitation: to the open one, else to the last, which then says that it is over."""
+    seats = look.cases("seat", by=Role.EXPERT, scope=row["expert"])
+    if row["group"] is not None:
+        panels = {p.id for p in look.cases("panel") if p.facts["group"] == row["group"]}
+        if not panels:
+            raise row.wrong("group", "group_unknown", "没有该组的专家组", "there is no panel of this group")
+        seats = [s for s in seats if s.parent in panels]
+    if not seats:
+        raise row.wrong("expert", "not_invited", "该专家未被抽取", "this expert has not been drawn")
+    invited = [s for s in seats if s.state == "invited"]
+    if len(invited) > 1:
+        raise row.wrong(
+            "group", "seat_ambiguous", "该专家被邀请到几个组,请写明组别", "several panels invite the expert: say which"
+        )
+    data = {"reason": row["reason"]} if row["answer"] == "decline" and row["reason"] is not None else {}
+    yield Act.fire(row["answer"], data, on=(invited or seats)[-1], by=Role.EXPERT, scope=row["expert"])
+
+
+SEATS = Table(
+    "seats",
+    "专家确认登记表",
+    (
+        Column("专家编号", "expert", code(), required=True),
+        Column("组别", "group", text()),
+        Column("答复", "answer", choice({"接受": "accept", "谢绝": "decline"}), required=True),
+        Column("谢绝理由", "reason", long_text(2000), private=True),
+    ),
+    _answer,
+    identity=("expert", "group"),
+    blames={"not_here": "answer"},
 )
 
 

@@ -112,17 +112,23 @@ class SelfDeclaration(CorrectableFile, Stage):
     lapsed = State("逾期未提交", final=True)
     desk = submitted
 
-    declare = Transition(START, draft, by=Role.APPLICANT, data=Declaration)
-    save = Transition(draft, draft, by=Role.APPLICANT, data=Declaration)
-    submit = Transition(draft, submitted, by=Role.APPLICANT, data=Submission)
-    amend = Transition(Correctable.correcting, Correctable.correcting, by=Role.APPLICANT, data=Declaration)
-    resubmit = Transition(Correctable.correcting, submitted, by=Role.APPLICANT, data=FileResubmission)
-    accept = Transition(submitted, PASSED, by=Role.OFFICE)
-    refuse = Transition(submitted, not_accepted, by=Role.OFFICE, data=Decision)
-    lapse = Transition(draft, lapsed, by=Role.ENGINE)
+    declare = Transition(START, draft, by=Role.APPLICANT, data=Declaration, label="填报")
+    save = Transition(draft, draft, by=Role.APPLICANT, data=Declaration, label="保存")
+    submit = Transition(draft, submitted, by=Role.APPLICANT, data=Submission, label="提交")
+    amend = Transition(
+        Correctable.correcting, Correctable.correcting, by=Role.APPLICANT, data=Declaration, label="修改"
+    )
+    resubmit = Transition(Correctable.correcting, submitted, by=Role.APPLICANT, data=FileResubmission, label="补正提交")
+    accept = Transition(submitted, PASSED, by=Role.OFFICE, label="受理")
+    refuse = Transition(submitted, not_accepted, by=Role.OFFICE, data=Decision, label="不予受理")
+    lapse = Transition(draft, lapsed, by=Role.ENGINE, label="逾期未提交")
 
     correction_due = Deadline(
-        Correctable.correcting, rule=setting("correction"), fires=Correctable.give_up, admits=(resubmit, amend)
+        Correctable.correcting,
+        rule=setting("correction"),
+        fires=Correctable.give_up,
+        admits=(resubmit, amend),
+        label="补正期限",
     )
     phase = PhaseWindow(
         admits=(declare, save, submit),

@@ -132,7 +132,7 @@ BAD_PLANS = {
 def refused_plan(url: str, path: Path, code: str, *fragments: str) -> None:
     """The plan is refused, and no round is left behind."""
     before = dump(url)
-    opened = ganchu("round", "open", path.name, "--db", url, cwd=path.parent)
+    opened = ganchu("round", "new", path.name, "--db", url, cwd=path.parent)
     said(opened, BAD_INPUT, code, *fragments)
     assert dump(url) == before
     assert not any(before.values())
@@ -162,7 +162,7 @@ def test_a_plan_in_another_encoding(sqlite_url: str, plan: Path) -> None:
 @pytest.mark.parametrize("name", ["everything at once", "unwired outcome"])
 def test_a_plan_is_refused_by_either_command_on_either_database(name: str, database_url: str, plan: Path) -> None:
     plan.write_text(BAD_PLANS[name].text, "utf-8")
-    opened = ganchu("round", "open", plan.name, "--db", database_url, cwd=plan.parent)
+    opened = ganchu("round", "new", plan.name, "--db", database_url, cwd=plan.parent)
     assert (opened.code, opened.out) == (BAD_INPUT, "")
     assert ganchu("process", "check", plan.name, cwd=plan.parent) == opened
     assert not any(dump(database_url).values())
@@ -223,7 +223,7 @@ def test_a_database_that_is_not_there(postgres_url: str, tmp_path: Path) -> None
 
 
 def test_a_file_that_is_no_database(plan: Path) -> None:
-    for command in (("db", "upgrade"), ("round", "open", "plan.toml")):
+    for command in (("db", "upgrade"), ("round", "new", "plan.toml")):
         done = ganchu(*command, "--db", "sqlite:///plan.toml", cwd=plan.parent)
         said(done, BROKEN, "database_fault", "sqlite:///plan.toml cannot be used: ", "file is not a database")
     assert plan.read_text("utf-8") == PLAN
@@ -235,15 +235,15 @@ def test_a_file_that_may_only_be_read(sqlite_url: str, plan: Path) -> None:
     # root may write whatever the file's mode says; this holds for everybody.
     url = f"sqlite:///file:{path}?mode=ro&uri=true"
     assert ganchu("round", "list", "--db", url, cwd=plan.parent) == Done(0, "", "")
-    done = ganchu("round", "open", plan.name, "--db", url, cwd=plan.parent)
+    done = ganchu("round", "new", plan.name, "--db", url, cwd=plan.parent)
     said(done, BROKEN, "database_fault", "cannot be used: it is read-only for this user")
     assert dump(sqlite_url) == before
 
 
 ON_A_DATABASE = {
-    "open a round": ("round", "open", "plan.toml"),
+    "open a round": ("round", "new", "plan.toml"),
     "list rounds": ("round", "list"),
-    "list cases": ("round", "cases", "x"),
+    "list cases": ("round", "list", "x"),
     "open": ("open", "application", "--as", "applicant:E1"),
     "fire": ("fire", "x", "start", "--as", "office"),
     "allowed": ("allowed", "x", "--as", "office"),
@@ -256,7 +256,7 @@ ON_A_DATABASE = {
 
 def test_tables_that_are_not_there(empty_database_url: str, plan: Path) -> None:
     before = dump(empty_database_url)
-    done = ganchu("round", "open", "plan.toml", "--db", empty_database_url, cwd=plan.parent)
+    done = ganchu("round", "new", "plan.toml", "--db", empty_database_url, cwd=plan.parent)
     said(done, BROKEN, "schema_fault", "has no tables of this library yet: run `ganchu db upgrade`")
     assert (before, dump(empty_database_url)) == ({}, {})
 
@@ -272,7 +272,7 @@ def test_tables_of_a_later_version(database_url: str, plan: Path) -> None:
     with meddling(database_url) as connection:
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     before = dump(database_url)
-    for command in (("db", "upgrade"), ("round", "open", "plan.toml"), ("demo",)):
+    for command in (("db", "upgrade"), ("round", "new", "plan.toml"), ("demo",)):
         done = ganchu(*command, "--db", database_url, cwd=plan.parent)
         said(done, BROKEN, "schema_fault", "is at revision 9999", "pip install -U ganchu-workflow")
     assert dump(database_url) == before
@@ -303,13 +303,13 @@ BAD_ACTS = {
         ("allowed", "nope", "--as", "office"), BAD_INPUT, "unknown", ("there is no case 'nope'",)
     ),
     "unknown case to tell of": BadAct(("history", "nope"), BAD_INPUT, "unknown", ("there is no case 'nope'",)),
-    "unknown round": BadAct(("round", "cases", "nope"), BAD_INPUT, "unknown", ("there is no case 'nope'",)),
+    "unknown round": BadAct(("round", "list", "nope"), BAD_INPUT, "unknown", ("there is no case 'nope'",)),
     "a case that is no round": BadAct(
-        ("round", "cases", "{draft}"), BAD_INPUT, "unknown",
+        ("round", "list", "{draft}"), BAD_INPUT, "unknown",
         ("{draft}", "application, not a round", "ganchu round list"),
     ),
     "unknown kind to list": BadAct(
-        ("round", "cases", "{round}", "--kind", "aplication"), BAD_INPUT, "unknown",
+        ("round", "list", "{round}", "--kind", "aplication"), BAD_INPUT, "unknown",
         ("no kind of case 'aplication'", "there are: announcement_act, application, "),
     ),
     "unknown round to open in": BadAct(declare("--round", "nope"), BAD_INPUT, "unknown", ("'nope'",)),
@@ -476,7 +476,7 @@ MISUSES = {
     "unknown option": (("tick", "--db", "sqlite:///new.db", "--jsn"), "No such option: --jsn"),
     "no database": (("round", "list"), "Missing option '--db'"),
     "no role": (("tasks", "--db", "sqlite:///new.db"), "Missing option '--as'"),
-    "no plan": (("round", "open", "--db", "sqlite:///new.db"), "Missing argument 'plan'"),
+    "no plan": (("round", "new", "--db", "sqlite:///new.db"), "Missing argument 'plan'"),
     "no trigger": (("fire", "x", "--db", "sqlite:///new.db", "--as", "office"), "Missing argument 'trigger'"),
     "too much": (("tick", "now", "--db", "sqlite:///new.db"), "Got unexpected extra argument"),
 }

@@ -37,11 +37,11 @@ def test_the_whole_way_of_a_small_round(empty_database_url: str, plan: Path) -> 
     assert run("db", "upgrade") == ready
     assert run("round", "list") == Done(0, "", "")
 
-    opened = run("round", "open", "plan.toml", "--key", "open-1")
+    opened = run("round", "new", "plan.toml", "--key", "open-1")
     assert (opened.code, opened.err) == (0, "")
     round_id = opened.out.strip()
     assert ID.fullmatch(round_id)
-    assert run("round", "open", "plan.toml", "--key", "open-1") == opened
+    assert run("round", "new", "plan.toml", "--key", "open-1") == opened
     assert run("round", "list") == Done(0, f"{round_id}  T-1  虚构批次  planning\n", "")
 
     assert run("fire", round_id, "start", "--as", "office", "--person", "p-7") == Done(
@@ -53,14 +53,16 @@ def test_the_whole_way_of_a_small_round(empty_database_url: str, plan: Path) -> 
     assert (declared.code, declared.err) == (0, "")
     draft, state = declared.out.split()
     assert (bool(ID.fullmatch(draft)), state) == (True, "self_declaration.draft")
-    phases = [c["case"] for c in read(run("round", "cases", round_id, "--kind", "phase", "--json"))]
-    assert run("round", "cases", round_id).out.splitlines() == [
-        f"{round_id}  round  running  -",
-        f"{phases[0]}  phase  open  self_declaration",
-        f"{phases[1]}  phase  open  announcement",
-        f"{draft}  application  self_declaration.draft  self_declaration",
+    phases = [c["case"] for c in read(run("round", "list", round_id, "--kind", "phase", "--json"))]
+    assert run("round", "list", round_id, "--kind", "round").out == f"{round_id}  T-1  -  running  进行中\n"
+    assert run("round", "list", round_id, "--kind", "phase").out.splitlines() == [
+        f"{phases[0]}  self_declaration  -  open  进行中",
+        f"{phases[1]}  announcement  -  open  进行中",
     ]
-    assert run("round", "cases", round_id, "--kind", "recognition") == Done(0, "", "")
+    assert run("round", "list", round_id).out == (
+        f"{draft}  -  示例企业(虚构)  示例产品  E1 DEMO-A  self_declaration.draft  草稿\n"
+    )
+    assert run("round", "list", round_id, "--kind", "recognition") == Done(0, "", "")
     assert run("tasks", "--as", "applicant:E1") == Done(0, f"{draft}  application  self_declaration  草稿  -\n", "")
     assert run("tasks", "--as", "applicant:E2") == Done(0, "", "")
     assert run("tasks", "--as", "office").out.splitlines()[0] == (
@@ -150,12 +152,15 @@ def test_lists_as_json(scene: Scene) -> None:
         return read(ganchu(*args, "--db", scene.url, "--json", cwd=scene.folder))
 
     assert ask("round", "list") == [{"round": scene.round, "code": "T-1", "title": "虚构批次", "state": "running"}]
-    assert ask("round", "cases", scene.round, "--kind", "application") == [
+    assert ask("round", "list", scene.round, "--kind", "application") == [
         {
             "case": scene.draft,
-            "kind": "application",
+            "number": "",
+            "enterprise": "示例企业(虚构)",
+            "product": "示例产品",
+            "parties": {"applicant": "E1", "local_authority": "DEMO-A"},
             "state": "self_declaration.draft",
-            "stage": "self_declaration",
+            "label": "草稿",
         }
     ]
     assert ask("tasks", "--as", "applicant:E1") == [
@@ -203,7 +208,7 @@ def test_the_plugins_that_are_installed(tmp_path: Path) -> None:
     ]  # fmt: skip
     own = [r for r in rows if str(r["distribution"]).startswith("ganchu-workflow ")]
     assert [r["name"] for r in own if r["group"] == "ganchu_workflow.stages"] == stages
-    assert [r["name"] for r in own if r["group"] == "ganchu_workflow.channels"] == ["journal"]
+    assert [r["name"] for r in own if r["group"] == "ganchu_workflow.channels"] == ["eml", "inbox", "journal", "smtp"]
     listed = ganchu("plugins", "list", cwd=tmp_path)
     lines = [f"  {r['name']}  {r['distribution']}  {r['place']}" for r in own]
     assert [line for line in listed.out.splitlines() if line in lines] == lines
@@ -215,9 +220,10 @@ def test_a_plugin_that_cannot_be_loaded_is_listed_with_its_reason(tmp_path: Path
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-stages\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[ganchu_workflow.stages]\nbroken = nowhere_at_all:Stage\n")
     listed = ganchu("plugins", "list", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
-    assert (listed.code, listed.err) == (0, "")
+    assert (listed.code, listed.err) == (4, "")
     assert (
-        "  ✗ broken  the plugin 'broken' of broken-stages 1.0 (nowhere_at_all:Stage) cannot be loaded: "
+        "  ✗ broken  broken-stages 1.0  nowhere_at_all:Stage\n"
+        "      the plugin 'broken' of broken-stages 1.0 (nowhere_at_all:Stage) cannot be loaded: "
         "ModuleNotFoundError: No module named 'nowhere_at_all'\n"
     ) in listed.out
 
@@ -275,7 +281,7 @@ def test_a_posix_locale_does_no_harm(sqlite_url: str, plan: Path) -> None:
     checked = ganchu("process", "check", "plan.toml", cwd=plan.parent)
     assert "虚构批次" in checked.out
     assert ganchu("process", "check", "plan.toml", cwd=plan.parent, env=posix) == checked
-    opened = ganchu("round", "open", "plan.toml", cwd=plan.parent, env=posix).out.strip()
+    opened = ganchu("round", "new", "plan.toml", cwd=plan.parent, env=posix).out.strip()
     ganchu("fire", opened, "start", "--as", "office", cwd=plan.parent, env=posix)
     done = ganchu("open", "application", "--as", "applicant:E1", "--data", as_json(), cwd=plan.parent, env=posix)
     assert (done.code, done.err) == (0, "")
@@ -300,7 +306,7 @@ def described(command: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def test_help_is_chinese_first_and_then_english() -> None:
     found = dict(described(typer.main.get_command(app), "ganchu"))
-    assert {"ganchu demo", "ganchu round open plan", "ganchu open member", "ganchu audit verify as_json"} < set(found)
+    assert {"ganchu demo", "ganchu round new plan", "ganchu open member", "ganchu audit verify as_json"} < set(found)
     assert [name for name, text in found.items() if not re.match(r"[^/]*[\u4e00-\u9fff][^/]* / [^/]*[a-z]", text)] == []
 
 
@@ -308,9 +314,9 @@ def test_every_command_prints_its_help(tmp_path: Path) -> None:
     shown = ganchu("--help", cwd=tmp_path)
     assert (shown.code, shown.err) == (0, "")
     assert [c for c in ("demo", "round", "fire", "open", "audit", "plugins") if f"│ {c} " not in shown.out] == []
-    shown = ganchu("round", "open", "--help", cwd=tmp_path, env={"LC_ALL": "POSIX", "PYTHONUTF8": "0"})
+    shown = ganchu("round", "new", "--help", cwd=tmp_path, env={"LC_ALL": "POSIX", "PYTHONUTF8": "0"})
     assert (shown.code, shown.err) == (0, "")
-    assert "按方案开立批次。 / Opens a round from a plan" in shown.out
+    assert "按方案开立批次,输出批次编号。 / Opens a round from a plan" in shown.out
 
 
 def modules_after(statement: str, tmp_path: Path) -> set[str]:

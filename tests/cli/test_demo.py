@@ -1,4 +1,4 @@
-"""`ganchu demo`: the same bytes every time and on every database, marked as invented, and every outcome met."""
+"""`ganchu demo --small`: the same bytes every time and on every database, marked as invented, and every outcome met."""
 
 import json
 import re
@@ -26,7 +26,9 @@ def play(folder: Path, *more: str, **env: str) -> tuple[Done, bytes]:
     folder.mkdir(parents=True)
     temporary = folder / "tmp"
     temporary.mkdir()
-    done = ganchu("demo", "--events", "events.jsonl", *more, cwd=folder, env={"TMPDIR": str(temporary)} | env)
+    done = ganchu(
+        "demo", "--small", "--events", "events.jsonl", *more, cwd=folder, env={"TMPDIR": str(temporary)} | env
+    )
     assert (done.code, done.err) == (0, ""), done
     assert list(temporary.iterdir()) == []
     return done, (folder / "events.jsonl").read_bytes()
@@ -104,7 +106,7 @@ def test_it_is_the_same_on_a_database_of_ones_own(played: Played, empty_database
         codes = Counter(a["code"] for a in wf.attempts(opened))
     assert codes >= Counter({"window_not_open": 1, "window_closed": 2, "not_allowed": 1})
     before = dump(empty_database_url)
-    second = ganchu("demo", "--db", empty_database_url, cwd=tmp_path)
+    second = ganchu("demo", "--small", "--db", empty_database_url, cwd=tmp_path)
     assert (second.code, second.out) == (2, "")
     assert "already holds a round; give the demonstration an empty one" in second.err
     assert dump(empty_database_url) == before
@@ -114,7 +116,7 @@ def test_it_is_refused_where_a_real_round_is_held(database_url: str, plan: Path)
     with workflow(database_url) as wf:
         opened = wf.open_round(plan, actor=OFFICE).case_id
     before = dump(database_url)
-    done = ganchu("demo", "--db", database_url, "--events", "e.jsonl", cwd=plan.parent)
+    done = ganchu("demo", "--small", "--db", database_url, "--events", "e.jsonl", cwd=plan.parent)
     assert (done.code, done.out) == (2, "")
     assert f"the database holds the real round {opened}" in done.err
     assert dump(database_url) == before
@@ -122,7 +124,7 @@ def test_it_is_refused_where_a_real_round_is_held(database_url: str, plan: Path)
 
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    done = ganchu("demo", "--events", "nowhere/e.jsonl", cwd=tmp_path)
+    done = ganchu("demo", "--small", "--events", "nowhere/e.jsonl", cwd=tmp_path)
     assert (done.code, done.out) == (2, "")
     assert "the folder 'nowhere' does not exist; create it first" in done.err
     assert list(tmp_path.iterdir()) == []

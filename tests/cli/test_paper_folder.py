@@ -24,7 +24,7 @@ from ganchu_workflow.canonical import encode
 from ganchu_workflow.cli.demo import MARK
 from ganchu_workflow.cli.demo.narrator import ZONE, Narrator
 from ganchu_workflow.cli.demo.story import OFFICE, Story
-from ganchu_workflow.cli.papers.folder import MARKER, Papers, check_folder, diagrams, write_folder
+from ganchu_workflow.cli.papers.folder import MARKER, Papers, check_folder, write_folder
 from ganchu_workflow.cli.papers.jsonl import history_lines
 from ganchu_workflow.cli.papers.lists import Listing
 from ganchu_workflow.cli.papers.xlsx import ExtraMissing, csv_files, label_of, workbook
@@ -101,19 +101,10 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def drawn(played: Played) -> list[str]:
-    """The diagrams, where this installation can draw them."""
-    found = diagrams(played.workflow.process(played.round), "", MARK)
-    return ["process.mmd", "process.svg"] if found else []
-
-
-# ── the folder ──
-
-
 def test_the_folder_holds_every_paper_and_its_summary_the_digest_of_each(played: Played, folder: Path) -> None:
     papers = written(played, folder)
     names = ["notice-1.html", "notice-2.html", "announcement-1.html", "history.jsonl", "applications.xlsx"]
-    assert [w.name for w in papers.files] == [*names, *drawn(played), "summary.md"]
+    assert [w.name for w in papers.files] == [*names, "process.mmd", "process.svg", "summary.md"]
     there = contents(folder)
     assert set(there) == {w.name for w in papers.files} | {MARKER}
     assert {w.name: (w.size, w.sha256) for w in papers.files} == {
@@ -204,7 +195,7 @@ def test_a_round_that_does_not_exist_leaves_no_folder(sqlite_url: str, folder: P
 def test_a_round_without_an_application_has_its_papers_too(database_url: str, folder: Path) -> None:
     with playing(database_url, story=False) as opened:
         papers = written(opened, folder)
-        expected = ["history.jsonl", "applications.xlsx", *drawn(opened), "summary.md"]
+        expected = ["history.jsonl", "applications.xlsx", "process.mmd", "process.svg", "summary.md"]
     assert [w.name for w in papers.files] == expected
     assert (papers.funnel.declared, papers.funnel.chosen, papers.funnel.cities) == (0, 0, ())
     summary = (folder / "summary.md").read_text("utf-8")
@@ -340,7 +331,7 @@ def test_the_summary_says_what_was_found(played: Played, folder: Path) -> None:
     summary = (folder / "summary.md").read_text("utf-8")
     lines = summary.splitlines()
     assert lines[0] == "# “赣出精品”评选流程演示(虚构数据)"
-    assert lines[2].startswith(f"**【{MARK}】** ") and lines[2].endswith("Everything in this folder is invented.")
+    assert lines[2].startswith(f"**【{MARK}】** ") and lines[2].endswith("its course and results are invented.")
     assert wide("申报 13 项,公布 4 项。案件") in summary
     assert f"核验 {papers.report.cases} 件案件、{papers.report.events} 条事件" in summary
     for kind in ("notice", "announcement_act"):

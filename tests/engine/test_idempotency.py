@@ -23,7 +23,9 @@ def test_the_same_request_has_the_same_receipt_and_one_event(small: Small) -> No
     before = small.dump()
 
     small.later()
-    assert submit(small, case) == first
+    again = submit(small, case)
+    assert again == first
+    assert (first.repeated, again.repeated) == (False, True)
     assert small.dump() == before
     assert small.wf.history(case)[-1]["key"] == "k-1"
 

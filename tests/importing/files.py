@@ -7,7 +7,7 @@ from typing import Any
 
 from openpyxl import Workbook
 
-from tests.rounds.script import credit_code_of
+from ganchu_workflow.testing import credit_code_of
 
 Rows = Sequence[Mapping[str, str]]
 SHA = "5e" * 32
@@ -44,7 +44,7 @@ def accepted(number: str, opinion: str = "受理", **changes: str) -> dict[str, 
 
 
 def ranked(
-    number: str, rank: str, by: str = "南昌市", letter: str = "洪工信函〔2022〕1号", **more: str
+    number: str, rank: str, by: str = "南昌市", letter: str = "洪工信〔2022〕1号", **more: str
 ) -> dict[str, str]:
     """A row of 推荐汇总表."""
     return {"推荐单位": by, "推荐函文号": letter, "排序": rank, "申报编号": number} | more

@@ -167,9 +167,11 @@ DECLARED = [
         ("商标注册证", "", "evidence_missing"), ("强制性认证证书", "", "evidence_missing")),
     one("a number that the round has", "declarations", declaration("S-1"), ("申报编号", "S-1", "number_taken")),
     Bad("a number twice", "declarations",
-        csv_bytes([GOOD, declaration("A-2"), declaration("A-1", 产品名称="另一产品")]), [(4, "申报编号", "A-1", "duplicate_in_file")]),
+        csv_bytes([GOOD, declaration("A-2"), declaration("A-1", 产品名称="另一产品")]),
+        [(4, "申报编号", "A-1", "duplicate_in_file")]),
     Bad("a product twice", "declarations",
-        csv_bytes([GOOD, GOOD | {"申报编号": "A-2"}]), [(3, "产品名称", "A-1号产品", "product_declared_already")]),
+        csv_bytes([GOOD, GOOD | {"申报编号": "A-2"}]),
+        [(3, "产品名称", "A-1号产品", "product_declared_already")]),
     one("after the window", "declarations", GOOD, ("申报编号", "A-1", "window_closed"), late=True),
     Bad("everything at once", "declarations", csv_bytes([
         declaration("A-1", 所在地="天津", 真实性承诺="好"), declaration("A-2"), declaration("A-3", 商标注册人="他人")]),
@@ -220,6 +222,11 @@ OTHERS = [
     one("an expert twice in a pool", "panels", grouped("W-1", 专家库="e1;e1"), ("专家库", "e1;e1", "pool_repeats")),
     Bad("a group with what does not wait", "panels", csv_bytes([grouped("W-1"), grouped("R-1"), grouped("P-1")]),
         [(3, "申报编号", "R-1", "member_not_here")]),
+    one("an answer of an expert who was not drawn", "seats", {"专家编号": "e9", "答复": "接受"},
+        ("专家编号", "e9", "not_invited")),
+    one("an answer to a group that is none", "seats", {"专家编号": "e9", "组别": "癸组", "答复": "接受"},
+        ("组别", "癸组", "group_unknown")),
+    one("an answer that is none", "seats", {"专家编号": "e9", "答复": "再说"}, ("答复", "再说", "not_a_choice")),
     one("a score out of range", "scores", scored("P-1", 质量优良="101", 品牌知名="-1"),
         ("质量优良", "101", "out_of_range"), ("品牌知名", "-1", "out_of_range")),
     one("a score that is not whole", "scores", scored("P-1", 质量优良="90.5", 品牌知名="九十"),
@@ -259,6 +266,7 @@ def test_bad_input_is_reported_cell_by_cell_and_nothing_is_imported(bad: Bad, st
     assert [(p.line, p.column, p.value, p.code) for p in report.problems] == bad.found
     assert tried.problems == report.problems
     assert (report.ok, report.committed) == (False, False)
+    assert report.rows in (0, report.entered + report.bad + report.held)
     assert dump(still.url) == still.before
 
 

@@ -1,7 +1,8 @@
 """Every fenced block of the two READMEs is executed, or at least parsed.
 
-The Python blocks of a README are one script, in their order; then each `bash` block is run; both in an empty folder
-that has `examples/` in it. The two commands for a fresh machine install from the network: `.ci/run` runs those.
+The Python blocks of a README are one script, in their order, but for those that hold tests, which pytest runs; then
+each `bash` block is run; all in an empty folder that has `examples/` in it. The two commands for a fresh machine
+install from the network: `.ci/run` runs those.
 """
 
 import json
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
 INSTALLS = ("&& ganchu demo", "&& pytest")
 SHOWN = {"text", "mermaid"}
+HOLDS_TESTS = re.compile(r"^def test_", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -42,24 +44,39 @@ def _folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *command: str) -> None:
+def environment_of() -> dict[str, str]:
+    """The environment of a user who has activated the tests' virtual environment."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTEST_ADDOPTS"}
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return environment
+
+
+def run(folder: Path, *command: str) -> str:
+    done = subprocess.run(command, cwd=folder, env=environment_of(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize("name", READMES)
 def test_python_of_the_readme_runs(name: str, folder: Path) -> None:
     lines: list[str] = []
     for block in blocks_of(name):
-        if block.language == "python":
+        if block.language == "python" and not HOLDS_TESTS.search(block.text):
             # Blank lines before it, so that a traceback shows the line of the README.
             lines += [""] * (block.first_line - 1 - len(lines)) + block.text.splitlines()
     script = folder / f"{name}.py"
     script.write_text("\n".join(lines) + "\n", "utf-8")
 
     run(folder, sys.executable, "-W", "error", str(script))
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_tests_of_the_readme_pass(name: str, folder: Path) -> None:
+    tests = [block.text for block in blocks_of(name) if block.language == "python" and HOLDS_TESTS.search(block.text)]
+    (folder / "test_readme.py").write_text("\n\n".join(tests), "utf-8")
+
+    done = run(folder, sys.executable, "-m", "pytest", "-q", "-W", "error", "--ignore=examples")
+    assert re.search(r"^1 passed in", done, re.MULTILINE), done
 
 
 @pytest.mark.parametrize("name", READMES)

@@ -91,43 +91,66 @@ def test_a_channel_is_found_in_its_own_group(install: Install) -> None:
     assert ours(Registry.discover()) == {}
 
 
-def test_two_distributions_that_claim_a_name_are_refused_and_both_are_named(install: Install) -> None:
+# The folder that was put on the path last is searched first.
+CLAIMED_TWICE = (
+    "two plugins claim the name 'inspection' in ganchu_workflow.stages: second-house 1.2 (two:Inspection) and "
+    "first-house 1.2 (one:Inspection); uninstall all but one of them"
+)
+CLAIMS = [["second-house 1.2", "two:Inspection"], ["first-house 1.2", "one:Inspection"]]
+
+
+def test_a_name_that_two_distributions_claim_is_refused_and_both_are_named(install: Install) -> None:
     install("first-house", "one", stage("inspection"), {"inspection": "one:Inspection"}, folder="a")
     install("second-house", "two", stage("inspection"), {"inspection": "two:Inspection"}, folder="b")
 
-    with pytest.raises(PluginInvalid) as refused:
-        Registry.discover()
+    registry = Registry.discover()
 
-    # The folder that was put on the path last is searched first.
-    assert refused.value.message == (
-        "two plugins claim the name 'inspection' in ganchu_workflow.stages: second-house 1.2 (two:Inspection) and "
-        "first-house 1.2 (one:Inspection); uninstall one of them"
-    )
-    assert refused.value.fields == {"name": "inspection", "claimants": ["second-house 1.2", "first-house 1.2"]}
+    assert refusal(registry, "inspection") == CLAIMED_TWICE
+    assert registry.broken["inspection"].fields == {"name": "inspection", "group": STAGES, "claims": CLAIMS}
+    assert ours(registry) == {}
+    assert not {"one", "two"} & set(sys.modules), "neither is so much as imported"
+
+
+def test_a_second_claim_to_a_name_stops_no_other_stage(install: Install) -> None:
+    before = set(Registry.discover().plugins)
+    install("first-house", "one", stage("expert_review"), {"expert_review": "one:Inspection"}, folder="a")
+    install("good-house", "inspecting", stage("inspection"), {"inspection": "inspecting:Inspection"}, folder="b")
+
+    registry = Registry.discover()
+
+    assert set(registry.plugins) == before - {"expert_review"} | {"inspection"}
+    [[ours_name, _], theirs] = sorted(registry.broken["expert_review"].fields["claims"], reverse=True)
+    assert (ours_name.split()[0], theirs) == ("ganchu-workflow", ["first-house 1.2", "one:Inspection"])
 
 
 @pytest.mark.parametrize("broken", ["first", "second", "both"])
 def test_that_one_of_them_is_broken_hides_nothing(install: Install, broken: str) -> None:
-    bad = "raise ImportError('gone')"
-    install(
-        "a-house",
-        "one",
-        bad if broken != "second" else stage("inspection"),
-        {"inspection": "one:Inspection"},
-        folder="a",
-    )
-    install(
-        "b-house",
-        "two",
-        bad if broken != "first" else stage("inspection"),
-        {"inspection": "two:Inspection"},
-        folder="b",
+    bad, good = "raise ImportError('gone')", stage("inspection")
+    first, second = good if broken == "second" else bad, good if broken == "first" else bad
+    install("first-house", "one", first, {"inspection": "one:Inspection"}, folder="a")
+    install("second-house", "two", second, {"inspection": "two:Inspection"}, folder="b")
+
+    assert refusal(Registry.discover(), "inspection") == CLAIMED_TWICE
+
+
+def test_what_three_claim_names_all_three(install: Install) -> None:
+    for folder in ("a", "b", "c"):
+        install(f"house-{folder}", folder, "", {"inspection": f"{folder}:Inspection"}, folder=f"site-{folder}")
+
+    assert refusal(Registry.discover(), "inspection") == (
+        "3 plugins claim the name 'inspection' in ganchu_workflow.stages: house-c 1.2 (c:Inspection) and "
+        "house-b 1.2 (b:Inspection) and house-a 1.2 (a:Inspection); uninstall all but one of them"
     )
 
-    with pytest.raises(PluginInvalid) as refused:
-        Registry.discover()
 
-    assert refused.value.fields["claimants"] == ["b-house 1.2", "a-house 1.2"]
+def test_what_a_plugin_prints_when_it_is_imported_goes_to_stderr(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = f"print('hello')\n{stage('inspection')}"
+    install("site-inspection", "inspecting", code, {"inspection": "inspecting:Inspection"})
+
+    assert list(ours(Registry.discover())) == ["inspection"]
+    assert tuple(capsys.readouterr()) == ("", "hello\n")
 
 
 def test_the_same_distribution_twice_on_the_path_is_no_duplicate(install: Install) -> None:
@@ -193,7 +216,8 @@ def test_each_who_asks_for_a_broken_plugin_has_an_error_of_his_own(install: Inst
         found.append(refused.value)
 
     assert found[0] is not found[1]
-    assert [error.fields for error in found] == [{"name": "crash", "group": STAGES}] * 2
+    claims = [["bad-house 1.2", "crashing:Inspection"]]
+    assert [error.fields for error in found] == [{"name": "crash", "group": STAGES, "claims": claims}] * 2
 
 
 # ── by hand ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -224,9 +248,23 @@ def test_a_second_claim_by_hand_is_refused_and_the_first_stays() -> None:
 
     assert refused.value.message == (
         "two plugins claim the name 'inspection' in ganchu_workflow.stages: first 1.0 (one:Inspection) and "
-        "the host (two:Inspection); uninstall one of them"
+        "the host (two:Inspection); uninstall all but one of them"
     )
     assert registry.get("inspection").brought is Inspection
+
+
+def test_a_claim_by_hand_to_what_a_broken_plugin_claims_is_refused(install: Install) -> None:
+    install("bad-house", "crashing", "1 / 0", {"inspection": "crashing:Inspection"})
+    registry = Registry.discover()
+
+    with pytest.raises(PluginInvalid) as refused:
+        registry.register("inspection", Inspection, place="two:Inspection")
+
+    assert refused.value.fields["claims"] == [
+        ["bad-house 1.2", "crashing:Inspection"],
+        ["the host", "two:Inspection"],
+    ]
+    assert ours(registry) == {}
 
 
 def test_a_name_nobody_brought_is_refused_with_what_there_is() -> None:

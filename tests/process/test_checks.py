@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
+from pydantic import BaseModel
 
 from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import DefinitionInvalid
@@ -28,8 +29,10 @@ from ganchu_workflow.process import (
     Stage,
     State,
     Transition,
+    all_of,
     any_in,
     checks,
+    enough,
     fact,
     none_open,
     setting,
@@ -448,6 +451,51 @@ def a_deadline_of_a_kind_that_two_stages_bring_by_an_unknown_setting() -> list[S
         cases = (Odd,)
 
     return plan(First, Last)
+
+
+@case(
+    checks.deadlines_know_their_settings,
+    ("application.way.due", "reads the setting 'patience', which is no Period: 'soon'"),
+)
+def a_deadline_by_a_setting_that_is_no_period() -> list[StageInstance]:
+    class Vague(BaseModel):
+        patience: str = "soon"
+
+    class Odd(Way):
+        Settings = Vague
+        lapse = Transition(Way.waiting, Way.done, by=Role.CLOCK)
+        due = Deadline(Way.waiting, rule=setting("patience"), fires=lapse)
+
+    return plan(Odd)
+
+
+@case(
+    checks.conditions_know_their_settings,
+    ("application.way.go_on", "reads the setting 'quorum', which NoSettings of the stage way does not have"),
+)
+def a_condition_that_counts_up_to_an_unknown_setting() -> list[StageInstance]:
+    class Odd(Way):
+        cases = (Sheet,)
+        go_on = Transition(Way.waiting, Way.done, when=enough(Sheet, Sheet.scored, "quorum"))
+
+    return plan(Odd)
+
+
+@case(
+    checks.conditions_know_their_settings,
+    ("application.way.go_on", "counts up to the setting 'quorum', which is no number: 'three'"),
+)
+def a_condition_that_counts_up_to_a_text() -> list[StageInstance]:
+    class Vague(BaseModel):
+        quorum: str = "three"
+
+    class Odd(Way):
+        cases = (Sheet,)
+        Settings = Vague
+        counted = all_of(none_open(Sheet), enough(Sheet, Sheet.scored, "quorum"))
+        go_on = Transition(Way.waiting, Way.done, when=counted)
+
+    return plan(Odd)
 
 
 # ── the process as a whole ────────────────────────────────────────────────────────────────────────────────────────

@@ -8,29 +8,23 @@ import pytest
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 
-from ganchu_workflow import Workflow
-from tests.rounds.script import REGISTRY, RoundScript, SimulatedTime, Time, plan_of
+from ganchu_workflow.testing import RoundScript
+from tests.rounds.script import plan_of
 
 Opened = Callable[..., RoundScript]
 
 
 @pytest.fixture
-def opened(sqlite_url: str) -> Iterator[Opened]:
+def opened(ganchu_round: Opened) -> Opened:
     """Opens a round on this test's SQLite database; a second one shares its clock and its database."""
     made: list[RoundScript] = []
 
     def one(code: str = "GCJP", start: str = "2022-09-01T09:00", **plan: Any) -> RoundScript:
-        if not made:
-            time: Time = SimulatedTime(start)
-            wf = Workflow(sqlite_url, clock=time.clock, stages=REGISTRY)
-        else:
-            time, wf = made[0].time, made[0].wf
-        made.append(RoundScript(wf, time, plan_of(code, **plan)))
+        begins = {} if made else {"start": start}
+        made.append(ganchu_round(plan_of(code, **plan), **begins))
         return made[-1]
 
-    yield one
-    for script in made[:1]:
-        script.wf.database.dispose()
+    return one
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -7,20 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganchu_workflow import Receipt, Role
-from tests.rounds.script import (
-    ENVIRONMENT,
-    GANZHOU,
-    NANCHANG,
-    OFFICE,
-    TAX,
-    Case,
-    RoundScript,
-    code_of,
-    evidence,
-    expert,
-    firm,
-    plan_of,
-)
+from ganchu_workflow.testing import OFFICE, RoundScript, evidence, expert, firm
+from ganchu_workflow.workflow import Case
+from tests.rounds.script import BOTH, ENVIRONMENT, GANZHOU, NANCHANG, TAX, code_of, plan_of
 
 WEIGHTS = {"advanced": 30, "quality": 25, "benefit": 20, "brand": 15, "distinctive": 10}
 PLAN = plan_of(
@@ -71,7 +60,7 @@ def declare(story: Played) -> None:
     script = story.script
     script.at("2022-03-01T09:00")
     for city, names in CITIES.items():
-        script.draft(*names, by=city)
+        script.draft(*names, city=city.scope)
     for name in script.apps:
         if name != "茶叶":
             script.fire(name, "submit", firm(name), truthful=True)
@@ -88,10 +77,10 @@ def recommend(story: Played) -> None:
     script = story.script
     script.at("2022-04-20T10:00")
     nanchang = ("铜箔", "镜头", "电水壶", "起重机", "蓄电池", "灯具")
-    story.letters.append(script.recommend(NANCHANG, *nanchang, letter="洪工信〔2022〕1号"))
+    story.letters.append(script.recommend(*nanchang, letter="洪工信〔2022〕1号", by=NANCHANG))
     script.fire("米粉", "decline", GANZHOU, reason_code="incomplete", text="材料不实")
     ganzhou = ("脐橙汁", "钨丝", "家具", "纸板", "瓷砖")
-    story.letters.append(script.recommend(GANZHOU, *ganzhou, letter="赣市工信〔2022〕1号"))
+    story.letters.append(script.recommend(*ganzhou, letter="赣市工信〔2022〕1号", by=GANZHOU))
 
 
 def check(story: Played) -> None:
@@ -129,7 +118,9 @@ def consult(story: Played) -> None:
     script = story.script
     script.at("2022-05-25T09:00")
     names = ("铜箔", "镜头", "钨丝", "脐橙汁")
-    story.letters_out.append(script.consult(*names, document="征〔2022〕1号", silence_is_consent=True))
+    story.letters_out.append(
+        script.consult(*names, document="征〔2022〕1号", silence_is_consent=True, departments=BOTH)
+    )
     for name in ("铜箔", "镜头", "脐橙汁"):
         script.reply(name, ENVIRONMENT)
     script.reply("钨丝", ENVIRONMENT, "oppose", ground="监测数据待补充")
@@ -168,7 +159,7 @@ def fill_the_place(story: Played) -> None:
     script = story.script
     script.at("2022-10-19T09:00")
     script.fire("电水壶", "fill", OFFICE)
-    story.letters_out.append(script.consult("电水壶", document="征〔2022〕2号"))
+    story.letters_out.append(script.consult("电水壶", document="征〔2022〕2号", departments=BOTH))
     script.reply("电水壶", ENVIRONMENT)
     script.reply("电水壶", TAX, "not_ours")
     script.at("2022-10-20T15:00")

@@ -8,19 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganchu_workflow import CaseView, Role
-from tests.rounds.script import (
-    ENVIRONMENT,
-    NANCHANG,
-    OFFICE,
-    SUPERVISOR,
-    TAX,
-    RoundScript,
-    citizen,
-    declaration_of,
-    evidence,
-    expert,
-    firm,
-)
+from ganchu_workflow.testing import OFFICE, SUPERVISOR, RoundScript, citizen, declaration_of, evidence, expert, firm
+from tests.rounds.script import BOTH, ENVIRONMENT, NANCHANG, TAX
 
 STAGES = (
     "self_declaration",
@@ -78,7 +67,7 @@ def first_stages(script: RoundScript) -> None:
         script.fire(name, "return_for_correction", NANCHANG, items=["盖章"])
     script.fire("sent_back", "resubmit", firm("sent_back"))
     script.fire("leaves_the_city", "withdraw", firm("leaves_the_city"), reason="改变主意")
-    script.recommend(NANCHANG, "sent_back", *checked, "over_quota")
+    script.recommend("sent_back", *checked, "over_quota", by=NANCHANG)
 
     script.fire("revoked", "revoke", NANCHANG, **REVERSAL)
     script.fire("leaves_the_check", "withdraw", firm("leaves_the_check"), reason="改变主意")
@@ -153,8 +142,8 @@ def opinions(script: RoundScript) -> None:
     """What departments say and do not say, and what a meeting resolves."""
     first = ("noted", "deemed", "overridden", "rejected", "leaves")
     script.carry(*first, "reminded", "leaves_the_meeting", "passed_over", to="department_consultation")
-    script.consult(*first, silence_is_consent=True)
-    script.consult("reminded", "leaves_the_meeting", "passed_over", document="征〔2〕号")
+    script.consult(*first, silence_is_consent=True, departments=BOTH)
+    script.consult("reminded", "leaves_the_meeting", "passed_over", document="征〔2〕号", departments=BOTH)
     script.reply("noted", ENVIRONMENT, "note", remark="提请关注")
     script.reply("noted", TAX, "not_ours")
     script.reply("overridden", ENVIRONMENT, "oppose", ground="排放超标")

@@ -9,24 +9,10 @@ import pytest
 from ganchu_workflow import Role
 from ganchu_workflow.clock import MICROSECOND
 from ganchu_workflow.errors import Unknown
+from ganchu_workflow.testing import OFFICE, RoundScript, declaration_of, evidence, expert, firm
+from ganchu_workflow.workflow import Case
 from tests.rounds.conftest import Opened
-from tests.rounds.script import (
-    ENVIRONMENT,
-    GANZHOU,
-    NANCHANG,
-    OFFICE,
-    TAX,
-    Case,
-    RoundScript,
-    code_of,
-    declaration_of,
-    evidence,
-    expert,
-    firm,
-    local,
-    refusal_of,
-    shown,
-)
+from tests.rounds.script import BOTH, ENVIRONMENT, GANZHOU, NANCHANG, TAX, code_of, local, refusal_of, shown
 
 FIVE_EXPERTS: Mapping[str, Any] = {"panel_size": 5, "panel_size_min": 5}
 GROUND = {"ground": "依据〔1〕号"}
@@ -95,7 +81,7 @@ def test_recusal_after_the_ranking_keeps_both_results_and_moves_who_changed_plac
         script, {"甲": (90, 90, 90, 90, 90), "乙": (100, 100, 70, 70, 70), "丙": (79, 79, 79, 79, 79), "丁": (60,) * 5}
     )
     script.fire(panel, "rank", OFFICE)
-    script.consult("甲", "乙")
+    script.consult("甲", "乙", departments=BOTH)
     recused = script.sheets("乙")[0]
 
     script.recuse_late(recused)
@@ -192,8 +178,9 @@ def test_tie_that_no_cut_divides_is_left_alone(opened: Opened) -> None:
 def test_a_city_official_who_is_also_an_expert_reviews_no_product_of_that_city(opened: Opened) -> None:
     """The same person, 经办 in the city and 专家 in the pool: named as a conflict, that expert gets no such sheet."""
     script = opened(expert_review={**FIVE_EXPERTS, "places": 2})
-    script.carry("南昌甲", to="expert_review", by=NANCHANG)
-    script.carry("赣州乙", to="expert_review", by=GANZHOU)
+    script.draft("南昌甲", city=NANCHANG.scope)
+    script.draft("赣州乙", city=GANZHOU.scope)
+    script.carry("南昌甲", "赣州乙", to="expert_review")
     panel = script.convene("南昌甲", "赣州乙")
     script.staff(panel)
     seats = sorted(s.parties[Role.EXPERT] for s in script.children(panel, "seat"))
@@ -230,7 +217,7 @@ def test_late_opposition_holds_an_item_that_is_still_being_consulted_on(opened: 
 def test_late_opposition_during_the_notice_raises_the_alarm_and_moves_nothing(opened: Opened) -> None:
     script = opened()
     script.carry("甲", to="department_consultation")
-    script.consult("甲", silence_is_consent=True)
+    script.consult("甲", silence_is_consent=True, departments=BOTH)
     script.reply("甲", ENVIRONMENT)
     script.past(script.consultation("甲", TAX), "due_at")
     script.carry("甲", to="public_notice")
@@ -366,7 +353,8 @@ def test_objection_of_an_earlier_visit_to_the_notice_is_not_forgotten(
 
 def test_withdrawal_while_on_notice_leaves_the_printed_list_as_it_was(opened: Opened) -> None:
     script = opened(expert_review={"places": 2, "reserve_places": 1})
-    script.carry("甲", "乙", "丙", to="department_consultation")
+    script.carry("甲", "乙", "丙", to="expert_review.scored")
+    script.rank("甲")
     script.carry("甲", "乙", to="public_notice")
     notice = script.notice("甲", "乙")
     printed = script.facts(notice)
@@ -391,7 +379,8 @@ def test_withdrawal_while_on_notice_leaves_the_printed_list_as_it_was(opened: Op
 
 def test_upheld_objection_frees_a_place_that_the_reserve_takes_only_after_its_own_notice(opened: Opened) -> None:
     script = opened(expert_review={"places": 2, "reserve_places": 2})
-    script.carry("甲", "乙", "丙", "丁", to="department_consultation")
+    script.carry("甲", "乙", "丙", "丁", to="expert_review.scored")
+    script.rank("甲")
     script.carry("甲", "乙", to="public_notice")
     notice = script.notice("甲", "乙")
     objection = script.object("乙", notice)
@@ -417,7 +406,7 @@ def test_upheld_objection_frees_a_place_that_the_reserve_takes_only_after_its_ow
         "丙": "announcement.announced",
         "丁": "expert_review.reserve",
     }
-    assert [r[1:] for r in script.facts(own)["list"]] == [[script.id("丙"), "丙有限公司", "丙", "360100"]]
+    assert [r[1:] for r in script.facts(own)["list"]] == [[script.id("丙"), "丙有限公司(虚构)", "丙", "360100"]]
 
 
 def on_notice(script: RoundScript, name: str, *, published: str) -> Case:
@@ -442,7 +431,7 @@ def test_two_open_rounds_do_not_count_each_others_applications(opened: Opened) -
     for script in (first, second):
         script.declare("甲", "乙")
         script.fire_each(["甲", "乙"], "accept", OFFICE)
-        script.recommend(NANCHANG, "甲", "乙")
+        script.recommend("甲", "乙", by=NANCHANG)
     assert (
         first.states()
         == second.states()
@@ -490,7 +479,7 @@ def test_an_act_of_one_round_cannot_list_or_rank_an_application_of_the_other(ope
     assert code_of(lambda: first.fire(letter, "issue", NANCHANG, **named)) == "not_yours"
     for script in (first, second):
         script.carry("甲", to="department_consultation")
-    assert code_of(lambda: first.consult("甲", stranger)) == "member_not_here"
+    assert code_of(lambda: first.consult("甲", stranger, departments=BOTH)) == "member_not_here"
     with pytest.raises(Unknown) as unclear:
         first.wf.open("application", declaration_of("乙"), actor=firm("乙"))
 
@@ -505,7 +494,7 @@ def test_in_a_cancelled_round_nothing_is_due_and_nobody_has_a_task(opened: Opene
     cancelled, other = opened("ONE"), opened("TWO")
     on_notice(cancelled, "甲", published="2022-09-01T09:00")
     cancelled.carry("乙", to="department_consultation")
-    cancelled.consult("乙")
+    cancelled.consult("乙", departments=BOTH)
     cancelled.carry("丙", to="expert_review")
     cancelled.convene("丙")
     other.carry("丁", to="qualification_check")
@@ -561,7 +550,8 @@ def test_sent_back_by_the_meeting_the_old_panel_and_consultations_do_not_count(o
 
 def test_place_of_one_sent_back_is_free_until_it_passes_again(opened: Opened) -> None:
     script = opened(expert_review={"places": 1, "reserve_places": 1})
-    script.carry("甲", "乙", to="department_consultation")
+    script.carry("甲", "乙", to="expert_review.scored")
+    script.rank("甲")
     script.carry("甲", to="deliberation")
     script.fire("甲", "send_back", OFFICE, document="审〔1〕号", reason="须复评")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ganchu_workflow import Workflow
 from ganchu_workflow.process.definition import Process
+from ganchu_workflow.testing import RoundScript
 from tests.rounds.scenarios import SCENARIOS, Scenario
-from tests.rounds.script import REGISTRY, RoundScript, SimulatedTime, plan_of
+from tests.rounds.script import plan_of
 
 Moved = list[tuple[str, str, str | None, str]]
 """Events as (kind, trigger, source, target), by case and in their order."""
@@ -18,16 +18,15 @@ Moved = list[tuple[str, str, str | None, str]]
 
 @contextmanager
 def played(scenario: Scenario, url: str) -> Iterator[RoundScript]:
-    time = SimulatedTime(scenario.start)
-    wf = Workflow(url, clock=time.clock, stages=REGISTRY)
+    plan = plan_of(scenario.name, notice_twice=True, **scenario.settings)
+    script = RoundScript(plan, database=url, start=scenario.start)
     try:
-        script = RoundScript(wf, time, plan_of(scenario.name, notice_twice=True, **scenario.settings))
         scenario.play(script)
         assert script.states() == scenario.ends
-        assert wf.verify().problems == []
+        assert script.wf.verify().problems == []
         yield script
     finally:
-        wf.database.dispose()
+        script.close()
 
 
 def moved(script: RoundScript) -> Moved:

@@ -10,20 +10,10 @@ from ganchu_workflow import Actor, Role, Workflow
 from ganchu_workflow.clock import MICROSECOND
 from ganchu_workflow.engine.rulebook import code_digest
 from ganchu_workflow.errors import Invalid, Unknown
+from ganchu_workflow.testing import OFFICE, declaration_of, evidence, firm
 from ganchu_workflow.timing import WorkingCalendar
 from tests.rounds.conftest import Opened
-from tests.rounds.script import (
-    NANCHANG,
-    OFFICE,
-    REGISTRY,
-    code_of,
-    declaration_of,
-    evidence,
-    firm,
-    local,
-    refusal_of,
-    shown,
-)
+from tests.rounds.script import NANCHANG, code_of, local, refusal_of, shown
 
 DECLARING = {"window": {"opens": local("2022-09-01T09:00"), "closes": local("2022-09-30T17:30")}}
 RECOMMENDING = {"window": {"opens": local("2022-09-01T09:00"), "closes": local("2022-10-14T17:30")}}
@@ -41,7 +31,7 @@ def test_a_deadline_that_waited_for_a_calendar_runs_once_it_is_loaded(opened: Op
 
     notice = "国办发明电〔2026〕9号(测试用,并非真实通知)"
     loaded = WorkingCalendar.built_in().with_year(2027, [date(2027, 1, 1)], [], notice)
-    wf = Workflow(script.wf.database, clock=script.time.clock, calendar=loaded, stages=REGISTRY)
+    wf = Workflow(script.wf.database, clock=script.wf.clock, calendar=loaded, stages=script.wf.stages)
     assert wf.tick().fired == ()
 
     event = wf.history(script.apps["甲"])[-1]
@@ -55,7 +45,7 @@ def test_a_deadline_that_waited_for_a_calendar_runs_once_it_is_loaded(opened: Op
     assert [(d["status"], shown(d["due_at"]), d["remainder"]) for d in event["deadlines"]] == [
         ("armed", "2027-01-05 17:30", None)
     ]
-    script.time.move_to(local("2027-01-05T17:30") + MICROSECOND)
+    script.at(local("2027-01-05T17:30") + MICROSECOND, tick=False)
     assert [r.state for r in wf.tick().fired] == ["withdrawn"]
     assert wf.verify().problems == []
 

@@ -12,30 +12,20 @@ from typing import Any
 
 import pytest
 from freezegun import freeze_time
-from freezegun.api import FrozenDateTimeFactory
 
 from ganchu_workflow import Role, Workflow
+from ganchu_workflow.testing import RoundScript
+from ganchu_workflow.testing.base import INSTALLED, Step
+from ganchu_workflow.workflow import Case
 from tests.rounds.full_round import CITIES, LEVELS, PLAN, WEIGHTS, Played, play
-from tests.rounds.script import (
-    ENVIRONMENT,
-    POOL,
-    REGISTRY,
-    TAX,
-    Case,
-    FrozenTime,
-    RoundScript,
-    Step,
-    local,
-    shown,
-)
+from tests.rounds.script import ENVIRONMENT, TAX, local, shown
 
 
 @pytest.fixture(scope="module")
 def played(module_database_url: str) -> Iterator[Played]:
-    with freeze_time(local("2022-02-28T10:00")) as frozen:
-        assert isinstance(frozen, FrozenDateTimeFactory)
-        wf = Workflow(module_database_url, stages=REGISTRY)
-        story = Played(RoundScript(wf, FrozenTime(frozen), PLAN))
+    with freeze_time(local("2022-02-28T10:00")):
+        wf = Workflow(module_database_url, stages=INSTALLED)
+        story = Played(RoundScript(PLAN, workflow=wf))
         play(story)
     yield story
     wf.database.dispose()
@@ -213,12 +203,13 @@ def test_draw_can_be_repeated_from_what_was_published(played: Played) -> None:
     script = played.script
     convened, drawn = [e["facts"] for e in script.wf.history(script.id(played.panel))][:2]
     draw = drawn["draw"]
+    pool = [f"expert-{n}" for n in range(1, 10)]
 
-    assert convened["pool"] == POOL
-    assert convened["pool_digest"] == digest("".join(f"{e}\n" for e in sorted(POOL)))
+    assert convened["pool"] == pool
+    assert convened["pool_digest"] == digest("".join(f"{e}\n" for e in sorted(pool)))
     assert convened["commitment"] == digest(draw["secret"])
     assert "secret" not in canonical(convened).replace("draw_secret", "")
-    order = sorted(POOL[:-1], key=lambda e: digest(f"{draw['secret']}|07-13-21|{e}"))
+    order = sorted(pool[:-1], key=lambda e: digest(f"{draw['secret']}|07-13-21|{e}"))
     assert (draw["order"], draw["seats"], draw["reserves"]) == (order, order[:5], order[5:7])
     seats = [(s.parties[Role.EXPERT], s.state) for s in script.children(played.panel, "seat")]
     assert sorted(seats) == sorted(
@@ -300,7 +291,9 @@ def test_notices_print_what_was_listed(played: Played) -> None:
     city = {name: by.scope for by, names in CITIES.items() for name in names}
     for notice, names in zip(played.notices, shown_by, strict=True):
         facts = script.facts(notice)
-        rows = [[n, script.id(name), f"{name}有限公司", name, city[name]] for n, name in enumerate(names, start=1)]
+        rows = [
+            [n, script.id(name), f"{name}有限公司(虚构)", name, city[name]] for n, name in enumerate(names, start=1)
+        ]
         assert facts["list"] == rows
         assert facts["digest"] == digest(canonical(rows))
         assert facts["anomalies"] == []

@@ -269,6 +269,7 @@ def test_convening_freezes_the_pool_and_shows_only_a_commitment() -> None:
             "pool": POOL,
             "pool_digest": digest_of_pool(POOL),
             "exclusions": {"x7": "conflict"},
+            "group": "",
             "size": 5,
             "reserves": 1,
             "places": None,

@@ -38,6 +38,13 @@ def rows() -> dict[str, dict[str, Any]]:
             id="3" * 26, round_id=ROUND, case_id=CASE, seq=1, ordinal=1, message="submitted", recipient="office",
             body="{}", status="pending", created_at=AT,
         ),
+        tables.DeliveryRow(
+            message_id="3" * 26, channel="inbox", round_id=ROUND, status="delivered", due_at=AT, attempts=1, version=3,
+            claimed_by="node-1", subject="标题", text="正文\n", digest=DIGEST, created_at=AT, delivered_at=AT,
+        ),
+        tables.InboxRow(
+            message_id="3" * 26, recipient="applicant:E1", subject="标题", text="正文\n", created_at=AT,
+        ),
         tables.AttemptRow(
             id="4" * 26, name="submit", kind="refused", code="late",
             actor="applicant:91360000", received_at=AT, recorded_at=AT, body="{}",

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -47,7 +48,7 @@ def test_migrating_again_changes_nothing(engine: Engine) -> None:
     migrate(engine)
     require_schema(engine)
     with read(engine) as connection:
-        assert connection.exec_driver_sql("SELECT version_num FROM ganchu_alembic_version").all() == [("0001",)]
+        assert connection.exec_driver_sql("SELECT version_num FROM ganchu_alembic_version").all() == [("0002",)]
 
 
 def test_the_list_of_revisions_is_that_of_the_scripts() -> None:
@@ -93,7 +94,7 @@ def test_missing_tables_are_said_to_be_missing(empty_database_url: str) -> None:
     engine = connect(empty_database_url)
     with pytest.raises(SchemaFault) as caught:
         require_schema(engine)
-    assert caught.value.fields == {"found": None, "wanted": "0001"}
+    assert caught.value.fields == {"found": None, "wanted": "0002"}
     assert "run `ganchu db upgrade` or call wf.migrate()" in caught.value.message
     engine.dispose()
 
@@ -105,10 +106,10 @@ def test_asking_for_the_schema_creates_no_file(tmp_path: Path) -> None:
 
 
 def test_older_tables_are_refused_until_migrated(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganchu_workflow.store.database.REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr("ganchu_workflow.store.database.REVISIONS", ("0001", "0002", "0003"))
     with pytest.raises(SchemaFault) as caught:
         require_schema(engine)
-    assert caught.value.fields == {"found": "0001", "wanted": "0002"}
+    assert caught.value.fields == {"found": "0002", "wanted": "0003"}
     assert "older than this code: run `ganchu db upgrade` or call wf.migrate()" in caught.value.message
 
 
@@ -117,9 +118,38 @@ def test_newer_tables_are_refused_and_left_alone(engine: Engine) -> None:
     for act in (require_schema, migrate):
         with pytest.raises(SchemaFault) as caught:
             act(engine)
-        assert caught.value.fields == {"found": "0999", "wanted": "0001"}
+        assert caught.value.fields == {"found": "0999", "wanted": "0002"}
         assert "upgrade the package" in caught.value.message
     assert difference(engine) == []
+
+
+def upgrade_to(engine: Engine, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", migrations.__path__[0])
+    config.set_main_option("path_separator", "os")
+    with write(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+@pytest.mark.parametrize("revision", migrations.REVISIONS[:-1])
+def test_the_tables_of_every_earlier_version_become_those_of_this_one(empty_database_url: str, revision: str) -> None:
+    engine = connect(empty_database_url)
+    upgrade_to(engine, revision)
+    assert difference(engine) != []
+    with write(engine) as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO ganchu_definition (fingerprint, body, recorded_at) VALUES ('f', '{}', 1)"
+        )
+
+    migrate(engine)
+
+    require_schema(engine)
+    assert difference(engine) == []
+    with read(engine) as connection:
+        assert triggers.present(connection) == triggers.expected(engine.dialect.name)
+        assert connection.exec_driver_sql("SELECT fingerprint, body FROM ganchu_definition").all() == [("f", "{}")]
+    engine.dispose()
 
 
 def test_a_failed_migration_leaves_nothing(empty_database_url: str) -> None:
@@ -133,11 +163,12 @@ def test_a_failed_migration_leaves_nothing(empty_database_url: str) -> None:
     engine.dispose()
 
 
-def test_no_migration_drops_the_record(engine: Engine) -> None:
+@pytest.mark.parametrize("revision", migrations.REVISIONS)
+def test_no_migration_drops_the_record(engine: Engine, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", migrations.__path__[0])
     config.set_main_option("path_separator", "os")
-    script = ScriptDirectory.from_config(config).get_revision("0001")
+    script = ScriptDirectory.from_config(config).get_revision(revision)
     with pytest.raises(SchemaFault):
         script.module.downgrade()
     assert difference(engine) == []

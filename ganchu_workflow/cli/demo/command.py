@@ -14,9 +14,9 @@ import typer
 
 from ganchu_workflow.audit.verify import Report
 from ganchu_workflow.cli.demo import MARK
-from ganchu_workflow.cli.demo.first_round import FirstRound
+from ganchu_workflow.cli.demo.first_round import FirstRound, Unexpected
 from ganchu_workflow.cli.demo.inputs import Inputs, first_round_folder
-from ganchu_workflow.cli.demo.measure import measured
+from ganchu_workflow.cli.demo.measure import Progress, measured
 from ganchu_workflow.cli.demo.narrator import ZONE, Narrator
 from ganchu_workflow.cli.demo.story import Story
 from ganchu_workflow.cli.papers.folder import Papers, check_folder, write_folder
@@ -43,13 +43,34 @@ def run_first_round(database: str | None, folder: Path, inputs: Path | None) -> 
     """
     read = Inputs(inputs or first_round_folder())
     check_folder(folder, beside=[MAIL])
-    with _workflow(database) as (workflow, clock), measured(workflow) as progress:
-        typer.echo(f"【{MARK}】除新闻发布会点名的十项产品及其所述事实外,企业、产品、名额、评分、意见、日期均为虚构。")
-        round_id = FirstRound(workflow, clock, read, typer.echo, progress).play()
-        progress("核验与出件", 0, 0)
-        papers = write_folder(workflow, round_id, folder, desk=DEMONSTRATION_DESK, beside=[MAIL])
+    with _workflow(database) as (workflow, clock):
+        with measured(workflow) as (say, progress):
+            say(f"【{MARK}】除新闻发布会点名的十项产品及其所述事实外,企业、产品、名额、评分、意见、日期均为虚构。")
+            round_id = FirstRound(workflow, clock, read, say, progress).play()
+            sent = _deliver(workflow, round_id, folder, progress)
+            progress("核验与出件", 0, 1)
+            papers = write_folder(workflow, round_id, folder, desk=DEMONSTRATION_DESK, beside=[MAIL])
         _show(papers, folder)
+        typer.echo(f"  {MAIL}/  通知邮件 {sent} 封(.eml,未寄出)")
+        typer.echo("\n── 记录")
         return _verdict(papers.report)
+
+
+def _deliver(workflow: Workflow, round_id: str, folder: Path, progress: Progress) -> int:
+    """Leave every message of the round in the folder as a letter; nothing is sent. How many there are."""
+    mail = folder / MAIL
+    mail.mkdir(parents=True, exist_ok=True)
+    for old in mail.glob("*.eml"):
+        old.unlink()
+    eml = {"use": "eml", "folder": str(mail), "durable": False}
+    settings = {"channels": {"eml": eml}, "routes": {"default": ["eml"]}}
+    dispatcher, sent, messages = workflow.dispatcher(settings), 0, len(workflow.messages(round_id))
+    while (done := dispatcher.run_once()).total:
+        if done.total != done.delivered:
+            raise Unexpected(f"a message could not be delivered: {done}")
+        sent += done.delivered
+        progress("通知邮件", sent, messages)
+    return sent
 
 
 def _show(papers: Papers, folder: Path) -> None:
@@ -63,7 +84,6 @@ def _show(papers: Papers, folder: Path) -> None:
         typer.echo(f"  {written.name}  {written.what}")
     for remark in papers.remarks:
         typer.echo(f"  ! {remark}")
-    typer.echo("\n── 记录")
 
 
 def run_small(database: str | None, events: Path | None) -> int:

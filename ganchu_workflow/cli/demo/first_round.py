@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ganchu_workflow.actors import Actor, Role, Via
 from ganchu_workflow.cli.demo.inputs import Inputs, Row
+from ganchu_workflow.cli.demo.measure import Progress, Say
 from ganchu_workflow.cli.demo.places import Places
 from ganchu_workflow.clock import MICROSECOND, SimulatedClock
 from ganchu_workflow.engine.bulk import Bulk
@@ -25,9 +27,6 @@ ZONE = ZoneInfo("Asia/Shanghai")
 OFFICE = Actor(Role.OFFICE, person="demo-office-1")
 CLERK = Actor(Role.OFFICE, person="demo-office-2", via=Via.CLI)
 SUPERVISOR = Actor(Role.SUPERVISOR, person="demo-supervisor-1")
-Say = Callable[[str], None]
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is."""
 
 
 class Unexpected(Fault):
@@ -43,12 +42,13 @@ class FirstRound:
         self.workflow = workflow
         self.clock = clock
         self.inputs = inputs
-        self.say = say
+        self._say = say
         self.progress = progress
         self.round = ""
         self.firms = {row["申报编号"]: row["企业编号"] for row in inputs.rows("申报汇总表")}
         self.places = Places(inputs.rows("分组名额"), inputs.rows("申报汇总表"))
         self.notices: list[str] = []
+        self._imported: list[tuple[str, str, int]] = []
         self._agenda: list[tuple[str, int, Callable[[], None]]] = []
 
     def play(self) -> str:
@@ -120,6 +120,15 @@ class FirstRound:
         """A line that says what begins."""
         self.say(f"\n── {self.clock.now().astimezone(ZONE):%Y-%m-%d %H:%M} {heading}")
 
+    def say(self, line: str) -> None:
+        """A line of the story. The imports before it of one table, day by day, are one line."""
+        for name, group in groupby(self._imported, key=lambda entry: entry[0]):
+            days = [(day, rows) for _, day, rows in group]
+            span = days[0][0] if len(days) == 1 else f"{days[0][0]} 至 {days[-1][0]},{len(days)} 批"
+            self._say(f"  · 导入{name}({span}):{sum(rows for _, rows in days)} 行")
+        self._imported.clear()
+        self._say(line)
+
     # ── small acts ──
 
     def table(self, table: str, name: str, sheet: Sheet | None = None) -> None:
@@ -134,8 +143,7 @@ class FirstRound:
         )
         if not report.ok:
             raise Unexpected(f"{name}: {report.problems[0]}")
-        day = f"({self.clock.now().astimezone(ZONE):%m-%d})" if sheet else ""
-        self.say(f"  · 导入{name}{day}:{report.entered} 行")
+        self._imported.append((name, f"{self.clock.now().astimezone(ZONE):%m-%d}", report.entered))
 
     def standing(self, *states: str) -> list[CaseView]:
         """The applications that stand in these states, by 申报编号."""

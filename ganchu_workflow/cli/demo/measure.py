@@ -9,23 +9,37 @@ from time import perf_counter
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
 
 from ganchu_workflow.workflow import Workflow
 
+Say = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is."""
+
 
 @contextmanager
-def measured(workflow: Workflow) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress line on a terminal's error stream while the block runs; at its end, time, events and memory there."""
+def measured(workflow: Workflow) -> Iterator[tuple[Say, Progress]]:
+    """A progress line on a terminal while the block runs, under what it says; at its end, what it cost.
+
+    Both go to the error stream: what is said goes to the output, and is the same with a terminal and without.
+    """
     started = perf_counter()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as shown:
-        task = shown.add_task("", total=None)
+    with Bar(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("", total=None)
 
         def progress(what: str, done: int, of: int) -> None:
-            shown.update(task, description=what, completed=done, total=of or None)
+            bar.update(task, description=what, completed=done, total=of)
 
-        yield progress
+        def say(line: str) -> None:
+            if bar.disable or not sys.stdout.isatty():
+                typer.echo(line)
+            else:  # on one terminal only the bar's own console can write above it
+                bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        yield say, progress
     seconds, events = perf_counter() - started, sum(c.seq for r in workflow.rounds() for c in workflow.cases(r))
     typer.echo(
         f"用时 {seconds:.1f} 秒,{events} 条事件(每秒 {events / seconds:.0f} 条),内存峰值 {_peak()} MB"

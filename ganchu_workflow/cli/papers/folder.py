@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 from typing import TextIO
 
@@ -23,7 +22,7 @@ from ganchu_workflow.cli.papers.wording import mark_of, places_of, stages_before
 from ganchu_workflow.cli.papers.xlsx import ExtraMissing, csv_files, workbook
 from ganchu_workflow.cli.terminal import round_of
 from ganchu_workflow.errors import Invalid
-from ganchu_workflow.process.definition import Process
+from ganchu_workflow.process.diagram import map_svg, process_map
 from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.workflow import Workflow
 
@@ -98,15 +97,6 @@ def write_folder(
     return Papers(tuple(to.written), papers.funnel, report, tuple(papers.remarks))
 
 
-def diagrams(process: Process, title: str, mark: str) -> tuple[str, str] | None:
-    """The map of a process as Mermaid and as SVG; None where this installation cannot draw it."""
-    try:
-        drawing = import_module("ganchu_workflow.process.diagram")
-    except ModuleNotFoundError:
-        return None
-    return drawing.process_map(process), drawing.map_svg(process, title=title, mark=mark)
-
-
 class _Papers:
     """The papers of one round, all read from it once."""
 
@@ -143,12 +133,9 @@ class _Papers:
         with to.stream("history.jsonl", "全部历史（内部）") as out:
             write_history(self.workflow, self.round.id, out)
         self._lists(to, self.lists)
-        drawn = diagrams(self.process, facts["title"], self.mark)
-        if drawn is None:
-            self.remarks.append("本次安装不含流程图功能，未绘制流程图。")
-        else:
-            for name, content in zip(("process.mmd", "process.svg"), drawn, strict=True):
-                to.text(name, "流程图", content)
+        note = f"%% {self.mark}\n" if self.mark else ""
+        to.text("process.mmd", "流程图（Mermaid）", note + process_map(self.process))
+        to.text("process.svg", "流程图", map_svg(self.process, title=facts["title"], mark=self.mark))
 
     def summary(self, report: Report, files: tuple[Written, ...]) -> str:
         """The summary, once the others are written."""

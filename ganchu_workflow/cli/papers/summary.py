@@ -60,8 +60,9 @@ def _head(told: Told) -> str:
     lines = [f"# {markdown_cell(facts['title'])}", ""]
     if mark := mark_of(facts):
         lines += [
-            f"**【{mark}】** 本文件夹中的企业、产品、部门、文号、日期和结果均为虚构，不代表任何真实评选的过程或者结果。"
-            "Everything in this folder is invented.",
+            f"**【{mark}】** 本文件夹中的过程、评分、部门、文号、日期和结果均为虚构，"
+            "企业、产品除登记表注明出处的以外也是虚构，不代表任何真实评选的过程或者结果。"
+            "This is a demonstration: its course and results are invented.",
             "",
         ]
     lines += [

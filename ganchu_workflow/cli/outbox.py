@@ -1,0 +1,158 @@
+"""`ganchu outbox`: the messages on their way outward, and what a person does about those that do not arrive."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ganchu_workflow.cli.terminal import (
+    BROKEN,
+    As,
+    AsJson,
+    Database,
+    Person,
+    actor_of,
+    local_time,
+    print_json,
+    round_of,
+    workflow_on,
+)
+
+if TYPE_CHECKING:
+    from ganchu_workflow.engine.outbox import Entry, Outbox
+    from ganchu_workflow.workflow import Workflow
+
+app = typer.Typer(help="发件箱 / the messages on their way outward", no_args_is_help=True)
+
+Messages = Annotated[list[str] | None, typer.Argument(help="消息编号 / the ids of messages")]
+Status = Annotated[
+    str | None, typer.Option("--status", help="状态 / the status: waiting, retrying, delivered, dead, stuck, dropped …")
+]
+OfChannel = Annotated[str | None, typer.Option("--channel", help="只处理该渠道 / over this channel alone")]
+Reason = Annotated[str, typer.Option("--reason", help="理由,随消息留存 / why; it is kept with the message")]
+
+
+@app.command("list")
+def outbox_list(
+    database: Database,
+    round_id: Annotated[str | None, typer.Option("--round", help="批次编号 / of this round")] = None,
+    status: Status = None,
+    message: Annotated[str | None, typer.Option("--message", help="消息编号 / this message, with its text")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="最多条数 / at most so many")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """列出消息及其投递情况,先发生的在前。 / Lists the messages and how far each has come, oldest first."""
+    workflow = workflow_on(database)
+    if round_id is not None:
+        round_of(workflow, round_id)
+    found = workflow.outbox.entries(round=round_id, status=status, message=message, limit=limit)
+    if as_json:
+        return print_json([asdict(entry) for entry in found])
+    for entry in found:
+        at = local_time(workflow, entry.round, entry.created_at)
+        said = entry.subject or entry.message
+        typer.echo(f"{entry.message_id}  {at}  {entry.recipient}  {entry.channel or '-'}  {entry.status}  {said}")
+        for note in _notes(workflow, entry):
+            typer.echo(f"    {note}")
+        if message is not None and entry.text:
+            typer.echo(entry.text)
+    return None
+
+
+@app.command("retry")
+def outbox_retry(
+    database: Database,
+    reason: Reason,
+    messages: Messages = None,
+    status: Status = None,
+    channel: OfChannel = None,
+    actor: As = "office",
+    person: Person = "",
+    as_json: AsJson = False,
+) -> None:
+    """重新投递死信或待查消息。 / Hands dead or stuck messages in again: those named, or all of a status."""
+    outbox = workflow_on(database).outbox
+    who = actor_of(actor, person)
+    chosen = _chosen(outbox, messages, status, channel)
+    done = [(m, c) for m, only in chosen for c in outbox.retry(m, only, actor=who, reason=reason)]
+    _say(done, "重新投递", "handed in again", as_json)
+
+
+@app.command("drop")
+def outbox_drop(
+    database: Database,
+    reason: Reason,
+    messages: Messages = None,
+    status: Status = None,
+    channel: OfChannel = None,
+    actor: As = "office",
+    person: Person = "",
+    as_json: AsJson = False,
+) -> None:
+    """放弃未送达的消息,记录保留。 / Gives up messages that have not been delivered; their rows stay."""
+    outbox = workflow_on(database).outbox
+    who = actor_of(actor, person)
+    chosen = _chosen(outbox, messages, status, channel)
+    done = [(m, c) for m, only in chosen for c in outbox.drop(m, only, actor=who, reason=reason)]
+    _say(done, "放弃", "dropped", as_json)
+
+
+@app.command("deliver")
+def outbox_deliver(
+    database: Database,
+    config: Annotated[Path, typer.Option("--config", help="投递配置 (TOML) / channels, routes, addresses, language")],
+    limit: Annotated[int, typer.Option("--limit", min=1, help="每批条数 / how many at a time")] = 100,
+    name: Annotated[str, typer.Option("--dispatcher", help="投递器 / the dispatcher that is to do it")] = "default",
+    as_json: AsJson = False,
+) -> None:
+    """投递当前应投递的消息。 / Delivers what is due now; exit code 4 when some of it waits for a person."""
+    dispatcher = workflow_on(database).dispatcher(config, name=name)
+    runs = [dispatcher.run_once(limit)]
+    while runs[-1].total >= limit:
+        runs.append(dispatcher.run_once(limit))
+    done = {key: sum(getattr(run, key) for run in runs) for key in ("delivered", "retried", "dead", "stuck", "left")}
+    if as_json:
+        print_json(done)
+    else:
+        typer.echo(
+            f"送达 {done['delivered']},待重试 {done['retried']},死信 {done['dead']},待查 {done['stuck']} / "
+            f"delivered {done['delivered']}, to retry {done['retried']}, dead {done['dead']}, stuck {done['stuck']}"
+        )
+    if done["dead"] or done["stuck"]:
+        typer.echo("需人工处理 / waits for a person: ganchu outbox list --status dead (stuck)", err=True)
+        raise typer.Exit(BROKEN)
+
+
+def _notes(workflow: Workflow, entry: Entry) -> list[str]:
+    """What there is to say of an entry beside its line."""
+    notes = [entry.error] if entry.error else []
+    if entry.status in ("retrying", "claimed", "sending") and entry.due_at:
+        until = local_time(workflow, entry.round, entry.due_at)
+        notes.append(f"{'下次 / next' if entry.status == 'retrying' else '在办至 / in hand until'} {until}")
+    if entry.decided_by:
+        notes.append(f"{entry.decided_by}: {entry.reason}")
+    return notes
+
+
+def _chosen(
+    outbox: Outbox, messages: list[str] | None, status: str | None, channel: str | None
+) -> list[tuple[str, str | None]]:
+    """The (message, channel) that are meant: those named, or all of a status. Raises `Invalid` for both or neither."""
+    from ganchu_workflow.errors import Invalid
+
+    if bool(messages) == bool(status):
+        raise Invalid("name the messages, or give --status to take all that stand in it; one of the two")
+    if messages:
+        return [(message, channel) for message in dict.fromkeys(messages)]
+    found: list[Any] = outbox.entries(status=status, limit=100_000)
+    return [(e.message_id, e.channel) for e in found if e.channel and channel in (None, e.channel)]
+
+
+def _say(done: list[tuple[str, str]], zh: str, en: str, as_json: bool) -> None:
+    if as_json:
+        return print_json([{"message": message, "channel": channel} for message, channel in done])
+    typer.echo(f"已{zh} {len(done)} 件 / {en}: {len(done)}")
+    return None

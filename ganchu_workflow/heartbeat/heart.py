@@ -1,0 +1,316 @@
+"""One beat and what follows from it: the sweep, the extra jobs, outages, deadlines that will not fire, the wake-up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock, RLock
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from apscheduler.schedulers.base import BaseScheduler
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+
+from ganchu_workflow.clock import MICROSECOND, from_text
+from ganchu_workflow.engine.events import Receipt
+from ganchu_workflow.engine.transition import DueRow, Swept
+from ganchu_workflow.errors import DatabaseFault, Invalid, SchemaFault
+from ganchu_workflow.heartbeat.metronome import Metronome
+from ganchu_workflow.store.database import database_fault, file_identity
+from ganchu_workflow.workflow import Workflow
+
+log = logging.getLogger("ganchu_workflow")
+DAY = timedelta(days=1)
+FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=1), timedelta(seconds=30)
+"""How soon a beat follows one that found no database: the first, doubled each time, up to the longest."""
+LONGEST_REST = timedelta(hours=1)
+"""How long a deadline that would not fire is left alone at most (or `every`, if that is longer)."""
+
+Job = Callable[[], object]
+"""What a beat does beside the sweep. One whose result has a true attribute `more` is followed by a beat at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """One run of an extra job: what it returned, or the exception it ended with."""
+
+    name: str
+    result: object = None
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What one beat did."""
+
+    number: int
+    at: datetime
+    """When it began, by the workflow's clock."""
+    fired: tuple[Receipt, ...] = ()
+    refused: tuple[dict[str, str], ...] = ()
+    """The deadlines that were tried and would not fire: `case`, `deadline`, `due_at`, `code`, `why`."""
+    jobs: tuple[JobRun, ...] = ()
+    error: Exception | None = None
+    """Why the sweep could not be made, or not to its end."""
+    outage: Literal["", "began", "lasts", "over"] = ""
+    """Whether the database could not be used in this beat, or can be used again since it."""
+    next_due: datetime | None = None
+    """The nearest deadline that is still to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a heartbeat is: for a health check."""
+
+    running: bool
+    """It was started and not stopped, and its scheduler is running."""
+    beats: int
+    """How many beats have ended."""
+    last: Beat | None
+    """The last one that has ended."""
+    beating_since: datetime | None
+    """When the beat that is going on began: one that takes very long may hang in the database's driver."""
+    outage_since: datetime | None
+    """Since when the database cannot be used."""
+    stuck: tuple[dict[str, str], ...]
+    """The deadlines that would not fire, as they were last reported; tried again ever more rarely."""
+
+
+class Heartbeat:
+    """Fires deadlines by itself: calls `workflow.tick` every so often, and when the nearest one runs out.
+
+    `grace` is left to acts that were received in time and are still on their way; `every` is how late a deadline may
+    fire that another process has armed meanwhile. `jobs` are called after each sweep that found the database, in their
+    order; one that fails is logged and holds up no other. `on_beat` is handed each beat when it has ended.
+
+    `scheduler` is an APScheduler 3 of the host's: it is never started or shut down here, and only jobs, a job store and
+    an executor of our own are added to it and taken away again. Stop the heartbeat before such a scheduler.
+
+    A deadline that would not fire (a refused guard, a plan that the installed stages cannot run) is reported and left
+    alone for `every`, then twice as long, up to an hour: each try writes a row. When the database cannot be used that
+    is logged once, with the reason, and once when it is over; meanwhile a beat follows after 1, 2, 4, … 30 seconds, and
+    idle connections of the workflow's Engine are closed, for they are dead.
+
+    All instants are those of the workflow's clock; only how long to wait is measured on the machine's. Raises `Invalid`
+    for times out of range or a scheduler that is none.
+    """
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        *,
+        every: timedelta = timedelta(seconds=30),
+        grace: timedelta = timedelta(seconds=60),
+        jobs: Sequence[Job] = (),
+        scheduler: Any = None,
+        on_beat: Callable[[Beat], None] | None = None,
+    ) -> None:
+        if not timedelta() < every <= DAY:
+            raise Invalid(f"every: {every} is no interval between beats; it is more than nothing and at most a day")
+        if not timedelta() <= grace <= DAY:
+            raise Invalid(f"grace: {grace} is no time to leave to acts on their way; it is from nothing to a day")
+        if scheduler is not None and not isinstance(scheduler, BaseScheduler):
+            raise Invalid(f"scheduler: {type(scheduler).__name__} is no scheduler of APScheduler 3; leave it out")
+        self.workflow = workflow
+        self.every = every
+        self.grace = grace
+        self.jobs = tuple(jobs)
+        self.on_beat = on_beat
+        self._scheduler = scheduler
+        self._metronome: Metronome | None = None
+        self._lifecycle = Lock()
+        self._beating = RLock()
+        self._last: Beat | None = None
+        self._number = 0
+        self._beating_since: datetime | None = None
+        self._outage_since: datetime | None = None
+        self._failures = 0
+        self._stuck: dict[DueRow, _Stuck] = {}
+        self._file: tuple[int, int] | None = None
+
+    # ── its life ──
+
+    def start(self) -> Self:
+        """Begin to beat, the first time at once. Does nothing when it is beating already. Asks no database."""
+        with self._lifecycle:
+            if self._metronome is None:
+                self._metronome = Metronome(self._scheduler, self.every, self._struck)
+                self._metronome.start()
+        return self
+
+    def stop(self, wait: bool = True) -> None:
+        """Let no beat start any more and, with `wait`, return when the one that is going on has ended.
+
+        May be called more than once, from any thread, and from within a beat, which then goes on to its end.
+        """
+        with self._lifecycle:
+            metronome, self._metronome = self._metronome, None
+        if wait:
+            with self._beating:
+                pass
+        if metronome is not None:
+            metronome.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def status(self) -> Status:
+        """How it is now. Asks nothing of the database, and waits for no beat."""
+        metronome, stuck = self._metronome, self._stuck
+        return Status(
+            running=metronome is not None and metronome.running,
+            beats=self._number,
+            last=self._last,
+            beating_since=self._beating_since,
+            outage_since=self._outage_since,
+            stuck=tuple(each.report for each in stuck.values()),
+        )
+
+    # ── one beat ──
+
+    def beat(self) -> Beat:
+        """Beat once, now, in this thread; whether it was started does not matter. Never raises what went wrong."""
+        with self._beating:
+            now = self._beating_since = self.workflow.clock.now()
+            swept, error = self._sweep(now)
+            jobs: tuple[JobRun, ...] = ()
+            due: datetime | None = None
+            if error is None or not _of_the_database(error):
+                jobs = tuple(self._run(job) for job in self.jobs)
+                failed = [j.error for j in jobs if isinstance(j.error, Exception) and _of_the_database(j.error)]
+                error = error or next(iter(failed), None)
+                try:
+                    due = self.workflow.next_due(since=now - self.grace)
+                except Exception as failure:
+                    error = error or failure
+            outage = self._judge(error, now)
+            stands_still = self._last is not None and self._last.at == now
+            beat = Beat(self._number + 1, now, swept.fired, swept.refused, jobs, self._plain(error), outage, due)
+            self._number, self._last, self._beating_since = beat.number, beat, None
+            self._report(beat)
+            if self._metronome is not None:
+                self._metronome.wake_in(self._delay(beat, stands_still))
+            if self.on_beat is not None:
+                try:
+                    self.on_beat(beat)
+                except Exception:
+                    log.exception("on_beat failed", extra={"action": "on_beat_failed", "beat": beat.number})
+            return beat
+
+    def _struck(self, metronome: Metronome) -> None:
+        with self._beating:
+            if self._metronome is metronome:
+                self.beat()
+
+    def _sweep(self, now: datetime) -> tuple[Swept, Exception | None]:
+        leave = {row for row, stuck in self._stuck.items() if now < stuck.again_at}
+        try:
+            self._same_file()
+            swept = self.workflow.tick(grace=self.grace, leave=leave)
+        except Exception as error:
+            swept = error.fields.get("swept", Swept()) if isinstance(error, DatabaseFault) else Swept()
+            # It did not come to its end: what it did not report may be stuck as before.
+            self._remember(now, swept, set(self._stuck))
+            return swept, error
+        self._remember(now, swept, leave)
+        return swept, None
+
+    def _same_file(self) -> None:
+        """Let go of connections to a SQLite file that has been moved away: they would go on writing to it."""
+        found = file_identity(self.workflow.database)
+        if self._file is not None and found != self._file:
+            self.workflow.database.dispose()
+        self._file = found
+
+    def _remember(self, now: datetime, swept: Swept, kept: set[DueRow]) -> None:
+        stuck = {row: each for row, each in self._stuck.items() if row in kept}
+        for report in swept.refused:
+            due_at = from_text(report["due_at"]) if report["due_at"] else None
+            row = (report["case"], report["deadline"], due_at)
+            tries = self._stuck[row].tries + 1 if row in self._stuck else 1
+            rest = min(self.every * (1 << min(tries - 1, 16)), max(self.every, LONGEST_REST))
+            stuck[row] = _Stuck(tries, now + rest, report)
+        self._stuck = stuck
+
+    def _run(self, job: Job) -> JobRun:
+        name = getattr(job, "__name__", type(job).__name__)
+        try:
+            return JobRun(name, job())
+        except (Exception, SystemExit) as error:  # a job that says sys.exit() must not end the beats
+            if not _of_the_database(error):
+                log.exception("the job %s failed", name, extra={"action": "job_failed", "job": name})
+            return JobRun(name, error=error)
+
+    def _judge(self, error: Exception | None, now: datetime) -> Literal["", "began", "lasts", "over"]:
+        if error is not None and _of_the_database(error):
+            self._failures += 1
+            if getattr(error, "fields", {}).get("reason") != "locked":
+                # Those that were open died with the server: the next beat must not meet them one by one.
+                self.workflow.database.dispose()
+            if self._outage_since is None:
+                self._outage_since = now
+                return "began"
+            return "lasts"
+        self._failures = 0
+        if self._outage_since is not None and error is None:
+            self._outage_since = None
+            return "over"
+        return ""
+
+    def _plain(self, error: Exception | None) -> Exception | None:
+        """The error without statements and values: what escapes from the driver holds them."""
+        if isinstance(error, DBAPIError):
+            return database_fault(self.workflow.database, error)
+        if isinstance(error, NoConnectionFree):
+            return DatabaseFault("no connection to the database was free in time; others hold them", reason="unusable")
+        return error
+
+    def _delay(self, beat: Beat, stands_still: bool) -> timedelta | None:
+        """How long until a beat before the next regular one; None when that is soon enough."""
+        if beat.outage in ("began", "lasts"):
+            return min(self.every, FIRST_RETRY * (1 << min(self._failures - 1, 5)), LONGEST_RETRY)
+        if any(getattr(each.result, "more", False) for each in beat.jobs):
+            return timedelta()
+        if beat.next_due is None or stands_still:
+            return None  # by a clock that nobody moves nothing comes due, however often one looks
+        # Not due + grace: in the year 9999 that is no instant any more.
+        delay = beat.next_due - self.workflow.clock.now() + self.grace + MICROSECOND
+        return max(delay, timedelta()) if delay < self.every else None
+
+    def _report(self, beat: Beat) -> None:
+        for receipt in beat.fired:
+            about = {"case": receipt.case_id, "trigger": receipt.trigger, "seq": receipt.seq, "state": receipt.state}
+            log.info("a deadline fired", extra={"action": "deadline_fired", **about})
+        if beat.fired or beat.refused:
+            counts = len(beat.fired), len(beat.refused)
+            about = {"action": "beat", "beat": beat.number, "fired": counts[0], "refused": counts[1]}
+            log.info("%d deadlines fired, %d would not fire", *counts, extra=about)
+        if beat.outage == "began":
+            reason = getattr(beat.error, "fields", {}).get("reason", "unusable")
+            what = "the database cannot be used; deadlines are rows, they fire when it is back: %s"
+            log.error(what, beat.error, extra={"action": "outage_began", "reason": reason})
+        elif beat.outage == "over":
+            log.warning("the database can be used again", extra={"action": "outage_over"})
+        elif beat.error is not None and beat.outage == "":
+            log.error("a beat failed", exc_info=beat.error, extra={"action": "beat_failed", "beat": beat.number})
+
+
+@dataclass(frozen=True, slots=True)
+class _Stuck:
+    """A deadline that would not fire."""
+
+    tries: int
+    again_at: datetime
+    report: dict[str, str]
+
+
+def _of_the_database(error: BaseException) -> bool:
+    return isinstance(error, (DatabaseFault, SchemaFault, DBAPIError, NoConnectionFree))

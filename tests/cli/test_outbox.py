@@ -1,0 +1,150 @@
+"""`ganchu outbox`: what it lists, hands in again, drops and delivers, on each kind of database."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.command import Done, dump, ganchu, workflow
+from tests.cli.conftest import DECLARATION, FIRM, OFFICE, Scene
+
+FILE = """
+[channels.folder]
+use = "eml"
+folder = "mail"
+
+[routes]
+default = ["folder"]
+"""
+DEAD = """
+[channels.mail]
+use = "smtp"
+host = "localhost"
+sender = "a@office.test"
+security = "none"
+
+[routes]
+default = ["mail"]
+"""
+CERTIFICATE = {"kind": "trademark_certificate", "name": "商标注册证(虚构)", "sha256": "0" * 64, "uri": "urn:demo:1"}
+
+
+@pytest.fixture(name="told")
+def _told(scene: Scene) -> str:
+    """The scene's draft has been submitted, and its applicant told so; the id of the message."""
+    with workflow(scene.url) as wf:
+        wf.fire(scene.draft, "save", DECLARATION | {"documents": [CERTIFICATE]}, actor=FIRM)
+        wf.fire(scene.draft, "submit", {"truthful": True}, actor=FIRM)
+        (message,) = wf.messages(scene.round)
+    (scene.folder / "delivery.toml").write_text(FILE, "utf-8")
+    (scene.folder / "dead.toml").write_text(DEAD, "utf-8")
+    identifier: str = message["id"]
+    return identifier
+
+
+def run(scene: Scene, *args: str) -> Done:
+    return ganchu("outbox", *args, cwd=scene.folder, env={"GANCHU_DB": scene.url})
+
+
+def read(done: Done) -> Any:
+    assert (done.code, done.err) == (0, ""), done
+    return json.loads(done.out)
+
+
+def test_what_is_due_is_delivered_and_listed(scene: Scene, told: str) -> None:
+    (waiting,) = read(run(scene, "list", "--json"))
+    assert (waiting["message_id"], waiting["channel"], waiting["status"]) == (told, None, "waiting")
+
+    assert run(scene, "deliver", "--config", "delivery.toml") == Done(
+        0, "送达 1,待重试 0,死信 0,待查 0 / delivered 1, to retry 0, dead 0, stuck 0\n", ""
+    )
+
+    assert [p.name for p in (scene.folder / "mail").iterdir()] == [f"{told}.eml"]
+    listed = run(scene, "list", "--round", scene.round)
+    line = rf"{told}  \d{{4}}-\S+ \S+\+08:00  applicant:E1  folder  delivered  申报材料已收到:示例产品\n"
+    assert (listed.code, listed.err, bool(re.fullmatch(line, listed.out))) == (0, "", True), listed
+    shown = run(scene, "list", "--message", told)
+    assert "示例企业(虚构):\n\n贵单位申报的“示例产品”已于" in shown.out
+    (entry,) = read(run(scene, "list", "--status", "delivered", "--json"))
+    assert (entry["digest"] is not None, entry["attempts"]) == (True, 1)
+    assert read(run(scene, "deliver", "--config", "delivery.toml", "--json")) == {
+        "delivered": 0,
+        "retried": 0,
+        "dead": 0,
+        "stuck": 0,
+        "left": 0,
+    }
+
+
+def test_more_than_one_batch_is_delivered_at_a_time(scene: Scene, told: str) -> None:
+    with workflow(scene.url) as wf:
+        wf.fire(scene.draft, "return_for_correction", {"items": ["一"]}, actor=OFFICE)
+
+    done = run(scene, "deliver", "--config", "delivery.toml", "--limit", "1", "--json")
+
+    assert read(done)["delivered"] == 2
+
+
+def test_a_dead_letter_is_seen_handed_in_again_and_dropped(scene: Scene, told: str) -> None:
+    done = run(scene, "deliver", "--config", "dead.toml")
+    assert done == Done(
+        4,
+        "送达 0,待重试 0,死信 1,待查 0 / delivered 0, to retry 0, dead 1, stuck 0\n",
+        "需人工处理 / waits for a person: ganchu outbox list --status dead (stuck)\n",
+    )
+    listed = run(scene, "list", "--status", "dead").out.splitlines()
+    assert listed[1] == "    there is no address of applicant:E1: add one, then hand it in again"
+
+    assert run(scene, "retry", told, "--reason", "已补录地址", "--person", "p-7") == Done(
+        0, "已重新投递 1 件 / handed in again: 1\n", ""
+    )
+    (entry,) = read(run(scene, "list", "--json"))
+    assert (entry["status"], entry["decided_by"], entry["reason"]) == ("waiting", "office#p-7", "已补录地址")
+    assert run(scene, "deliver", "--config", "dead.toml").code == 4
+
+    assert read(run(scene, "drop", "--status", "dead", "--reason", "已电话告知", "--as", "supervisor", "--json")) == [
+        {"message": told, "channel": "mail"}
+    ]
+    listed = run(scene, "list").out.splitlines()
+    assert listed[0].split("  ")[3:5] == ["mail", "dropped"]
+    assert listed[2] == "    supervisor: 已电话告知"
+    assert run(scene, "drop", "--status", "dead", "--reason", "x") == Done(0, "已放弃 0 件 / dropped: 0\n", "")
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (("retry", "nothing", "--reason", "x"), 2, "there is no message 'nothing'"),
+        (("retry", "--reason", "x"), 2, "name the messages, or give --status"),
+        (("drop", "TOLD", "--status", "dead", "--reason", "x"), 2, "name the messages, or give --status"),
+        (("drop", "TOLD", "--reason", " "), 2, "say why, in 1 to 500 characters"),
+        (("drop", "TOLD", "--channel", "fax", "--reason", "x"), 2, "the message goes over no channel 'fax'"),
+        (("list", "--status", "lost"), 2, "there is no status 'lost'"),
+        (("list", "--round", "nothing"), 2, "there is no case 'nothing'"),
+        (("retry", "TOLD", "--reason", "x", "--as", "auditor"), 3, "[not_allowed]"),
+        (("retry", "TOLD", "--reason", "x"), 3, "[delivery_not_open]"),
+        (("deliver", "--config", "nothing.toml"), 2, "nothing.toml cannot be read: No such file"),
+        (("deliver", "--config", "delivery.toml", "--dispatcher", "other"), 2, "there is no 'other'"),
+        (("deliver", "--config", "broken.toml"), 2, "routes: default names fax; there are: folder"),
+    ],
+)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_mistake_is_said_and_changes_nothing(
+    scene: Scene, told: str, args: tuple[str, ...], code: int, said: str
+) -> None:
+    (scene.folder / "broken.toml").write_text(FILE.replace('["folder"]', '["fax"]'), "utf-8")
+    if code == 3:
+        assert run(scene, "deliver", "--config", "delivery.toml").code == 0
+    before = dump(scene.url)
+
+    done = run(scene, *(told if a == "TOLD" else a for a in args))
+
+    assert (done.code, done.out, said in done.err) == (code, "", True), done
+    assert dump(scene.url) == before
+
+
+def test_a_reason_must_be_given(scene: Scene, told: str, tmp_path: Path) -> None:
+    done = run(scene, "drop", told)
+    assert (done.code, "--reason" in done.err) == (2, True)
