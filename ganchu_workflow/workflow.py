@@ -70,6 +70,7 @@ class Workflow:
         self.stages = stages or Registry.discover()
         self._books = Books(self.stages)
         self._checked = False
+        self._received: datetime | None = None
         self._engine = Engine(
             OwnTransactions(self.database), self._books.of_round, self.clock, self.entropy, self.calendar
         )
@@ -97,22 +98,24 @@ class Workflow:
         connection()
         return self._with(self._engine.inside(connection))
 
-    def _with(self, engine: Engine) -> Workflow:
+    def _with(self, engine: Engine, received: datetime | None = None) -> Workflow:
         inside = object.__new__(Workflow)
         inside.__dict__.update(self.__dict__)
-        inside._engine = engine
+        inside._engine, inside._received = engine, received
         return inside
 
     def together(self, work: Callable[[Workflow], T], *, dry_run: bool = False) -> T:
         """Run `work` with a workflow inside one transaction: all that it does is kept together, or nothing of it.
 
         What `work` raises undoes everything, and is raised; a refusal among it is kept as a row, and one that `work`
-        catches is its own to `keep`. With `dry_run` everything is undone in any case: what was
-        returned says what would have happened. Inside a transaction, of ours or the host's, it is a savepoint. `work`
-        may be run again when others change what it has read, so it must do nothing outside the workflow it is given.
+        catches is its own to `keep`. With `dry_run` everything is undone in any case: what was returned says what would
+        have happened. Inside a transaction, of ours or the host's, it is a savepoint. `work` may be run again when
+        others change what it has read, so it must do nothing outside the workflow it is given. All its acts count as
+        received when this was called, whenever they are carried out.
         """
+        received = self._received_at()
         self._ready()
-        return self._engine.together(lambda inside: work(self._with(inside)), dry_run=dry_run)
+        return self._engine.together(lambda inside: work(self._with(inside, received)), dry_run=dry_run)
 
     def keep(self, refused: WorkflowError) -> None:
         """Write the row of a refusal that happened in a host's transaction: in that one, or after it in our own.
@@ -133,7 +136,7 @@ class Workflow:
         The round is pinned to this plan, every default spelt out, and to the process it describes. Raises `PlanInvalid`
         or `DefinitionInvalid` with all that is wrong; nothing is left behind.
         """
-        received_at = self.clock.now()
+        received_at = self._received_at()
         read = plan if isinstance(plan, Plan) else read_plan(plan, self.stages)
         if self.entropy.seeded and not read.demonstration:
             raise Invalid(
@@ -163,7 +166,7 @@ class Workflow:
         Its round is that of `parent`, `of` or the members; else `round`, else the only one that is open. The opener
         becomes a party under its own scope. Raises `Refused` when it may not be opened, now or by this actor.
         """
-        received_at = self.clock.now()
+        received_at = self._received_at()
         if kind in ("round", "phase"):
             raise Invalid(
                 f"a {kind} is not opened by itself: open_round reads a plan and opens the round with its phases"
@@ -198,7 +201,7 @@ class Workflow:
         under the same key is refused. Raises `Refused` with the reason; the refusal is kept as a row.
         """
         # Taken before the database is asked anything: it is what decides whether the act is in time.
-        received_at = self.clock.now()
+        received_at = self._received_at()
         case_id = _id(case)
         round_id = self._read(lambda c: queries.round_of(c, [case_id]))
         step = Step(trigger, case_id, plain(data or {}), actor)
@@ -218,13 +221,12 @@ class Workflow:
         """Fire a trigger on many cases, each as an act of its own: one that is refused holds up no other.
 
         All are received at one instant. `cases` may give each case its own data, by its id. They are carried out in
-        the order given, a batch in one transaction; refusals are kept as rows. In a host's transaction nothing is
-        committed, and each refusal is the host's to `keep`. With `key` each case has a key of its own made of it, so
-        that a call that broke off may be repeated. With `dry_run` nothing is changed or kept: the acts are done, in one
-        transaction, and undone, so that the report says what would happen, counts and all. Raises `Invalid` when a case
-        is given twice.
+        the order given, a batch in one transaction; refusals are kept as rows, in a host's transaction they are the
+        host's to `keep`. With `key` each case has a key of its own made of it, so that a call that broke off may be
+        repeated. With `dry_run` nothing is changed or kept: the acts are done, in one transaction, and undone, so that
+        the report says what would happen, counts and all. Raises `Invalid` when a case is given twice.
         """
-        received_at = self.clock.now()
+        received_at = self._received_at()
         each = _each(cases, data)
         self._admit(actor, key, room=27)
         rounds = self._read(lambda c: queries.rounds_of(c, list(each)))
@@ -328,7 +330,6 @@ class Workflow:
 
         A round that the installed stages can no longer run is left out, with a warning in the log.
         """
-
         return self._read(lambda c: queries.tasks_everywhere(c, self._books.of_round, actor))
 
     def process(self, round: Case) -> Process:
@@ -355,6 +356,10 @@ class Workflow:
     def _act(self, request: Request, book: Rulebook | None = None) -> Receipt:
         self._admit(request.step.actor, request.key)
         return self._engine.carry_out(request, book)
+
+    def _received_at(self) -> datetime:
+        """When an act that is asked for now was received: when the call came that it is part of."""
+        return self._received or self.clock.now()
 
     def _admit(self, actor: Actor, key: str | None, *, room: int = 0) -> None:
         """Refuse what nobody may ask for; `room` is what is still to be added to the key."""

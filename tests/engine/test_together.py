@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from ganchu_workflow import Refused, SystemEntropy, Workflow
 from ganchu_workflow.engine.steps import RuleCrashed
+from ganchu_workflow.engine.workspace import Stale
 from ganchu_workflow.store.database import connect
 from ganchu_workflow.store.tables import METADATA
 from tests.engine.small_process import (
@@ -24,6 +25,7 @@ from tests.engine.small_process import (
     authority,
     declaration,
     hooked,
+    instant,
     public,
     refusal_of,
 )
@@ -313,6 +315,34 @@ def test_what_is_due_is_settled_inside_and_undone_with_it(small: Small) -> None:
     assert small.dump() == before
     assert small.wf.together(work) == ("window_closed", "declare.lapsed")
     assert small.state(case) == "declare.lapsed"
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at the closing instant", "a microsecond late"])
+def test_all_acts_are_received_when_the_call_came_though_it_is_run_again(small: Small, late: bool) -> None:
+    """An hour goes by before the first act, and another because somebody else had changed something meanwhile."""
+    cases = [small.draft(), small.draft()]
+    called = CLOSES + MICROSECOND if late else CLOSES
+    small.drift_to(called)
+    runs: list[list[str]] = []
+
+    def work(inside: Workflow) -> None:
+        small.simulated.advance(HOUR)
+        runs.append([outcome(lambda: submit(inside, cases[0]))])
+        runs[-1] += [outcome(lambda: inside.together(lambda deeper: submit(deeper, cases[1])))]
+        if len(runs) == 1:
+            raise Stale
+
+    small.wf.together(work)
+
+    assert runs == [["window_closed" if late else "done"] * 2] * 2
+    for case in cases:
+        last = small.wf.history(case)[-1]
+        assert (last["trigger"], last["effective_at"]) == (
+            "declare.lapse" if late else "declare.submit",
+            instant(CLOSES),
+        )
+        assert last["recorded_at"] == instant(called + 2 * HOUR)
+    assert small.wf.verify().problems == []
 
 
 def test_a_deadline_moved_between_the_question_and_the_reading_is_settled(
