@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ganchu_workflow.engine.bulk import Bulk, Item
     from ganchu_workflow.engine.events import Receipt
     from ganchu_workflow.engine.queries import Allowed, Task
-    from ganchu_workflow.engine.transition import Swept
+    from ganchu_workflow.engine.sweep import Swept
     from ganchu_workflow.entropy import Entropy, SeededEntropy, SystemEntropy
     from ganchu_workflow.errors import Fault, Invalid, Refusal, Refused, WorkflowError
     from ganchu_workflow.heartbeat import Heartbeat
@@ -48,7 +48,7 @@ _WHERE = {
     "Role": "actors",
     "SeededEntropy": "entropy",
     "SimulatedClock": "clock",
-    "Swept": "engine.transition",
+    "Swept": "engine.sweep",
     "SystemClock": "clock",
     "SystemEntropy": "entropy",
     "Task": "engine.queries",

@@ -21,14 +21,16 @@ from ganchu_workflow.engine.bulk import Bulk, carry_out_many, request_of
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.foresee import foresee
 from ganchu_workflow.engine.inbox import Inbox
+from ganchu_workflow.engine.naming import Case, each_of, id_of
 from ganchu_workflow.engine.outbox import Outbox
 from ganchu_workflow.engine.queries import Allowed, Task
 from ganchu_workflow.engine.recorder import plain
 from ganchu_workflow.engine.requests import Opening, Request, Step
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
+from ganchu_workflow.engine.sweep import DueRow, Swept, sweep
 from ganchu_workflow.engine.transactions import OwnTransactions
-from ganchu_workflow.engine.transition import DueRow, Engine, Swept
+from ganchu_workflow.engine.transition import Engine
 from ganchu_workflow.entropy import Entropy, SystemEntropy
 from ganchu_workflow.errors import Invalid, Refusal, Refused, Unknown, WorkflowError
 from ganchu_workflow.messages import Dispatcher
@@ -39,11 +41,11 @@ from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.store.database import connect, migrate, require_schema
 from ganchu_workflow.timing import WorkingCalendar
 
+__all__ = ["Case", "Workflow"]
+
 T = TypeVar("T")
 LONGEST_KEY = 120
 """How many characters an idempotency key may have."""
-Case = str | CaseView | Receipt
-"""A case, however the caller has it: its id, a view of it, or the receipt of an act on it."""
 
 
 class Workflow:
@@ -171,15 +173,15 @@ class Workflow:
             raise Invalid(
                 f"a {kind} is not opened by itself: open_round reads a plan and opens the round with its phases"
             )
-        ids = [_id(c) for c in (parent, of, *members) if c is not None]
-        round_id = _id(round) if round is not None else self._read(lambda c: queries.round_of(c, ids))
+        ids = [id_of(c) for c in (parent, of, *members) if c is not None]
+        round_id = id_of(round) if round is not None else self._read(lambda c: queries.round_of(c, ids))
         opening = Opening(
             kind,
             round_id,
-            _id(parent) if parent is not None else self._default_parent(kind, round_id),
-            _id(of) if of is not None else None,
+            id_of(parent) if parent is not None else self._default_parent(kind, round_id),
+            id_of(of) if of is not None else None,
             stage,
-            [_id(m) for m in members],
+            [id_of(m) for m in members],
         )
         step = Step("", None, plain(data or {}), actor, opening)
         return self._act(Request(step, round_id, received_at, key, document))
@@ -202,7 +204,7 @@ class Workflow:
         """
         # Taken before the database is asked anything: it is what decides whether the act is in time.
         received_at = self._received_at()
-        case_id = _id(case)
+        case_id = id_of(case)
         round_id = self._read(lambda c: queries.round_of(c, [case_id]))
         step = Step(trigger, case_id, plain(data or {}), actor)
         return self._act(Request(step, round_id, received_at, key, document))
@@ -227,7 +229,7 @@ class Workflow:
         the report says what would happen, counts and all. Raises `Invalid` when a case is given twice.
         """
         received_at = self._received_at()
-        each = _each(cases, data)
+        each = each_of(cases, data)
         self._admit(actor, key, room=27)
         rounds = self._read(lambda c: queries.rounds_of(c, list(each)))
         acts = [
@@ -244,7 +246,7 @@ class Workflow:
         year's calendar start to run once it is loaded. Those in `leave` (case, deadline, due instant) are not tried.
         """
         self._ready()
-        return self._engine.tick(grace, leave)
+        return sweep(self._engine, grace, leave)
 
     # ── what was told ──
 
@@ -268,28 +270,28 @@ class Workflow:
 
     def case(self, case: Case) -> CaseView:
         """A case as it stands now. Raises `Unknown`."""
-        found = self._read(lambda c: Rows(c).cases([_id(case)]))
+        found = self._read(lambda c: Rows(c).cases([id_of(case)]))
         if not found:
-            raise Unknown(f"there is no case '{_id(case)}'", case=_id(case))
+            raise Unknown(f"there is no case '{id_of(case)}'", case=id_of(case))
         return found[0].view()
 
     def cases(
         self, round: Case, kind: str | None = None, state: str | None = None, *, parent: Case | None = None
     ) -> list[CaseView]:
         """The cases of a round, in the order of opening; of one kind, in one state, under one parent if given."""
-        parent_id = _id(parent) if parent is not None else None
-        return self._read(lambda c: queries.cases(c, _id(round), kind, state, parent_id))
+        parent_id = id_of(parent) if parent is not None else None
+        return self._read(lambda c: queries.cases(c, id_of(round), kind, state, parent_id))
 
     def cohorts(self, application: Case, kind: str) -> list[CaseView]:
         """The acts of a kind that list an application on its present visit, in the order of opening."""
-        return self._read(lambda c: queries.cohorts(c, _id(application), kind))
+        return self._read(lambda c: queries.cohorts(c, id_of(application), kind))
 
     def find(self, round: Case, name: str, value: str, kind: str = "application") -> list[CaseView]:
         """The cases of a kind in a round whose fact `name` is `value`, in the order of opening.
 
         Only facts that the kind declares as `indexed` can be searched for. Raises `Unknown` for any other.
         """
-        round_id = _id(round)
+        round_id = id_of(round)
         indexed = self.process(round_id).indexed(kind)
         if name not in indexed:
             raise Unknown(f"the fact '{name}' of a {kind} is not indexed; it has: {', '.join(indexed) or 'none'}")
@@ -301,15 +303,15 @@ class Workflow:
 
     def history(self, case: Case) -> list[dict[str, Any]]:
         """The events of a case, oldest first."""
-        return self._read(lambda c: queries.events(c, _id(case)))
+        return self._read(lambda c: queries.events(c, id_of(case)))
 
     def attempts(self, round: Case) -> list[dict[str, Any]]:
         """What was tried in a round and refused, oldest first."""
-        return self._read(lambda c: queries.attempts(c, _id(round)))
+        return self._read(lambda c: queries.attempts(c, id_of(round)))
 
     def messages(self, round: Case) -> list[dict[str, Any]]:
         """The outbox of a round, oldest first."""
-        return self._read(lambda c: list(queries.messages(c, _id(round))))
+        return self._read(lambda c: list(queries.messages(c, id_of(round))))
 
     def allowed(self, case: Case, actor: Actor) -> list[Allowed]:
         """What can be asked for where the case stands; for what this actor may not do now, why not.
@@ -320,8 +322,8 @@ class Workflow:
 
         def ask(connection: Connection) -> list[Allowed]:
             rows = Rows(connection)
-            book = self._books.of_round(queries.round_of(connection, [_id(case)]), rows)
-            return foresee(rows, book, _id(case), actor, self.clock.now(), self.calendar, self.entropy)
+            book = self._books.of_round(queries.round_of(connection, [id_of(case)]), rows)
+            return foresee(rows, book, id_of(case), actor, self.clock.now(), self.calendar, self.entropy)
 
         return self._read(ask)
 
@@ -334,14 +336,14 @@ class Workflow:
 
     def process(self, round: Case) -> Process:
         """The process a round is played by: its kinds, states, labels and edges."""
-        return self._read(lambda c: self._books.of_round(_id(round), Rows(c))).process
+        return self._read(lambda c: self._books.of_round(id_of(round), Rows(c))).process
 
     def next_due(self, round: Case | None = None, *, since: datetime | None = None) -> datetime | None:
         """The nearest instant at which a deadline runs out, of all rounds or of one; None when none is running.
 
         With `since`, those that ran out before it are left out.
         """
-        return self._read(lambda c: queries.next_due(c, None if round is None else _id(round), since))
+        return self._read(lambda c: queries.next_due(c, None if round is None else id_of(round), since))
 
     def last_recorded_at(self) -> datetime | None:
         """When the newest event of the database was recorded, in UTC; None in an empty one."""
@@ -386,24 +388,3 @@ class Workflow:
 
     def _default_parent(self, kind: str, round_id: str) -> str | None:
         return round_id if self.process(round_id).kind(kind).is_cohort else None
-
-
-def _each(cases: Sequence[Case] | Mapping[str, Any], data: Any) -> dict[str, Any]:
-    """Case → its data, in the order given."""
-    if isinstance(cases, str):
-        raise Invalid("fire_many takes a list of cases, or case → data; for one case use fire")
-    if isinstance(cases, Mapping):
-        if data:
-            raise Invalid("the data is given twice: for each case, and for all of them")
-        return {_id(c): given for c, given in cases.items()}
-    ids = [_id(c) for c in cases]
-    if len(set(ids)) < len(ids):
-        twice = next(i for n, i in enumerate(ids) if i in ids[:n])
-        raise Invalid(f"the case '{twice}' is given twice; give each once", case=twice)
-    return dict.fromkeys(ids, data)
-
-
-def _id(case: Case) -> str:
-    if isinstance(case, str):
-        return case
-    return case.case_id if isinstance(case, Receipt) else case.id

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ganchu_workflow.actors import Actor
     from ganchu_workflow.engine.events import Receipt
-    from ganchu_workflow.engine.transition import Swept
+    from ganchu_workflow.engine.sweep import Swept
     from ganchu_workflow.process.values import CaseView
     from ganchu_workflow.workflow import Workflow
 

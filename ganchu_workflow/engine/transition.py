@@ -1,4 +1,4 @@
-"""The one function that owns a state change, and the sweep that fires what is due.
+"""The one function that owns a state change.
 
 Every change of a case's state goes through `Engine.carry_out`: it settles what was due before, computes the act to rest
 on what it has read, locks all of that in the lock order, compares, and writes state, history, deadlines and outbox in
@@ -8,10 +8,8 @@ one transaction. A refusal changes nothing and is a row of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import partial
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, insert, select
@@ -19,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ganchu_workflow.actors import CLOCK, Actor
 from ganchu_workflow.canonical import decode, encode
-from ganchu_workflow.clock import Clock, to_text
+from ganchu_workflow.clock import Clock
 from ganchu_workflow.engine.deadlines import ARMED, AWAITING, resolved
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.privacy import PrivateLeak
@@ -39,12 +37,8 @@ from ganchu_workflow.timing import WorkingCalendar
 T = TypeVar("T")
 log = logging.getLogger("ganchu_workflow")
 ATTEMPT = METADATA.tables["ganchu_attempt"]
-SWEEP = 200
-"""How many due rows one look at the deadline table takes."""
 Books = Callable[[str, Rows], Rulebook]
 """The rulebook of a round."""
-DueRow = tuple[str, str, datetime | None]
-"""Case, deadline, and the instant it is due at; None of one that waits for a year's calendar."""
 
 
 class _DueFirst(Exception):
@@ -53,17 +47,6 @@ class _DueFirst(Exception):
     def __init__(self, row: tuple[str, str, datetime]) -> None:
         super().__init__()
         self.row = row
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What one sweep did: the deadlines it fired, and those that would not fire.
-
-    Each of these has `case`, `deadline`, `due_at` (empty while it waits for a calendar), `code` and `why`.
-    """
-
-    fired: tuple[Receipt, ...] = ()
-    refused: tuple[dict[str, str], ...] = ()
 
 
 class Engine:
@@ -94,70 +77,13 @@ class Engine:
             except _DueFirst as due:
                 # One at a time: what it fires may start another that was due before the rest.
                 settled.add(due.row)
-                self._fire_due(*due.row, request.received_at)
+                self.fire_due(*due.row, request.received_at)
 
-    def tick(self, grace: timedelta = timedelta(), leave: Collection[DueRow] = ()) -> Swept:
-        """Fire everything whose end lies more than `grace` back, in the order of due instants, until nothing is due.
+    def resolve(self, case_id: str, name: str) -> None:
+        """A deadline that waits for a year's calendar gets its end, if that calendar is loaded now."""
+        self.transactions.write(lambda connection: self._resolve(case_id, name, Rows(connection)))
 
-        Idempotent, and safe on any number of nodes: a deadline fires once. One that is refused or crashes keeps its
-        row, is reported, and holds up no other; those in `leave` are not tried. What waited for a year's calendar
-        starts to run once it is loaded. Raises `DatabaseFault` when the database fails: what was fired before it is
-        kept, and is in `fields["swept"]`.
-        """
-        fired: list[Receipt] = []
-        refused: list[dict[str, str]] = []
-        try:
-            self._resolve_awaiting(refused, leave)
-            self._sweep(grace, set(leave), fired, refused)
-        except DatabaseFault as fault:
-            fault.fields["swept"] = Swept(tuple(fired), tuple(refused))
-            raise
-        return Swept(tuple(fired), tuple(refused))
-
-    def _sweep(
-        self, grace: timedelta, failed: set[DueRow], fired: list[Receipt], refused: list[dict[str, str]]
-    ) -> None:
-        now = self.clock.now()
-        before = now - grace
-        while True:
-            found = self.transactions.read(lambda c: Rows(c).due(before, SWEEP + len(failed)))
-            due = [row for row in found if row not in failed]
-            if not due:
-                return
-            started = len(fired)
-            for row in due:
-                if len(fired) > started and self._due_before(row[2], failed):
-                    break  # what has just fired started one that was due before this
-                done = self._fire_due(*row, now)
-                if isinstance(done, Receipt):
-                    fired.append(done)
-                elif done is not None:
-                    failed.add(row)
-                    refused.append(_not_fired(row, done))
-
-    def _due_before(self, instant: datetime, failed: set[DueRow]) -> bool:
-        found = self.transactions.read(lambda c: Rows(c).due(instant, 1 + len(failed)))
-        return any(row not in failed for row in found)
-
-    def _resolve_awaiting(self, refused: list[dict[str, str]], leave: Collection[DueRow]) -> None:
-        found = self._awaiting(("", ""))
-        while found:
-            for case_id, name in found:
-                if (case_id, name, None) in leave:
-                    continue
-                try:
-                    self.transactions.write(partial(self._resolve, case_id, name))
-                except DatabaseFault:
-                    raise
-                except WorkflowError as error:
-                    refused.append(_not_fired((case_id, name, None), error))
-            found = self._awaiting(found[-1])
-
-    def _awaiting(self, after: tuple[str, str]) -> list[tuple[str, str]]:
-        return self.transactions.read(lambda c: Rows(c).awaiting(SWEEP, after))
-
-    def _resolve(self, case_id: str, name: str, connection: Connection) -> None:
-        rows = Rows(connection)
+    def _resolve(self, case_id: str, name: str, rows: Rows) -> None:
         cases = rows.cases([case_id])
         if not cases:
             return
@@ -224,7 +150,7 @@ class Engine:
                 if row not in settled:
                     raise _DueFirst(row)
 
-    def _fire_due(
+    def fire_due(
         self, case_id: str, name: str, due_at: datetime, received_at: datetime
     ) -> Receipt | WorkflowError | None:
         """Fire one deadline. Returns what stood in the way, if anything did; None when it was no longer due."""
@@ -362,11 +288,6 @@ class _Undone(Exception):
 
 class _Gone(Exception):
     """The deadline was fired, moved or stopped by somebody else meanwhile."""
-
-
-def _not_fired(row: DueRow, error: WorkflowError) -> dict[str, str]:
-    due_at = to_text(row[2]) if row[2] is not None else ""
-    return {"case": row[0], "deadline": row[1], "due_at": due_at, "code": error.code, "why": error.message}
 
 
 def keep_attempt(connection: Connection, row: dict[str, Any]) -> None:

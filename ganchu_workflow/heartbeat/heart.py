@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from ganchu_workflow.clock import MICROSECOND, from_text
 from ganchu_workflow.engine.events import Receipt
-from ganchu_workflow.engine.transition import DueRow, Swept
+from ganchu_workflow.engine.sweep import DueRow, Swept
 from ganchu_workflow.errors import DatabaseFault, Invalid, SchemaFault
 from ganchu_workflow.heartbeat.metronome import Metronome
 from ganchu_workflow.store.database import database_fault, file_identity

@@ -303,9 +303,7 @@ class Panel(DrawnPanel):
 class ExpertReview(Stage):
     """专家评审, seen from one application: it waits for its panel and its sheets, and passes if ranked high enough.
 
-    Too few valid sheets are no result, neither good nor bad: it is grouped again. The reserve moves up by `fill`, one
-    freed place at a time.
-    """
+    Too few valid sheets are no result, neither good nor bad: it is grouped again. The reserve moves up by `fill`."""
 
     name = "expert_review"
     label = "专家评审"
