@@ -34,7 +34,9 @@ def postgres_server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="ganchu-pg-"))
     try:
         with pgserver.get_server(folder / "data", cleanup_mode="delete") as server:
-            yield _with_psycopg(server.get_uri())
+            url = _with_psycopg(server.get_uri())
+            _do_not_wait_for_the_disk(url)
+            yield url
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -94,6 +96,15 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine = connect(database_url)
     yield engine
     engine.dispose()
+
+
+def _do_not_wait_for_the_disk(server: str) -> None:
+    """A server that lives as long as the tests need not survive a loss of power, and each test makes a database."""
+    admin = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with admin.connect() as connection:
+        for name in ("fsync", "full_page_writes", "synchronous_commit"):
+            connection.exec_driver_sql(f"ALTER SYSTEM SET {name} = off")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
 
 
 def _migrate(url: str) -> None:
