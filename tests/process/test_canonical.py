@@ -218,7 +218,7 @@ def test_every_class_of_the_module_belongs_to_the_tree() -> None:
     written = {c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, Exception)}
 
     assert set(CLASSES) == written
-    assert len(CLASSES) == 18
+    assert len(CLASSES) == 20
 
 
 def an_error(error: type[WorkflowError]) -> WorkflowError:
@@ -252,6 +252,7 @@ def test_codes_are_stable_and_each_branch_has_its_own() -> None:
         "PeriodInvalid": "period_invalid",
         "CalendarInvalid": "calendar_invalid",
         "NotCanonical": "not_canonical",
+        "Undeliverable": "undeliverable",
         "Unknown": "unknown",
         "YearNotPublished": "year_not_published",
         "Fault": "fault",
@@ -260,6 +261,7 @@ def test_codes_are_stable_and_each_branch_has_its_own() -> None:
         "DefinitionChanged": "definition_changed",
         "DoesNotRest": "does_not_rest",
         "Contention": "contention",
+        "PerhapsDelivered": "perhaps_delivered",
     }
 
 
