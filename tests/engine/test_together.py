@@ -396,7 +396,8 @@ def test_it_is_run_again_when_two_lock_in_opposite_orders(make: Callable[..., Sm
         list(pool.map(save_both, [cases, cases[::-1]]))
 
     assert [small.triggers(c) for c in cases] == [["declare.declare", "declare.save", "declare.save"]] * 2
-    assert len(runs) == (3 if small.wf.database.dialect.name == "postgresql" else 2)
+    # More often, if the one that was undone is back before the other has woken up.
+    assert len(runs) > 2 or small.wf.database.dialect.name == "sqlite"
     assert small.wf.verify().problems == []
 
 
