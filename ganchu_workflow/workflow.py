@@ -336,7 +336,13 @@ class Workflow:
 
     def process(self, round: Case) -> Process:
         """The process a round is played by: its kinds, states, labels and edges."""
-        return self._read(lambda c: self._books.of_round(id_of(round), Rows(c))).process
+
+        def ask(connection: Connection) -> Process:
+            # Asked of the database too: the rulebook of a round whose opening was undone may still be known.
+            queries.require_round(connection, id_of(round))
+            return self._books.of_round(id_of(round), Rows(connection)).process
+
+        return self._read(ask)
 
     def next_due(self, round: Case | None = None, *, since: datetime | None = None) -> datetime | None:
         """The nearest instant at which a deadline runs out, of all rounds or of one; None when none is running.

@@ -232,7 +232,9 @@ class Round:
         for city in self.cities:
             members = [i for i in self.items if i.city is city and not i.fate]
             over = self.fall(members, "over_quota", max(0, len(members) - self.quota[city["code"]]))
-            order = self.chance.shuffled(i for i in members if not i.fate) + over
+            # What the source names stands first: an invented order must put nobody real behind.
+            drawn = self.chance.shuffled(i for i in members if not i.fate)
+            order = sorted(drawn, key=lambda i: i.invented) + over
             first = len(order) - city.get("second_letter", 0)
             for number, part in enumerate((order[:first], order[first:]), start=12):
                 for rank, item in enumerate(part, start=1):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ganchu_workflow.cli.demo import MARK
 from ganchu_workflow.cli.terminal import AsJson, PlanFile, print_json
 
 if TYPE_CHECKING:
@@ -50,8 +51,6 @@ class Form(StrEnum):
 
 
 SUFFIXES = {Form.MERMAID: ".mmd", Form.SVG: ".svg", Form.MARKDOWN: ".md"}
-DEMONSTRATION = "演示数据·非官方文件"
-"""The mark on every picture of a demonstration's plan."""
 
 
 @app.command("diagram")
@@ -105,15 +104,15 @@ def _drawn(plan: Plan, name: str, form: Form) -> str:
 
     process = plan.process
     if form is Form.SVG:
-        mark = DEMONSTRATION if plan.demonstration else ""
+        mark = MARK if plan.demonstration else ""
         if name:
             return life_cycle_svg(process, name, title=plan.title, mark=mark)
         return map_svg(process, title=plan.title, mark=mark)
     text = life_cycle(process, name) if name else process_map(process)
     if form is Form.MERMAID:
-        return text
+        return f"%% {MARK}\n{text}" if plan.demonstration else text
     heading = f"{plan.title} · {drawing_of(process, name).title if name else '流程总图'}"
-    mark = f"\n{DEMONSTRATION}\n" if plan.demonstration else ""
+    mark = f"\n{MARK}\n" if plan.demonstration else ""
     return f"# {heading}\n{mark}\n```mermaid\n{text}```\n"
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganchu_workflow.cli import imports
+from ganchu_workflow.cli import cases, imports
 from ganchu_workflow.cli.selecting import Cases, Kind, Naming, Numbers, Standing, case_of, chosen, standing, with_cases
 from ganchu_workflow.cli.terminal import (
     BROKEN,
@@ -21,7 +20,6 @@ from ganchu_workflow.cli.terminal import (
     Basis,
     Data,
     Database,
-    Grace,
     Key,
     Person,
     PlanFile,
@@ -33,7 +31,6 @@ from ganchu_workflow.cli.terminal import (
     print_json,
     receipt_row,
     round_of,
-    show_swept,
     workflow_on,
 )
 
@@ -225,11 +222,7 @@ def round_list(
     return None
 
 
-@app.command("tick")
-def round_tick(database: Database, grace: Grace = 60, at: At = None, as_json: AsJson = False) -> None:
-    """触发已到期的期限;演示批次可用 --at 指定时刻。 / Fires what has run out, in a demonstration as of --at."""
-    workflow = workflow_on(database, at)
-    show_swept(workflow.tick(grace=timedelta(seconds=grace if at is None else 0)), as_json)
+app.command("tick")(cases.tick)
 
 
 @app.command("papers")

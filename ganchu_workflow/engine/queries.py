@@ -85,6 +85,12 @@ def rounds_of(connection: Connection, case_ids: Sequence[str]) -> dict[str, str]
     return found
 
 
+def require_round(connection: Connection, round_id: str) -> None:
+    """Raise `Unknown` unless there is such a round."""
+    if rounds_of(connection, [round_id]) != {round_id: round_id}:
+        raise Unknown(f"there is no round '{round_id}'", case=round_id)
+
+
 def round_of(connection: Connection, case_ids: Sequence[str]) -> str:
     """The one round that these cases belong to; of no cases, the only round that is open. Raises `Unknown`."""
     found = rounds_of(connection, case_ids)

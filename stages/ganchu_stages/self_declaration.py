@@ -296,11 +296,12 @@ class SelfDeclaration(CorrectableFile, Stage):
     def _others(self, ctx: Context[Any, SelfDeclarationSettings]) -> list[CaseView]:
         """The other applications of the enterprise that have been submitted and are still in the round.
 
-        One enterprise is one credit code; where there is none, one name.
+        One enterprise is one credit code; where either of two applications has none, one name.
         """
-        facts = ctx.case.facts
-        key = "credit_code" if facts["credit_code"] else "enterprise"
-        found = [a for a in ctx.having(key, facts[key]) if a.id != ctx.case.id]
+        code, name = ctx.case.facts["credit_code"], ctx.case.facts["enterprise"]
+        same = [a for a in ctx.having("enterprise", name) if not (code and a.facts.get("credit_code"))]
+        same += ctx.having("credit_code", code) if code else []
+        found = [a for a in {a.id: a for a in same}.values() if a.id != ctx.case.id]
         counted = (self.submitted, self.correcting)
         return [a for a in found if any(ctx.stands_in(a, s) for s in counted) or ctx.holds_a_place(a)]
 

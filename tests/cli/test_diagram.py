@@ -28,8 +28,9 @@ def test_without_options_the_map_is_printed_as_mermaid(tmp_path: Path, plan: Pat
 def test_kind_and_stage_print_their_life_cycle(tmp_path: Path) -> None:
     process = read_plan(EXAMPLE, Registry.discover()).process
 
-    assert said_by(tmp_path, str(EXAMPLE), "--kind", "notice").out == life_cycle(process, "kind:notice")
-    assert said_by(tmp_path, str(EXAMPLE), "--stage", "public_notice").out == life_cycle(process, "stage:public_notice")
+    for option, name in (("--kind", "notice"), ("--stage", "public_notice")):
+        drawn = life_cycle(process, f"{option.removeprefix('--')}:{name}")
+        assert said_by(tmp_path, str(EXAMPLE), option, name).out == f"%% {MARK}\n{drawn}"
 
 
 def test_markdown_has_a_heading_and_the_mark_of_a_demonstration(tmp_path: Path, plan: Path) -> None:
@@ -58,8 +59,9 @@ def test_the_form_follows_the_suffix_or_is_said(tmp_path: Path, name: str, given
 
 
 def test_only_a_demonstration_is_marked(tmp_path: Path, plan: Path) -> None:
-    assert MARK not in said_by(tmp_path, str(plan), "--format", "svg").out
-    assert MARK in said_by(tmp_path, str(EXAMPLE), "--format", "svg").out
+    for form in ("svg", "mermaid", "markdown"):
+        assert MARK not in said_by(tmp_path, str(plan), "--format", form).out
+        assert MARK in said_by(tmp_path, str(EXAMPLE), "--format", form).out
 
 
 def test_all_writes_the_map_and_every_life_cycle(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from sqlmodel import Session
 from ganchu_workflow import Refused, SystemEntropy, Workflow
 from ganchu_workflow.engine.steps import RuleCrashed
 from ganchu_workflow.engine.workspace import Stale
+from ganchu_workflow.errors import Unknown
 from ganchu_workflow.store.database import connect
 from ganchu_workflow.store.tables import METADATA
 from tests.engine.small_process import (
@@ -26,6 +27,7 @@ from tests.engine.small_process import (
     declaration,
     hooked,
     instant,
+    plan,
     public,
     refusal_of,
 )
@@ -441,3 +443,17 @@ def test_the_answer_of_a_rule_inside_rests_on_what_was_done_before_it(small: Sma
     assert seen == [0, 1]
     small.later(HOUR)
     assert [small.state(c) for c in cases] == ["review.reviewing", "recommend.pending"]
+
+
+def test_a_round_whose_opening_was_undone_is_not_there(make: Callable[..., Small]) -> None:
+    small = make()
+
+    def open_and_ask(inside: Workflow) -> str:
+        opened = inside.open_round(plan(), actor=OFFICE).case_id
+        assert inside.process(opened).stage_names[0] == "declare"
+        return opened
+
+    undone = small.wf.together(open_and_ask, dry_run=True)
+
+    with pytest.raises(Unknown, match=f"there is no round '{undone}'"):
+        small.wf.process(undone)

@@ -269,3 +269,15 @@ def test_a_row_of_every_file_says_that_it_is_invented(made: Recomputed) -> None:
         natures = {row["数据性质"] for row in made.table(path.name)}
         assert natures <= {"虚构", "新闻发布会(2021-12-16)"}
         assert "虚构" in natures
+
+
+def test_a_real_product_stands_before_all_invented_ones_of_its_letter(made: Recomputed) -> None:
+    letters: dict[tuple[str, str], list[tuple[int, bool]]] = {}
+    for row in made.table("推荐汇总表.xlsx"):
+        real = (row["企业名称"], row["产品名称"]) in REAL
+        letters.setdefault((row["推荐单位"], row["推荐函文号"]), []).append((int(row["排序"]), real))
+
+    assert sum(real for ranks in letters.values() for _, real in ranks) == len(REAL)
+    assert [[real for _, real in sorted(ranks)] for ranks in letters.values()] == [
+        sorted((real for _, real in ranks), reverse=True) for ranks in letters.values()
+    ]

@@ -500,6 +500,20 @@ def test_without_a_credit_code_an_enterprise_is_known_by_its_name() -> None:
     assert STAGE.not_declared_already(submitting(case, same)) == ALREADY
 
 
+def test_an_enterprise_does_not_become_another_by_leaving_its_credit_code_out() -> None:
+    nameless = {"credit_code": None, "credit_code_override": "来源未载明"}
+    with_code, without = application(**declared()), application(**declared(**nameless))
+    first_without = application("self_declaration.submitted", "a2", **declared(**nameless))
+    first_with = application("self_declaration.submitted", "a2", **declared())
+
+    assert STAGE.not_declared_already(submitting(with_code, first_without)) == ALREADY
+    assert STAGE.not_declared_already(submitting(without, first_with)) == ALREADY
+    assert STAGE.within_cap(submitting(with_code, first_without, max_per_enterprise=1)) is not None
+    # Two codes are two enterprises, whatever they are called.
+    another = application("self_declaration.submitted", "a2", **declared(credit_code="91360200MA0000015E"))
+    assert STAGE.not_declared_already(submitting(with_code, another)) is None
+
+
 def test_cap_counts_what_the_enterprise_has_in_the_round() -> None:
     case = application(**declared())
     others = [

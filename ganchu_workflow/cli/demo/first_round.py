@@ -6,7 +6,7 @@ demonstration, no rule of 赣出精品.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -391,8 +391,3 @@ def _accept_all(inside: Workflow, seats: Sequence[CaseView]) -> None:
     for seat in seats:
         reference = seat.parties[Role.EXPERT]
         inside.fire(seat, "accept", actor=Actor(Role.EXPERT, reference, reference))
-
-
-def names_of(applications: Iterable[CaseView]) -> list[str]:
-    """Their 申报编号."""
-    return [str(a.facts["number"]) for a in applications]
