@@ -167,7 +167,9 @@ def round_status(round_id: RoundId, database: Database, as_json: AsJson = False)
             for key, word in (("opens_at", "起"), ("closes_at", "止"))
             if key in phase.facts
         ]
-        standing_at = process.kind("phase").states[phase.state].label
+        # A stage without a window of its own is open from the start, but nothing reaches it before the round begins.
+        state = "waiting" if round_.state == "planning" else phase.state
+        standing_at = process.kind("phase").states[state].label
         typer.echo("  ".join(["", stage_label(process, stage), standing_at, *window]))
     applications = [c for c in cases if c.kind == "application"]
     if applications:

@@ -97,6 +97,11 @@ class Correctable(Lifecycle):
             tell=[Message("correction_requested", to=Role.APPLICANT, body={"items": items})],
         )
 
+    @give_up.effect("tell_lapsed")
+    def tell_correction_lapsed(self, ctx: Context[Any, CorrectionSettings]) -> Effects:
+        """The applicant is told what its silence was taken for."""
+        return Effects(tell=[Message("correction_lapsed", to=Role.APPLICANT)])
+
     @resubmit.effect("new_version")
     def new_version(self, ctx: Context[Resubmission, CorrectionSettings]) -> Effects:
         """The file has one more version; earlier evidence stays in the record."""

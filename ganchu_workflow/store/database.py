@@ -53,7 +53,11 @@ def connect(target: str | URL | Engine) -> Engine:
             drivername=url.drivername,
         ) from error
     except ImportError as error:
-        todo = "pip install ganchu-workflow[postgres]" if backend == "postgresql" else f"pip install {error.name}"
+        todo = (
+            "pip install 'ganchu-workflow[postgres]' (in a clone: pip install '.[postgres]')"
+            if backend == "postgresql"
+            else "use sqlite or postgresql+psycopg"
+        )
         raise DatabaseFault(
             f"the driver of '{url.drivername}' is not installed ({error.name}): {todo}",
             drivername=url.drivername,

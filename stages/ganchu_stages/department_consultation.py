@@ -145,8 +145,12 @@ class Consultation(Lifecycle):
 
     @lapse.effect("report_silence")
     def report_silence(self, ctx: Context[Any, DepartmentConsultationSettings]) -> Effects:
-        """The office learns that the department has not replied."""
-        return Effects(tell=[Message("no_reply", to=Role.OFFICE, body=self._about(ctx))])
+        """The office learns that the department has not replied, and what the plan makes of its silence."""
+        body = {
+            **self._about(ctx),
+            "silence_is_consent": ctx.of is not None and ctx.of.facts.get("silence_is_consent") is True,
+        }
+        return Effects(tell=[Message("no_reply", to=Role.OFFICE, body=body)])
 
     @remind.effect("ask_again")
     def ask_again(self, ctx: Context[Any, DepartmentConsultationSettings]) -> Effects:

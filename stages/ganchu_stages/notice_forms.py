@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from ganchu_stages.objection import ObjectionSettings
 from ganchu_workflow.clock import MICROSECOND, aware, to_text
@@ -16,6 +16,25 @@ from ganchu_workflow.process.context import Context
 from ganchu_workflow.process.language import Data, Private
 from ganchu_workflow.process.rounds import Ground
 from ganchu_workflow.timing import END_OF_DAY, Period, Reckoning, Unit
+
+_Line = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class NoticeDesk(BaseModel):
+    """Who puts a notice before the public, and where objections to it go. What is not given is printed as a blank line.
+
+    These are lines of a public paper of an office, not data of a person.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: _Line | None = None
+    """落款: the office under the notice."""
+    unit: _Line | None = None
+    """受理单位."""
+    address: _Line | None = None
+    telephone: _Line | None = None
+    mail: _Line | None = None
 
 
 class PublicNoticeSettings(ObjectionSettings):
@@ -26,6 +45,8 @@ class PublicNoticeSettings(ObjectionSettings):
     minimum: Period | None = None
     """A shortest time that the law behind the round demands, read strictly: the day of publishing is not counted. None:
     no other than `window` (default, not a rule of 赣出精品)."""
+    desk: NoticeDesk | None = None
+    """What the printed notice says of where objections go. None: blank lines, to be filled in by hand (default)."""
 
 
 INTERRUPTED = "interrupted"

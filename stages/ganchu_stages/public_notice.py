@@ -164,7 +164,9 @@ class Notice(Cohort):
             members=shown,
             fire=[Fire(m, PublicNotice.show) for m in shown],
             tell=[
-                Message("notice_published", to=Role.APPLICANT, scope=m.parties[Role.APPLICANT], body=body)
+                Message(
+                    "notice_published", to=Role.APPLICANT, scope=m.parties[Role.APPLICANT], body={**_named(m), **body}
+                )
                 for m in shown
             ],
         )
@@ -347,6 +349,11 @@ class PublicNotice(Stage):
     def keep_the_spelling(self, ctx: Context[Spelling, PublicNoticeSettings]) -> Effects:
         """The item is spelt as its notice now is."""
         return Effects(facts={ctx.data.field: ctx.data.value})
+
+
+def _named(item: CaseView) -> dict[str, str]:
+    """Which of an enterprise's products a message is about."""
+    return {name: item.facts[name] for name in ("product", "number") if item.facts.get(name)}
 
 
 def _respelling(ctx: Context[Any, Any], item: CaseView) -> Transition:

@@ -273,10 +273,10 @@ class SelfDeclaration(CorrectableFile, Stage):
 
     @accept.effect("keep_accepted")
     def keep_accepted(self, ctx: Context[Any, SelfDeclarationSettings]) -> Effects:
-        """The content stays as it is from now on; its version and digest say what was accepted."""
+        """The content stays as it is; its version and digest say what was accepted; the enterprise is told."""
         content = {name: ctx.case.facts[name] for name in _CONTENT}
         accepted = {"version": ctx.case.facts["version"], "digest": digest_of(content)}
-        return Effects(facts={"accepted": accepted})
+        return Effects(facts={"accepted": accepted}, tell=[Message("declaration_accepted", to=Role.APPLICANT)])
 
     @refuse.effect("say_why")
     def say_why(self, ctx: Context[Decision, SelfDeclarationSettings]) -> Effects:

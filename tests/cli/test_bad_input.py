@@ -199,7 +199,7 @@ def test_a_driver_that_is_not_installed(tmp_path: Path) -> None:
     done = ganchu("round", "list", "--db", "postgresql://h/d", cwd=tmp_path, env={"PYTHONPATH": str(missing)})
     said(
         done, BROKEN, "database_fault", "the driver of 'postgresql+psycopg' is not installed (psycopg)",
-        "pip install ganchu-workflow[postgres]",
+        "pip install 'ganchu-workflow[postgres]'",
     )  # fmt: skip
 
 

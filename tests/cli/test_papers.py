@@ -183,6 +183,27 @@ def test_only_defaults_are_called_defaults() -> None:
     assert Page(announcement_html(round_facts(defaults=()), act)).texts("p.digest")[1:] == []
 
 
+def test_an_offices_own_papers_carry_no_remark_of_ours() -> None:
+    facts = round_facts(demonstration=False)
+    assert Page(notice_html(facts, notice_facts())).texts("p.remark") == []
+    act = announcement_facts(("甲公司", "甲产品", "360100"))
+    assert len(Page(announcement_html(facts, act)).texts("p.digest")) == 1  # the digest of the list
+
+
+def test_the_desk_of_a_notice_is_what_the_plan_gives() -> None:
+    desk = {"issuer": "甲委", "unit": "甲处", "address": None, "telephone": "0791-0000000", "mail": None}
+    for demonstration in (False, True):
+        facts = round_facts(demonstration=demonstration)
+        next(s for s in facts["plan"]["stage"] if s["as"] == "public_notice")["desk"] = desk
+        page = Page(notice_html(facts, notice_facts()))
+        assert page.texts("li") == [
+            wide("受理单位:甲处"),
+            wide("通信地址:"),
+            wide("联系电话:0791-0000000"),
+            wide("电子邮箱:"),
+        ]
+
+
 def test_what_an_office_has_not_given_is_a_line_to_fill_in() -> None:
     html = notice_html(round_facts(demonstration=False), notice_facts())
     assert html.count('<span class="blank"></span>') == 5

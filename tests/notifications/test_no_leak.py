@@ -35,7 +35,9 @@ from tests.rounds.full_round import (
 
 BEFORE = frozenset(
     {
+        "correction_lapsed",
         "correction_requested",
+        "declaration_accepted",
         "declaration_lapsed",
         "declaration_not_accepted",
         "declaration_received",

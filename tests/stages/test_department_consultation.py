@@ -457,9 +457,12 @@ def test_late_opposition_alarms_office_and_supervisor_wherever_the_item_stands(s
 
 def test_silence_is_reported_to_the_office_and_a_reminder_goes_to_the_department() -> None:
     world = World()
-    ctx = world.context(consultation(world))
-
-    assert Consultation().report_silence(ctx) == Effects(tell=[Message("no_reply", to=Role.OFFICE, body=ABOUT)])
+    for consent in (False, True):
+        world.put("l-1", "consultation_letter", "sent", facts={"silence_is_consent": consent})
+        ctx = world.context(consultation(world))
+        assert Consultation().report_silence(ctx) == Effects(
+            tell=[Message("no_reply", to=Role.OFFICE, body={**ABOUT, "silence_is_consent": consent})]
+        )
     assert Consultation().ask_again(ctx) == Effects(tell=[Message("reply_reminder", to=Role.DEPARTMENT, body=ABOUT)])
 
 

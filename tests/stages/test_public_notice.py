@@ -352,6 +352,7 @@ def test_defaults_of_the_settings() -> None:
         "extensions": 1,
         "window": "5 working days",
         "minimum": None,
+        "desk": None,
     }
 
 
@@ -447,8 +448,8 @@ def test_publishing_freezes_the_list_prints_the_window_and_shows_the_items() -> 
         members=[a, b],
         fire=[Fire(a, PublicNotice.show), Fire(b, PublicNotice.show)],
         tell=[
-            Message("notice_published", to=Role.APPLICANT, scope="e-a", body=body),
-            Message("notice_published", to=Role.APPLICANT, scope="e-b", body=body),
+            Message("notice_published", to=Role.APPLICANT, scope="e-a", body={**body, "product": "a产品"}),
+            Message("notice_published", to=Role.APPLICANT, scope="e-b", body={**body, "product": "b产品"}),
         ],
     )
 

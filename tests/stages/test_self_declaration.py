@@ -570,13 +570,14 @@ def test_evidence_handed_in_with_the_resubmission_counts() -> None:
 # ── the office ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_accepting_fixes_version_and_digest_of_the_content_and_tells_nobody() -> None:
+def test_accepting_fixes_version_and_digest_of_the_content_and_tells_the_enterprise() -> None:
     facts = declared()
     case = application("self_declaration.submitted", **facts, version=2, truthful=True)
     content = {name: facts[name] for name in Declaration.model_fields}
 
     assert STAGE.keep_accepted(context(case)) == Effects(
-        facts={"accepted": {"version": 2, "digest": digest_of(content)}}
+        facts={"accepted": {"version": 2, "digest": digest_of(content)}},
+        tell=[Message("declaration_accepted", to=Role.APPLICANT)],
     )
 
 

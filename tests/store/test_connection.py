@@ -181,8 +181,8 @@ def test_an_unknown_database_is_named(name: str) -> None:
 @pytest.mark.parametrize(
     ("module", "url", "todo"),
     [
-        ("psycopg", "postgresql://u:secret@h/x", "pip install ganchu-workflow[postgres]"),
-        ("pymysql", "mysql+pymysql://u:secret@h/x", "pip install pymysql"),
+        ("psycopg", "postgresql://u:secret@h/x", "pip install '.[postgres]')"),
+        ("pymysql", "mysql+pymysql://u:secret@h/x", "use sqlite or postgresql+psycopg"),
     ],
 )
 def test_a_missing_driver_says_what_to_install(

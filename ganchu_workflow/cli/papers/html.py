@@ -106,14 +106,15 @@ def notice_html(
         changes=[*_extensions(notice_facts, zone), *_interruptions(notice_facts, zone)],
         corrections=_corrections(notice_facts, _named(round_facts, places)),
         standing={"down": "本公示现已暂时撤下。", "dropped": "本公示已废止，名单不再有效。"}.get(state, ""),
-        desk=desk or (DEMONSTRATION_DESK if round_facts["demonstration"] else Desk()),
+        desk=desk or _desk_of(round_facts, stage),
         url=notice_facts.get("url"),
         dated_on=date_words(notice_facts["dated_on"]),
         note=_note(
+            round_facts,
             {
                 "公示期的长度和计算方法": defaulted(round_facts, stage, "window"),
                 "异议的提出和受理方式": True,  # the sources on 赣出精品 say nothing of it, and no setting does
-            }
+            },
         ),
     )
 
@@ -145,7 +146,7 @@ def announcement_html(
         number_width=min(30, max(12, round(max(cell_len(row[0]) for row in rows) * 1.5) + 2)),
         document=announcement_facts["document"],
         dated_on=date_words(announcement_facts["dated_on"]),
-        note=_note({"认定编号的格式": defaulted(round_facts, stage, "certificate")}),
+        note=_note(round_facts, {"认定编号的格式": defaulted(round_facts, stage, "certificate")}),
     )
 
 
@@ -167,6 +168,14 @@ def _templates() -> Environment:
 
 def _named(round_facts: Facts, places: Mapping[str, str] | None) -> Mapping[str, str]:
     return places_of(round_facts) if places is None else places
+
+
+def _desk_of(round_facts: Facts, stage: str) -> Desk:
+    """The desk that the plan gives; else blank lines, or the one that does not exist for a demonstration."""
+    given = next((s.get("desk") for s in round_facts["plan"]["stage"] if s["as"] == stage), None) or {}
+    if not any(given.values()) and round_facts["demonstration"]:
+        return DEMONSTRATION_DESK
+    return Desk(**given)
 
 
 def _rows(facts: Facts, places: Mapping[str, str]) -> list[list[str]]:
@@ -217,7 +226,13 @@ def _corrections(facts: Facts, places: Mapping[str, str]) -> list[str]:
     return words[::-1]
 
 
-def _note(shown: Mapping[str, bool]) -> str:
-    """附注: which of what the paper shows is a default; empty when nothing is."""
+def _note(round_facts: Facts, shown: Mapping[str, bool]) -> str:
+    """附注 of a demonstration: which of what the paper shows is a default.
+
+    Empty when nothing is, and on the papers of an office: what it publishes is its own word, and its summary says
+    which settings nobody chose.
+    """
+    if not round_facts["demonstration"]:
+        return ""
     names = [name for name, is_default in shown.items() if is_default]
     return f"{'、'.join(names)}为{DEFAULT_ZH}" if names else ""

@@ -72,6 +72,7 @@ def _head(told: Told) -> str:
         f"- 批次状态：{told.process.state(told.round).label}",
         f"- 流程定义：`{facts['definition']}`",
         f"- 方案未写明、取默认值的事项（{DEFAULT_ZH}）：{_defaults(told)}",
+        f"- 公示打印稿中“异议的提出”“受理方式”两节的文字（{DEFAULT_ZH}），印发前请核对。",
     ]
     return "\n".join(lines)
 
