@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from ganchu_workflow.actors import Actor, Role
 from ganchu_workflow.canonical import digest_of
-from ganchu_workflow.clock import SimulatedClock
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.errors import Fault, Invalid, Refused, WorkflowError
 from ganchu_workflow.importing.blame import problems_of
@@ -106,9 +104,14 @@ def import_table(
     except FileRefused as error:
         return replace(report, problems=(error.problem,))
     read = read_rows(found, sheet, offered(process))
-    importer = _Importer(process, round_id, read, actor, received_at, key_prefix, progress)
+    importer = _Importer(process, round_id, read, actor, key_prefix, progress)
+
+    def work(inside: Workflow) -> _Tally:
+        return importer.run(inside, mode)
+
     try:
-        tally = workflow.together(lambda inside: importer.run(inside, mode), dry_run=dry_run) if read.rows else _Tally()
+        # The file is received once: a window that ends while it is read or entered does not divide it.
+        tally = workflow.together(work, dry_run=dry_run, received_at=received_at) if read.rows else _Tally()
     except _Abandoned as abandoned:
         tally = abandoned.tally
     problems = sorted({*read.problems, *tally.problems}, key=lambda p: (p.line, _position(found, p.column), p.code))
@@ -140,7 +143,6 @@ class _Importer:
         round_id: str,
         read: ReadTable,
         actor: Actor,
-        received_at: datetime,
         key_prefix: str,
         progress: Callable[[int, int], None] | None,
     ) -> None:
@@ -149,7 +151,6 @@ class _Importer:
         self.read = read
         self.table = read.offered.table
         self.actor = actor
-        self.received_at = received_at
         self.key_prefix = key_prefix
         self.progress = progress or (lambda done, of: None)
         self.public = [c.name for c in read.offered.columns if c.name and not c.private]
@@ -157,8 +158,6 @@ class _Importer:
     def run(self, inside: Workflow, mode: Mode) -> _Tally:
         """Try every unit, each by itself. It may be run again: nothing of an earlier run is kept in it."""
         tally = _Tally()
-        # The file is received once: a window that ends while it is being entered does not divide it.
-        inside.clock = SimulatedClock(self.received_at)
         look = RoundLook(inside, self.round, self.read.offered, self.process)
         for done, row in enumerate(self.read.units, start=1):
             for each in row.group:
