@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from ganchu_workflow.actors import RESERVED, Actor
 from ganchu_workflow.audit.verify import Report, verify
-from ganchu_workflow.clock import Clock, SystemClock
+from ganchu_workflow.clock import Clock, SystemClock, aware
 from ganchu_workflow.engine import queries
 from ganchu_workflow.engine.books import Books, opening_of
 from ganchu_workflow.engine.bulk import Bulk, carry_out_many, request_of
@@ -106,16 +106,19 @@ class Workflow:
         inside._engine, inside._received = engine, received
         return inside
 
-    def together(self, work: Callable[[Workflow], T], *, dry_run: bool = False) -> T:
+    def together(
+        self, work: Callable[[Workflow], T], *, dry_run: bool = False, received_at: datetime | None = None
+    ) -> T:
         """Run `work` with a workflow inside one transaction: all that it does is kept together, or nothing of it.
 
         What `work` raises undoes everything, and is raised; a refusal among it is kept as a row, and one that `work`
         catches is its own to `keep`. With `dry_run` everything is undone in any case: what was returned says what would
         have happened. Inside a transaction, of ours or the host's, it is a savepoint. `work` may be run again when
         others change what it has read, so it must do nothing outside the workflow it is given. All its acts count as
-        received when this was called, whenever they are carried out.
+        received when this was called, whenever they are carried out; `received_at` is for a caller that has taken that
+        instant itself, before reading a file. A later or naive one is `Invalid`; inside another `together` its stands.
         """
-        received = self._received_at()
+        received = self._received_at(received_at)
         self._ready()
         return self._engine.together(lambda inside: work(self._with(inside, received)), dry_run=dry_run)
 
@@ -365,9 +368,11 @@ class Workflow:
         self._admit(request.step.actor, request.key)
         return self._engine.carry_out(request, book)
 
-    def _received_at(self) -> datetime:
-        """When an act that is asked for now was received: when the call came that it is part of."""
-        return self._received or self.clock.now()
+    def _received_at(self, taken: datetime | None = None) -> datetime:
+        """When an act that is asked for now was received: when the call came that it is part of, or as that took it."""
+        if taken is not None and aware(taken) > self.clock.now():
+            raise Invalid(f"nothing is received in the future: {taken.isoformat()}")
+        return self._received or taken or self.clock.now()
 
     def _admit(self, actor: Actor, key: str | None, *, room: int = 0) -> None:
         """Refuse what nobody may ask for; `room` is what is still to be added to the key."""

@@ -35,7 +35,12 @@ def import_file(
     file: Annotated[Path, typer.Argument(help="文件 / the file: CSV (UTF-8 or GB18030) or XLSX")],
     database: Database,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="只试不写 / do everything, take it back, and say what would happen")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="只试不写(SQLite 上试的时候别人也写不进) / do everything, take it back, and say what would happen; "
+            "on SQLite nobody else can write meanwhile",
+        ),
     ] = False,
     good_only: Annotated[
         bool, typer.Option("--good-only", help="只导入无误的行 / import the good rows; default: all or nothing")
@@ -61,8 +66,11 @@ def import_file(
     from ganchu_workflow.errors import Invalid
     from ganchu_workflow.importing import import_table, write_report
 
-    if report_file is not None and report_file.suffix.lower() not in (".csv", ".json"):
-        raise Invalid(f"--report: '{report_file}' must end in .csv or .json")
+    if report_file is not None:
+        if report_file.suffix.lower() not in (".csv", ".json"):
+            raise Invalid(f"--report: '{report_file}' must end in .csv or .json")
+        if not report_file.parent.is_dir() or report_file.is_dir():
+            raise Invalid(f"--report: '{report_file}' is not a file in a folder that exists; nothing was imported")
     workflow = workflow_on(database, at)
     report = import_table(
         workflow,
@@ -74,12 +82,13 @@ def import_file(
         dry_run=dry_run,
         key_prefix=batch,
     )
-    if report_file is not None:
-        write_report(report, report_file)
     if as_json:
         print_json(report.document())
     else:
         _show(report, workflow.process(round_id).application.states)
+    if report_file is not None:
+        # Last: the import is done, and a disk that is full must not hide what came of it.
+        write_report(report, report_file)
     if not report.ok:
         raise typer.Exit(BAD_INPUT)
 

@@ -104,7 +104,8 @@ def round_act(
     found = chosen(workflow, round_id, kind, state or [], number or [], given)
     told = with_cases(workflow, round_id, object_of(data))
     naming = Naming(workflow, round_id)
-    _known_trigger(naming, {c.kind for c in found}, trigger)
+    # The kind that was asked for as well: nobody may stand there today.
+    _known_trigger(naming, {c.kind for c in found} | ({kind} if state or number else set()), trigger)
     bulk = workflow.fire_many(
         found, trigger, told, actor=actor_of(actor, person), document=document, key=key, dry_run=dry_run
     )

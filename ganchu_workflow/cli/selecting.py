@@ -26,16 +26,20 @@ Numbers = Annotated[
 ]
 Cases = Annotated[list[str] | None, typer.Option("--case", help="案件编号,可重复 / a case; repeatable")]
 NUMBER = "number:"
-"""`number:GC2021-0001` stands for the application of that 申报编号 wherever a case is named."""
+"""`number:GC2021-0001` stands for the application of that 申报编号 wherever an option or argument names a case."""
+MARK = "$number"
+"""In data `{"$number": "GC2021-0001"}` stands for it, and `$number:GC2021-0001` as a key: data holds free text as well,
+and what somebody has written is left as it is."""
 
 
 def case_of(workflow: Workflow, text: str, round_id: str | None = None) -> str:
     """The id that `text` gives, or that of the application it names as `number:…`. Raises `Unknown` for none or two."""
+    return _numbered(workflow, text.removeprefix(NUMBER), round_id) if text.startswith(NUMBER) else text
+
+
+def _numbered(workflow: Workflow, number: str, round_id: str | None) -> str:
     from ganchu_workflow.errors import Unknown
 
-    if not text.startswith(NUMBER):
-        return text
-    number = text.removeprefix(NUMBER)
     rounds = [round_id] if round_id is not None else [r.id for r in workflow.rounds()]
     found = [a.id for r in rounds for a in workflow.find(r, "number", number)]
     if not found:
@@ -46,12 +50,28 @@ def case_of(workflow: Workflow, text: str, round_id: str | None = None) -> str:
 
 
 def with_cases(workflow: Workflow, round_id: str | None, data: Any) -> Any:
-    """The data with every `number:…` in it replaced by the id of the application."""
-    if isinstance(data, Mapping):
-        return {case_of(workflow, k, round_id): with_cases(workflow, round_id, v) for k, v in data.items()}
+    """The data with the id of the application for every `{"$number": …}` and key `$number:…` in it.
+
+    Raises `Unknown` for a number of no application or of two, `Invalid` for a mark that is not written so.
+    """
+    from ganchu_workflow.errors import Invalid
+
     if isinstance(data, list):
         return [with_cases(workflow, round_id, v) for v in data]
-    return case_of(workflow, data, round_id) if isinstance(data, str) else data
+    if not isinstance(data, Mapping):
+        return data
+    if MARK in data:
+        number = data[MARK]
+        if len(data) > 1 or not isinstance(number, str):
+            raise Invalid(f'--data: write {{"{MARK}": "GC2021-0001"}} and nothing beside it for the application')
+        return _numbered(workflow, number, round_id)
+    found = {}
+    for key, value in data.items():
+        named = _numbered(workflow, key.removeprefix(f"{MARK}:"), round_id) if key.startswith(f"{MARK}:") else key
+        if named in found:
+            raise Invalid("--data names one application twice among the keys of an object")
+        found[named] = with_cases(workflow, round_id, value)
+    return found
 
 
 class Naming:

@@ -38,7 +38,8 @@ Data = Annotated[
     str,
     typer.Option(
         "--data",
-        help="材料:JSON 或 @文件 / the data: JSON, or @file (stays out of `ps`)",
+        help='材料:JSON 或 @文件;{"$number": "申报编号"} 指该申报 / '
+        'the data: JSON, or @file (stays out of `ps`); {"$number": "…"} is the application of that 申报编号',
     ),
 ]
 Key = Annotated[str | None, typer.Option("--key", help="幂等键 / a key that makes the call safe to repeat")]

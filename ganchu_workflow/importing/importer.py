@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from ganchu_workflow.actors import Actor, Role
 from ganchu_workflow.canonical import digest_of
-from ganchu_workflow.clock import SimulatedClock
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.errors import Fault, Invalid, Refused, WorkflowError
 from ganchu_workflow.importing.blame import problems_of
@@ -86,7 +84,7 @@ def import_table(
     "good" the good ones are, and the others reported. `dry_run` really does everything, with the rules on duplicates,
     ranks and quotas as they would meet it, and takes it back. What was imported before just so is left alone, so that
     an import may be repeated; under another `key_prefix` it is done again. What is wrong with the file is in the
-    report, not raised.
+    report, not raised. What the engine refused is kept as a row (`attempts`), except in a dry run.
 
     Raises `Unknown` for a round or table that does not exist, `Invalid` for a file that cannot be opened, and a `Fault`
     when something broke; in each case nothing was imported.
@@ -106,11 +104,18 @@ def import_table(
     except FileRefused as error:
         return replace(report, problems=(error.problem,))
     read = read_rows(found, sheet, offered(process))
-    importer = _Importer(process, round_id, read, actor, received_at, key_prefix, progress)
+    importer = _Importer(process, round_id, read, actor, key_prefix, progress)
+
+    def work(inside: Workflow) -> _Tally:
+        return importer.run(inside, mode)
+
     try:
-        tally = workflow.together(lambda inside: importer.run(inside, mode), dry_run=dry_run) if read.rows else _Tally()
+        # The file is received once: a window that ends while it is read or entered does not divide it.
+        tally = workflow.together(work, dry_run=dry_run, received_at=received_at) if read.rows else _Tally()
     except _Abandoned as abandoned:
         tally = abandoned.tally
+        if not dry_run:
+            _keep(workflow, tally.refusals)
     problems = sorted({*read.problems, *tally.problems}, key=lambda p: (p.line, _position(found, p.column), p.code))
     return replace(
         report,
@@ -123,6 +128,17 @@ def import_table(
         standing=tally.standing,
         refusals=tuple(tally.refusals),
     )
+
+
+def _keep(workflow: Workflow, refusals: Sequence[Refused]) -> None:
+    """That it was tried and refused stays on record, though the import was undone."""
+
+    def work(inside: Workflow) -> None:
+        for refused in refusals:
+            inside.keep(refused)
+
+    if refusals:
+        workflow.together(work)
 
 
 def _position(found: OfferedTable, heading: str) -> int:
@@ -140,7 +156,6 @@ class _Importer:
         round_id: str,
         read: ReadTable,
         actor: Actor,
-        received_at: datetime,
         key_prefix: str,
         progress: Callable[[int, int], None] | None,
     ) -> None:
@@ -149,7 +164,6 @@ class _Importer:
         self.read = read
         self.table = read.offered.table
         self.actor = actor
-        self.received_at = received_at
         self.key_prefix = key_prefix
         self.progress = progress or (lambda done, of: None)
         self.public = [c.name for c in read.offered.columns if c.name and not c.private]
@@ -157,8 +171,6 @@ class _Importer:
     def run(self, inside: Workflow, mode: Mode) -> _Tally:
         """Try every unit, each by itself. It may be run again: nothing of an earlier run is kept in it."""
         tally = _Tally()
-        # The file is received once: a window that ends while it is being entered does not divide it.
-        inside.clock = SimulatedClock(self.received_at)
         look = RoundLook(inside, self.round, self.read.offered, self.process)
         for done, row in enumerate(self.read.units, start=1):
             for each in row.group:
@@ -214,7 +226,7 @@ class _Importer:
             ) from error
 
     def _do(self, inside: Workflow, row: Row, act: Act, opened: Receipt | None, number: int) -> Receipt:
-        actor, key = self._actor(act), self._key(row, act, opened, number)
+        actor, key = self._actor(act), self._key(row, number, act)
         try:
             return self._ask(inside, act, opened, actor, key)
         except Refused as refused:
@@ -249,7 +261,8 @@ class _Importer:
     def _ask_again(
         self, inside: Workflow, act: Act, opened: Receipt | None, actor: Actor, key: str, refused: Refused
     ) -> Receipt:
-        """The row went in before, if only somebody else entered it; else what is not public in it has changed.
+        """The row went in before, if only somebody else entered it; else it was for another case (the sheet of a former
+        panel, say), or what is not public in it has changed.
 
         Nothing new can come of asking: the key is taken.
         """
@@ -264,8 +277,9 @@ class _Importer:
                     raise
         raise Wrong(
             "changed_since_import",
-            "该行已导入过,但非公开内容与上次不同;如需更改,请按更正程序办理",
-            "the row has been imported, but what is not public in it has changed since; correct it by an act",
+            "该行已导入过,但所办的案件或非公开内容与上次不同;如需更改,请按更正程序办理;确需再办一次的,请换批号导入",
+            "the row has been imported, but for another case or with other private content: correct it by an act, or "
+            "do it again on purpose under another batch",
         )
 
     def _actor(self, act: Act) -> Actor:
@@ -280,16 +294,15 @@ class _Importer:
             )
         return Actor(act.by, act.scope, mine.person, mine.via, on_behalf_of=act.scope)
 
-    def _key(self, row: Row, act: Act, opened: Receipt | None, number: int) -> str:
+    def _key(self, row: Row, number: int, act: Act) -> str:
         """What makes the act of this row the same when the file comes again: all that is public in its rows.
 
-        A digest of private cells would let anybody try values out.
+        Not the case it is done to: a row that would now hit another one is no repetition, and must not pass for a new
+        act either. A digest of private cells would let anybody try values out.
         """
-        about = [c.id if c is not None else None for c in (act.case, act.parent, act.of)]
-        about.append(opened.case_id if opened is not None else None)
         content = [[name, _plain(each[name])] for each in row.group for name in self.public]
-        stated = [self.round, self.read.offered.name, number, act.opens, act.fires, about]
-        return f"{self.key_prefix}:{digest_of([*stated, [m.id for m in act.members], content])}"
+        stated = [self.round, self.read.offered.name, number, act.opens, act.fires]
+        return f"{self.key_prefix}:{digest_of([*stated, content])}"
 
     def _standing(self, inside: Workflow, about: set[str]) -> dict[str, int]:
         if not about:

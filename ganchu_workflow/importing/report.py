@@ -72,7 +72,7 @@ class ImportReport:
     standing: Mapping[str, int] = field(default_factory=dict)
     """Where the applications that the rows are about stand afterwards, or would: state → how many."""
     refusals: tuple[Refused, ...] = ()
-    """What the engine refused. A good-only import has kept a row of each; otherwise `Workflow.keep` can."""
+    """What the engine refused. A row of each has been kept, except in a dry run."""
 
     @property
     def ok(self) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -37,6 +39,26 @@ def openpyxl() -> Any:
 def read_xlsx(name: str, data: bytes) -> Sheet:
     """Read the first sheet of an XLSX file. Raises `FileRefused`, and `Invalid` when openpyxl is not installed."""
     library = openpyxl()
+    with _reading():
+        return _first_sheet(library, name, data)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Whatever the XML inside a file makes openpyxl stumble over, now or when a cell is read, refuses that file."""
+    try:
+        yield
+    except Invalid:
+        raise
+    except Exception as error:
+        raise refused(
+            "xlsx_broken",
+            f"XLSX 文件已损坏或受密码保护,无法读取({type(error).__name__})",
+            f"the XLSX file is damaged or protected by a password ({type(error).__name__})",
+        ) from error
+
+
+def _first_sheet(library: Any, name: str, data: bytes) -> Sheet:
     book = _opened(library, data, values=False)
     worksheet = book.worksheets[0] if book.worksheets else None
     if worksheet is None:
@@ -57,24 +79,15 @@ def read_xlsx(name: str, data: bytes) -> Sheet:
 
 
 def _opened(library: Any, data: bytes, *, values: bool) -> Any:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as packed:
-            if "xl/workbook.xml" not in packed.namelist():
-                raise refused("not_xlsx", "这不是 XLSX 表格", "this is a zip file, but no XLSX spreadsheet")
-            if sum(part.file_size for part in packed.infolist()) > 4 * LARGEST:
-                raise refused("file_too_large", "文件解压后过大", "the file is too large once unpacked")
-        with warnings.catch_warnings():
-            # It warns of what it would lose in writing the file back, such as drop-down lists: we only read.
-            warnings.simplefilter("ignore")
-            return library.load_workbook(io.BytesIO(data), data_only=values)
-    except Invalid:
-        raise
-    except Exception as error:  # openpyxl raises whatever the XML inside made it stumble over
-        raise refused(
-            "xlsx_broken",
-            f"XLSX 文件已损坏或受密码保护,无法读取({type(error).__name__})",
-            f"the XLSX file is damaged or protected by a password ({type(error).__name__})",
-        ) from error
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        if "xl/workbook.xml" not in packed.namelist():
+            raise refused("not_xlsx", "这不是 XLSX 表格", "this is a zip file, but no XLSX spreadsheet")
+        if sum(part.file_size for part in packed.infolist()) > 4 * LARGEST:
+            raise refused("file_too_large", "文件解压后过大", "the file is too large once unpacked")
+    with warnings.catch_warnings():
+        # It warns of what it would lose in writing the file back, such as drop-down lists: we only read.
+        warnings.simplefilter("ignore")
+        return library.load_workbook(io.BytesIO(data), data_only=values)
 
 
 def _merged(worksheet: Any) -> dict[tuple[int, int], tuple[int, int]]:
@@ -126,6 +139,12 @@ def _shown(value: Any, coordinate: str) -> Cell:
     if isinstance(value, bool):
         return "是" if value else "否"
     if isinstance(value, int | float | Decimal):
+        if isinstance(value, float) and not math.isfinite(value):
+            return BadCell(
+                "number_too_large",
+                f"单元格 {coordinate} 的数字过大,无法读取",
+                f"the number in the cell {coordinate} is too large to be read",
+            )
         text = str(int(value)) if value == int(value) else str(value)
         if sum(c.isdigit() for c in text) > MOST_FIGURES:
             return BadCell(

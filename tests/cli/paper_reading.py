@@ -5,6 +5,9 @@ from typing import Any
 
 from ganchu_workflow.canonical import digest_of
 
+CITIES = {"360100": "南昌市", "360700": "赣州市", "X-GJXQ": "赣江新区"}
+OFFICES = {code: f"{name}工信局(虚构)" for code, name in CITIES.items()}
+"""Who recommends: each under the code of its city."""
 VOID = {"br", "col", "hr", "meta"}
 BLOCKS = {"p", "h1", "h2", "li", "div", "title"}
 
@@ -59,8 +62,8 @@ class Page(HTMLParser):
 def round_facts(*, demonstration: bool = True, defaults: tuple[str, ...] = ("window", "certificate")) -> dict[str, Any]:
     """What a round says of itself; every setting in `defaults` is one that its plan does not give."""
     stages: list[dict[str, Any]] = [
-        {"use": "self_declaration", "as": "self_declaration", "cities": {"360100": "南昌市", "X-GJXQ": "赣江新区"}},
-        {"use": "local_recommendation", "as": "local_recommendation", "recommenders": {"360700": "赣州市"}},
+        {"use": "self_declaration", "as": "self_declaration", "cities": CITIES},
+        {"use": "local_recommendation", "as": "local_recommendation", "recommenders": OFFICES},
         {"use": "public_notice", "as": "public_notice", "window": "5 working days"},
         {"use": "announcement", "as": "announcement"},
     ]

@@ -1,6 +1,7 @@
 """The funnel: by stage and by city, with reserve promotions, things sent back, and things that ended."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from ganchu_workflow import CaseView, Registry
 from ganchu_workflow.cli.papers.funnel import Funnel, StageCount, city_table, funnel_markdown, funnel_of, funnel_table
+from ganchu_workflow.cli.papers.wording import Places
 from ganchu_workflow.plan import read_plan
 from ganchu_workflow.process.definition import Process
 from tests.cli.test_papers import wide
@@ -17,7 +19,14 @@ from tests.cli.test_papers import wide
 REGISTRY = Registry.discover()
 USES = ["self_declaration", "local_recommendation", "qualification_check", "expert_review"]
 USES += ["department_consultation", "deliberation", "public_notice", "announcement"]
-PLACES = {"360100": "南昌市", "X-GJXQ": "赣江新区"}
+CITIES = {"360100": "南昌市", "X-GJXQ": "赣江新区"}
+OFFICES = {code: f"{name}工信局(虚构)" for code, name in CITIES.items()}
+PLACES = {"city": CITIES, "recommender": OFFICES}
+
+
+def named(places: Mapping[str, str]) -> Places:
+    """The same names for cities and recommenders."""
+    return {"city": places, "recommender": places}
 
 
 def process_of(*uses: str) -> Process:
@@ -86,7 +95,7 @@ def test_cities_add_up_to_the_stages() -> None:
         ("360100", "南昌市", (23, 19, 15, 15, 8, 7, 7, 6), 5),
         ("X-GJXQ", "赣江新区", (2, 1, 1, 1, 1, 1, 1, 1), 1),
     ]
-    assert funnel.recommenders == funnel.cities
+    assert funnel.recommenders == tuple(replace(p, name=OFFICES[p.code]) for p in funnel.cities)
     assert [s.entered for s in funnel.stages] == [sum(p.entered[n] for p in funnel.cities) for n in range(8)]
 
 
@@ -101,7 +110,7 @@ def test_a_stage_that_a_plan_uses_twice_is_told_apart() -> None:
 def test_the_tables_fit_a_terminal_of_100_columns_and_lose_nothing() -> None:
     cities = [f"36{n:02}00" for n in range(1, 12)]
     applications = [a for city in cities for a in standing({k: v * 9 for k, v in STATES.items()}, city)]
-    funnel = funnel_of(process_of(*USES), applications, {c: f"虚构第{c}市" for c in cities})
+    funnel = funnel_of(process_of(*USES), applications, named({c: f"虚构第{c}市" for c in cities}))
     for table, rows in ((funnel_table(funnel), 8), (city_table(funnel), 12)):
         lines = printed(table)
         assert max(map(cell_len, lines)) <= 100
@@ -110,7 +119,8 @@ def test_the_tables_fit_a_terminal_of_100_columns_and_lose_nothing() -> None:
 
 
 def test_the_markdown_says_the_same() -> None:
-    funnel = funnel_of(process_of("self_declaration", "announcement"), standing({"announcement.announced": 2}), {})
+    process = process_of("self_declaration", "announcement")
+    funnel = funnel_of(process, standing({"announcement.announced": 2}), named({}))
     assert funnel_markdown(funnel).split("\n") == [
         "| 环节 | 进入 | 通过 | 在办 | 止于本环节 |",
         "| --- | --- | --- | --- | --- |",
@@ -127,7 +137,7 @@ def test_the_markdown_says_the_same() -> None:
 def test_a_place_cannot_break_out_of_its_cell() -> None:
     process = process_of("self_declaration", "announcement")
     name = "甲|乙\n<b>*丙*"
-    funnel = funnel_of(process, standing({"announcement.announced": 1}), {"360100": name})
+    funnel = funnel_of(process, standing({"announcement.announced": 1}), named({"360100": name}))
     assert "| 甲\\|乙 \\<b\\>\\*丙\\* | 1 | 1 | 1 |" in funnel_markdown(funnel).split("\n")
 
 
@@ -138,6 +148,6 @@ def printed(table: Table) -> list[str]:
 
 
 def test_an_empty_round_has_an_empty_funnel() -> None:
-    funnel: Funnel = funnel_of(process_of("self_declaration", "announcement"), [], {})
+    funnel: Funnel = funnel_of(process_of("self_declaration", "announcement"), [], named({}))
     assert [(s.entered, s.passed, s.waiting, s.ended) for s in funnel.stages] == [(0, 0, 0, ())] * 2
     assert funnel.cities == ()

@@ -98,6 +98,27 @@ def test_bad_rows_are_named_and_nothing_or_only_the_good_is_imported(scene: Scen
         assert [len(wf.find(scene.round, "number", n)) for n in ("A-1", "A-2")] == [1, 0]
 
 
+def test_a_report_that_has_no_place_is_refused_before_anything_is_imported(scene: Scene) -> None:
+    file, before = put(scene, *GOOD), dump(scene.url)
+    (scene.folder / "目录.csv").mkdir()
+
+    for report in ("没有/问题.csv", "目录.csv"):
+        done = run(scene, "round", "import", scene.round, "declarations", file, "--report", report)
+        assert (done.code, done.out, f"'{report}' is not a file in a folder that exists" in done.err) == (2, "", True)
+
+    assert dump(scene.url) == before
+
+
+def test_what_was_imported_is_said_though_the_report_cannot_be_written(scene: Scene) -> None:
+    full = scene.folder / "full.csv"
+    full.symlink_to("/dev/full")
+
+    done = run(scene, "round", "import", scene.round, "declarations", put(scene, *GOOD), "--report", "full.csv")
+
+    assert (done.code, "the report cannot be written" in done.err) == (2, True)
+    assert done.out.splitlines()[1] == "已导入2行 / 2 imported"
+
+
 def test_a_real_round_is_not_imported_into_at_a_time_of_ones_choice(scene: Scene) -> None:
     done = run(scene, "round", "import", scene.round, "declarations", put(scene, *GOOD), "--at", "2022-10-10T09:00")
 

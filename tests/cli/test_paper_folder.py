@@ -1,6 +1,7 @@
 """The folder of a round's papers, written from a round that has really been played, on SQLite and on PostgreSQL."""
 
 import json
+import os
 import shutil
 import sys
 import tomllib
@@ -13,6 +14,7 @@ from hashlib import sha256
 from importlib.resources import as_file, files
 from io import BytesIO
 from pathlib import Path
+from stat import S_IMODE
 
 import pytest
 from openpyxl import load_workbook
@@ -136,6 +138,29 @@ def test_papers_are_written_again_and_what_is_out_of_date_goes(played: Played, f
     write_folder(played.workflow, played.round, folder, beside=["mail"])
     (folder / "mail").rmdir()
     assert contents(folder) == first
+
+
+def test_what_is_internal_is_its_owners_alone(played: Played, folder: Path, tmp_path: Path) -> None:
+    """In a folder made for it, and in one that was there; over papers that everybody could read as well."""
+    there = tmp_path / "there"
+    there.mkdir(mode=0o755)
+    before = os.umask(0o022)
+    try:
+        written(played, folder)
+        written(played, there)
+        for path in there.iterdir():
+            path.chmod(0o644)
+        (there / ".history.jsonl.part").touch(mode=0o644)
+        written(played, there)
+    finally:
+        os.umask(before)
+
+    assert [S_IMODE(f.stat().st_mode) for f in (folder, there)] == [0o700, 0o755]
+    public = {"notice-1.html", "notice-2.html", "announcement-1.html", "process.mmd", "process.svg"}
+    own = {"history.jsonl", "applications.xlsx", "summary.md"}
+    for found in (folder, there):
+        modes = {path.name: S_IMODE(path.stat().st_mode) for path in found.iterdir() if path.name != MARKER}
+        assert modes == dict.fromkeys(public, 0o644) | dict.fromkeys(own, 0o600)
 
 
 def test_an_interrupted_run_leaves_whole_files_and_no_summary(played: Played, folder: Path) -> None:

@@ -7,9 +7,9 @@ import pytest
 from ganchu_workflow.canonical import digest_of
 from ganchu_workflow.cli.demo import MARK
 from ganchu_workflow.cli.papers.html import Desk, ListAltered, announcement_html, notice_html
-from ganchu_workflow.cli.papers.wording import DEFAULT_ZH
+from ganchu_workflow.cli.papers.wording import DEFAULT_ZH, places_of
 from ganchu_workflow.errors import Invalid
-from tests.cli.paper_reading import Page, announcement_facts, notice_facts, round_facts
+from tests.cli.paper_reading import CITIES, OFFICES, Page, announcement_facts, notice_facts, round_facts
 
 HOSTILE = '<script>alert("1")</script>&\'"甲'
 STEPS = ("企业自主申报", "专家评审")
@@ -58,6 +58,14 @@ def test_a_notice_shows_number_enterprise_product_and_city_and_no_more() -> None
     ]
     assert page.texts("p.digest") == [wide("名单共3项。名单摘要(") + "SHA-256" + wide("):") + facts["digest"]]
     assert "01CASE" in str(facts["list"]) and "01CASE" not in html
+
+
+def test_a_recommender_has_a_name_of_its_own_or_that_of_its_city() -> None:
+    facts = round_facts()
+    assert places_of(facts) == {"city": CITIES, "recommender": OFFICES}
+    (register,) = (s for s in facts["plan"]["stage"] if s["use"] == "local_recommendation")
+    facts["plan"]["stage"].remove(register)
+    assert places_of(facts) == {"city": CITIES, "recommender": CITIES}
 
 
 def test_names_are_text_and_never_markup() -> None:
@@ -113,6 +121,11 @@ WINDOWS: list[tuple[dict[str, Any], str]] = [
         {"days": [["2021-10-31", False, "weekend", ""], ["2021-11-06", False, "weekend", ""]]},
         "自2021年11月3日9时起,至2021年11月10日17时30分止。公示期为5个工作日(公布当日不计);"
         "其间10月31日、11月6日为休息日,不计入。",
+    ),
+    (
+        {"rule": "48 hours", "days": [], "closes_at": "2021-11-10T15:59:59.000000Z"}
+        | {"reckoned": "2021-11-10T15:59:59.000000Z", "opens_at": "2021-11-03T01:00:00.250000Z"},
+        "自2021年11月3日9时0分0.25秒起,至2021年11月10日23时59分59秒止。公示期为48小时。",
     ),
     (
         {"rule": "48 hours", "days": [], "opens_at": "2021-11-03T01:05:00.000000Z"},

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ganchu_workflow import Actor, Role, SimulatedClock, Workflow
+from ganchu_workflow.cli.selecting import with_cases
 from ganchu_workflow.clock import to_text
 from tests.cli.command import Done, dump, ganchu, meddling, workflow
 from tests.cli.conftest import DECLARATION, OFFICE, PLAN, Scene
@@ -159,20 +160,31 @@ WRONG_CHOICES = {
     "an unknown kind": (("--kind", "pannel", "--state", "x"), "unknown", "there is no kind of case 'pannel'"),
     "another round's case": (("--case", "{other}"), "invalid", "the case {other} belongs to another round"),
     "an unknown application in the data": (
-        ("--number", "N-1", "--data", '{"order": ["number:X"]}'), "unknown",
+        ("--number", "N-1", "--data", '{"order": [{"$number": "X"}]}'), "unknown",
         "there is no application with the number 'X'",
+    ),
+    "a mark with something beside it": (
+        ("--number", "N-1", "--data", '{"order": {"$number": "N-1", "text": "private"}}'), "invalid",
+        '--data: write {"$number": "GC2021-0001"} and nothing beside it for the application',
+    ),
+    "one application twice": (
+        ("--number", "N-1", "--data", '{"ranks": {"$number:N-1": 1, "{id}": 2}}'), "invalid",
+        "--data names one application twice among the keys of an object",
     ),
 }  # fmt: skip
 
 
 def test_a_misspelt_trigger_is_refused_once_and_not_for_every_case(busy: Busy) -> None:
     before = dump(busy.url)
-    done = busy.run("round", "act", busy.round, "acept", "--state", SUBMITTED)
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(
-        "错误 / error [unknown]\nthe kind application has no trigger 'acept'; it has: accept, amend, "
-    )
-    assert len(done.err.splitlines()) == 2
+    nobody = "self_declaration.lapsed"
+    for state in (SUBMITTED, nobody):
+        done = busy.run("round", "act", busy.round, "acept", "--state", state)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith(
+            "错误 / error [unknown]\nthe kind application has no trigger 'acept'; it has: accept, amend, "
+        )
+        assert len(done.err.splitlines()) == 2
+    assert busy.run("round", "act", busy.round, "accept", "--state", nobody).code == 0
     assert dump(busy.url) == before
 
 
@@ -182,10 +194,14 @@ def test_a_choice_that_names_no_case_is_refused_before_anything_is_done(busy: Bu
     before = dump(busy.url)
     for name, (choice, code, message) in WRONG_CHOICES.items():
         done = busy.run(
-            "round", "act", busy.round, "accept", *(c.format(other=other) if c == "{other}" else c for c in choice)
+            "round",
+            "act",
+            busy.round,
+            "accept",
+            *(c.replace("{other}", other).replace("{id}", busy.ids["N-1"]) for c in choice),
         )
         assert (name, done.code, done.out) == (name, 2, "")
-        assert done.err.startswith(f"错误 / error [{code}]\n{message.format(other=other)}"), (name, done.err)
+        assert done.err.startswith(f"错误 / error [{code}]\n{message.replace('{other}', other)}"), (name, done.err)
     assert dump(busy.url) == before
 
 
@@ -212,6 +228,41 @@ def test_an_application_is_named_by_its_number_wherever_a_case_is_asked_for(busy
         0, f"{busy.ids['N-2']}  {SUBMITTED} → {DECIDED}\n", ""
     )
     assert len(busy.run("history", "number:N-2").out.splitlines()) == 3
+
+
+def test_in_data_a_mark_stands_for_an_application_and_text_for_itself(busy: Busy) -> None:
+    """A list as of a tie, keys as of a letter, and what an official writes, which may begin like anything."""
+    one, two = busy.ids["N-1"], busy.ids["N-2"]
+    data = {
+        "tie_break": [{"$number": "N-2"}, one],
+        "ranks": {"$number:N-1": 1, "$number:N-2": {"$number": "N-1"}},
+        "text": "number:N-1",
+        "number:N-1": ["number:N-9", "$number:N-1", "$number", 7, None],
+    }
+
+    with workflow(busy.url) as wf:
+        found = with_cases(wf, busy.round, data)
+
+    assert found == {
+        "tie_break": [two, one],
+        "ranks": {one: 1, two: one},
+        "text": "number:N-1",
+        "number:N-1": ["number:N-9", "$number:N-1", "$number", 7, None],
+    }
+
+
+def test_a_reason_that_begins_like_a_number_is_kept_as_it_was_written(busy: Busy) -> None:
+    before = dump(busy.url)["ganchu_private_value"]
+
+    reason = '{"reason_code": "x", "text": "number:N-2"}'
+    done = busy.run("round", "act", busy.round, "refuse", "--number", "N-1", "--data", reason)
+
+    assert (done.code, done.err) == (0, "")
+    (row,) = [row for row in dump(busy.url)["ganchu_private_value"] if row not in before]
+    assert '"number:N-2"' in row
+    told = '{"reason_code": "x", "text": "number:某人私下说的"}'
+    done = busy.run("round", "act", busy.round, "refuse", "--number", "N-3", "--data", told)
+    assert (done.code, "私下" in done.out + done.err) == (3, False)
 
 
 # ── status and list ──

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier, Event
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlmodel import Session
 from ganchu_workflow import Refused, SystemEntropy, Workflow
 from ganchu_workflow.engine.steps import RuleCrashed
 from ganchu_workflow.engine.workspace import Stale
-from ganchu_workflow.errors import Unknown
+from ganchu_workflow.errors import Invalid, Unknown
 from ganchu_workflow.store.database import connect
 from ganchu_workflow.store.tables import METADATA
 from tests.engine.small_process import (
@@ -345,6 +346,35 @@ def test_all_acts_are_received_when_the_call_came_though_it_is_run_again(small: 
         )
         assert last["recorded_at"] == instant(called + 2 * HOUR)
     assert small.wf.verify().problems == []
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at the closing instant", "a microsecond late"])
+def test_what_its_caller_received_before_counts_as_received_then(small: Small, late: bool) -> None:
+    cases = [small.draft(), small.draft()]
+    taken = CLOSES + MICROSECOND if late else CLOSES
+    small.drift_to(CLOSES + HOUR)
+
+    def work(inside: Workflow) -> list[str]:
+        def both(deeper: Workflow) -> list[str]:
+            return [outcome(partial(submit, deeper, case)) for case in cases]
+
+        # The instant of the outer call stands, whatever is said inside it.
+        return inside.together(both, received_at=CLOSES - HOUR)
+
+    assert small.wf.together(work, received_at=taken) == ["window_closed" if late else "done"] * 2
+
+
+def test_nothing_is_received_later_than_now_or_at_nobody_knows_when(small: Small) -> None:
+    now = small.simulated.now()
+    ran: list[bool] = []
+
+    for received, why in ((now + MICROSECOND, "in the future"), (now.replace(tzinfo=None), "no time zone")):
+        with pytest.raises(Invalid, match=why):
+            small.wf.together(lambda inside: ran.append(True), received_at=received)
+    assert ran == []
+
+    small.wf.together(lambda inside: ran.append(True), received_at=now)
+    assert ran == [True]
 
 
 def test_a_deadline_moved_between_the_question_and_the_reading_is_settled(

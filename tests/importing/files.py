@@ -2,6 +2,7 @@
 
 import csv
 import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -113,4 +114,17 @@ def xlsx_bytes(rows: Sequence[Sequence[Any]], merged: Sequence[str] = ()) -> byt
         worksheet.merge_cells(cells)
     out = io.BytesIO()
     book.save(out)
+    return out.getvalue()
+
+
+def in_first_sheet(old: str, new: str, data: bytes) -> bytes:
+    """An XLSX file in whose first sheet some XML stands for other."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as packed, zipfile.ZipFile(out, "w") as changed:
+        for name in packed.namelist():
+            part = packed.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                assert old.encode() in part
+                part = part.replace(old.encode(), new.encode())
+            changed.writestr(name, part)
     return out.getvalue()

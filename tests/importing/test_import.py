@@ -34,8 +34,8 @@ from ganchu_workflow.process.fingerprint import fingerprint
 from ganchu_workflow.testing import RoundScript
 from tests.cli.command import dump
 from tests.importing.conftest import REGISTRY, WINDOW, Scene
-from tests.importing.files import Rows, csv_bytes, declaration, ranked
-from tests.rounds.script import local, plan_of
+from tests.importing.files import Rows, csv_bytes, declaration, ranked, replied, scored
+from tests.rounds.script import BOTH, local, plan_of
 
 NOW = local("2022-10-10T09:00")
 CLERK = Actor(Role.OFFICE, person="u-17")
@@ -66,18 +66,21 @@ def test_all_or_nothing_then_the_good_rows_then_the_corrected_file(scene: Scene)
 
     nothing = put_in(wf, round_id, "declarations", rows)
     assert (codes(nothing), nothing.rows, nothing.entered, nothing.committed) == (bad, 4, 2, False)
-    assert dump(scene.url) == scene.before
+    before = dump(scene.url)
+    (attempt,) = before.pop("ganchu_attempt")
+    assert before | {"ganchu_attempt": []} == scene.before
 
     tried = put_in(wf, round_id, "declarations", rows, mode="good", dry_run=True)
     assert (codes(tried), tried.entered, tried.committed) == (bad, 2, False)
     assert tried.standing == {"self_declaration.submitted": 2}
-    assert dump(scene.url) == scene.before
+    assert dump(scene.url) == before | {"ganchu_attempt": [attempt]}
 
     good = put_in(wf, round_id, "declarations", rows, mode="good")
     assert (codes(good), good.entered, good.already, good.bad, good.committed) == (bad, 2, 0, 2, True)
     assert numbers(wf, round_id) == ["A-1", "A-3"]
     # The row that was refused left nothing but its attempt: neither half of it is there.
-    assert [(a["code"], a["actor"]) for a in wf.attempts(round_id)] == [("trademark_owner", "applicant:E-A-2#u-17")]
+    by_firm = ("trademark_owner", "applicant:E-A-2#u-17")
+    assert [(a["code"], a["actor"]) for a in wf.attempts(round_id)] == [by_firm] * 2
 
     corrected = [declaration("A-1"), declaration("A-2"), declaration("A-3"), declaration("A-4")]
     rest = put_in(wf, round_id, "declarations", corrected)
@@ -91,14 +94,16 @@ def test_all_or_nothing_then_the_good_rows_then_the_corrected_file(scene: Scene)
     assert wf.verify().problems == []
 
 
-def test_what_an_all_or_nothing_import_was_refused_for_can_be_kept(still: Scene, wf: Workflow) -> None:
-    report = put_in(wf, still.round, "declarations", [BAD_TRADEMARK])
-    assert wf.attempts(still.round) == []
+def test_what_an_all_or_nothing_import_was_refused_for_is_kept(scene: Scene) -> None:
+    bad = [BAD_TRADEMARK, declaration("A-1"), declaration("A-3", 商标注册人="他人")]
 
-    for refused in report.refusals:
-        wf.keep(refused)
+    put_in(scene.wf, scene.round, "declarations", bad, dry_run=True)
+    assert dump(scene.url) == scene.before
+    report = put_in(scene.wf, scene.round, "declarations", bad)
 
-    assert [a["code"] for a in wf.attempts(still.round)] == ["trademark_owner"]
+    assert (len(report.refusals), report.committed) == (2, False)
+    assert numbers(scene.wf, scene.round) == []
+    assert [a["code"] for a in scene.wf.attempts(scene.round)] == ["trademark_owner"] * 2
 
 
 def test_rules_that_count_are_met_within_the_file(database_url: str) -> None:
@@ -216,6 +221,37 @@ def test_a_private_cell_that_changed_is_noticed_and_not_shown(still: Scene, wf: 
 
     assert codes(report) == [(2, "申报编号", "changed_since_import")]
     assert "王五" not in repr(report)
+
+
+def test_scores_are_not_entered_again_on_the_sheets_of_another_panel(scene: Scene) -> None:
+    script, rows = scene.script, [scored("P-1")]
+    put_in(scene.wf, scene.round, "scores", rows)
+    (former,) = script.sheets("P-1", "scored")
+    script.recuse_late(former)
+    script.fire("P-1", "regroup", CLERK)
+    script.panel("P-1")
+
+    report = put_in(scene.wf, scene.round, "scores", rows)
+
+    assert codes(report) == [(2, "席位号", "changed_since_import")]
+    (present,) = script.sheets("P-1")
+    assert (present.state, present.id == former.id) == ("assigned", False)
+    on_purpose = put_in(scene.wf, scene.round, "scores", rows, key_prefix="second")
+    assert (on_purpose.problems, on_purpose.entered) == ((), 1)
+    assert [s.state for s in script.sheets("P-1")] == ["scored"]
+
+
+def test_the_reply_to_another_letter_is_no_repetition(scene: Scene) -> None:
+    first = [replied("C-1"), replied("C-1", "TAX")]
+    put_in(scene.wf, scene.round, "replies", first[:1])
+
+    grown = put_in(scene.wf, scene.round, "replies", first)
+    assert (grown.problems, grown.entered, grown.already) == ((), 1, 1)
+
+    scene.script.carry("W-1", to="department_consultation")
+    scene.script.consult("W-1", departments=BOTH)
+    second = put_in(scene.wf, scene.round, "replies", [replied("W-1"), replied("W-1", "TAX")])
+    assert (second.problems, second.entered, second.already) == ((), 2, 0)
 
 
 def test_another_clerk_may_bring_the_same_file(still: Scene, wf: Workflow) -> None:

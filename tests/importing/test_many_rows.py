@@ -95,7 +95,9 @@ def test_37_bad_rows_are_reported_exactly_in_both_modes(database_url: str, tmp_p
     tried = perf_counter()
     assert [(p.line, p.column, p.value, p.code) for p in nothing.problems] == planned
     assert (nothing.rows, nothing.bad, nothing.entered, nothing.committed) == (ROWS, 37, ROWS - 37, False)
-    assert dump(database_url) == before
+    # That they were refused is on record, and nothing else.
+    assert dump(database_url) | {"ganchu_attempt": before["ganchu_attempt"]} == before
+    assert len(wf.attempts(script.round)) == len(nothing.refusals) > 0
 
     begun = perf_counter()
     good = import_table(wf, script.round, "declarations", path, actor=CLERK, mode="good")

@@ -32,6 +32,8 @@ _OURS = re.compile(
     r"(notice|announcement)-[0-9]+\.html|history\.jsonl|applications\.(xlsx|csv)|(recommenders|announced)\.csv"
     r"|process\.(mmd|svg)|summary\.md"
 )
+_FOR_THE_PUBLIC = re.compile(r"(notice|announcement)-[0-9]+\.html|process\.(mmd|svg)")
+"""The others are the office's own: nobody else on the machine may read them."""
 _PART = ".part"
 
 
@@ -81,14 +83,15 @@ def write_folder(
 
     `desk` is printed on the notices, `report` is what verification found (None: it runs now), `beside` names what else
     may lie in the folder, `say` is told each name once written. A file appears under its name only whole; papers of an
-    earlier time are replaced or removed. Raises `Unknown` for a round that does not exist, `Invalid` for a folder that
-    holds something else, and `ListAltered` when a frozen list is not the one its digest was taken of.
+    earlier time are replaced or removed. What is internal is readable to its owner only, and so is a folder made here.
+    Raises `Unknown` for a round that does not exist, `Invalid` for a folder that holds something else, and
+    `ListAltered` when a frozen list is not the one its digest was taken of.
     """
     round_ = round_of(workflow, round_id)
     check_folder(folder, beside)
     papers = _Papers(workflow, round_, desk)
     report = workflow.verify() if report is None else report
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     (folder / "summary.md").unlink(missing_ok=True)  # it vouches for the others, so it goes first and comes last
     to = _Folder(folder, say or (lambda name: None))
     papers.write(to)
@@ -184,13 +187,13 @@ class _Folder:
 
     def octets(self, name: str, what: str, content: bytes) -> None:
         """A file of these bytes."""
-        self._part(name).write_bytes(content)
+        self._begun(name).write_bytes(content)
         self._whole(name, what)
 
     @contextmanager
     def stream(self, name: str, what: str) -> Iterator[TextIO]:
         """A text file that is written bit by bit."""
-        with self._part(name).open("w", encoding="utf-8", newline="\n") as out:
+        with self._begun(name).open("w", encoding="utf-8", newline="\n") as out:
             yield out
         self._whole(name, what)
 
@@ -203,6 +206,13 @@ class _Folder:
 
     def _part(self, name: str) -> Path:
         return self.folder / f".{name}{_PART}"
+
+    def _begun(self, name: str) -> Path:
+        """The empty part of a file, which has its rights before it has any content."""
+        part = self._part(name)
+        part.unlink(missing_ok=True)  # one of an interrupted run would keep the rights it has
+        part.touch(mode=0o666 if _FOR_THE_PUBLIC.fullmatch(name) else 0o600)
+        return part
 
     def _whole(self, name: str, what: str) -> None:
         part, digest, size = self._part(name), sha256(), 0

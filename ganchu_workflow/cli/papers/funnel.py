@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from ganchu_workflow.cli.papers.wording import stage_label
+from ganchu_workflow.cli.papers.wording import Places, stage_label
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
 
@@ -69,15 +69,15 @@ class Funnel:
         return self.stages[-1].passed
 
 
-def funnel_of(process: Process, applications: Sequence[CaseView], places: Mapping[str, str]) -> Funnel:
+def funnel_of(process: Process, applications: Sequence[CaseView], places: Places) -> Funnel:
     """The funnel of these applications; `places` gives the names of cities and recommenders by code.
 
     Places without an application are left out; the others come in the order of their codes.
     """
     return Funnel(
         tuple(_stage(process, name, applications) for name in process.stage_names),
-        _by_place(process, applications, "city", places),
-        _by_place(process, applications, "recommender", places),
+        _by_place(process, applications, "city", places["city"]),
+        _by_place(process, applications, "recommender", places["recommender"]),
     )
 
 
@@ -94,7 +94,7 @@ def _stage(process: Process, name: str, applications: Sequence[CaseView]) -> Sta
 
 
 def _by_place(
-    process: Process, applications: Sequence[CaseView], fact: str, places: Mapping[str, str]
+    process: Process, applications: Sequence[CaseView], fact: str, names: Mapping[str, str]
 ) -> tuple[PlaceCount, ...]:
     reached = {name: position for position, name in enumerate(process.stage_names)}
     last = process.stage_names[-1]
@@ -104,7 +104,7 @@ def _by_place(
     return tuple(
         PlaceCount(
             code,
-            places.get(code, code),
+            names.get(code, code),
             tuple(sum(reached[a.stage] >= position for a in there) for position in reached.values()),
             sum(a.stage == last and process.is_success(a) for a in there),
         )

@@ -78,19 +78,19 @@ def notice_html(
     state: str = "open_",
     steps: Sequence[str] = (),
     desk: Desk | None = None,
-    places: Mapping[str, str] | None = None,
+    cities: Mapping[str, str] | None = None,
 ) -> str:
     """The notice of a published case of the kind `notice`, as one HTML page.
 
     `stage` is the instance of the plan it belongs to, `state` where it stands (a notice that is down or was dropped
-    says so), `steps` the labels of the stages before it, `places` code → name (None: from the plan). Hours are given
+    says so), `steps` the labels of the stages before it, `cities` code → name (None: from the plan). Hours are given
     in the zone of the plan. Raises `Invalid` for a draft, and `ListAltered` when the list is not the one its digest
     was taken of.
     """
     if "list" not in notice_facts:
         raise Invalid("the notice has not been published: a draft has no frozen list to print")
     zone = zone_of(round_facts)
-    rows = _rows(notice_facts, _named(round_facts, places))
+    rows = _rows(notice_facts, _cities(round_facts, cities))
     title, round_title = notice_facts["title"], round_facts["title"]
     return _render(
         "notice.html.j2",
@@ -104,7 +104,7 @@ def notice_html(
         closes=instant_words(notice_facts["closes_at"], zone),
         counted=_counted(notice_facts),
         changes=[*_extensions(notice_facts, zone), *_interruptions(notice_facts, zone)],
-        corrections=_corrections(notice_facts, _named(round_facts, places)),
+        corrections=_corrections(notice_facts, _cities(round_facts, cities)),
         standing={"down": "本公示现已暂时撤下。", "dropped": "本公示已废止，名单不再有效。"}.get(state, ""),
         desk=desk or _desk_of(round_facts, stage),
         url=notice_facts.get("url"),
@@ -125,14 +125,14 @@ def announcement_html(
     *,
     stage: str = "announcement",
     steps: Sequence[str] = (),
-    places: Mapping[str, str] | None = None,
+    cities: Mapping[str, str] | None = None,
 ) -> str:
     """The joint document of a case of the kind `announcement_act`, as one HTML page; parameters as of `notice_html`.
 
     Raises `ListAltered` when the list is not the one its digest was taken of.
     """
     issuers = announcement_facts["issuers"]
-    rows = _rows(announcement_facts, _named(round_facts, places))
+    rows = _rows(announcement_facts, _cities(round_facts, cities))
     return _render(
         "announcement.html.j2",
         round_facts,
@@ -166,8 +166,8 @@ def _templates() -> Environment:
     )
 
 
-def _named(round_facts: Facts, places: Mapping[str, str] | None) -> Mapping[str, str]:
-    return places_of(round_facts) if places is None else places
+def _cities(round_facts: Facts, cities: Mapping[str, str] | None) -> Mapping[str, str]:
+    return places_of(round_facts)["city"] if cities is None else cities
 
 
 def _desk_of(round_facts: Facts, stage: str) -> Desk:
@@ -178,7 +178,7 @@ def _desk_of(round_facts: Facts, stage: str) -> Desk:
     return Desk(**given)
 
 
-def _rows(facts: Facts, places: Mapping[str, str]) -> list[list[str]]:
+def _rows(facts: Facts, cities: Mapping[str, str]) -> list[list[str]]:
     """Number, enterprise, product and city: what else a frozen row holds stays inside."""
     if digest_of(facts["list"]) != facts["digest"]:
         raise ListAltered(
@@ -186,7 +186,7 @@ def _rows(facts: Facts, places: Mapping[str, str]) -> list[list[str]]:
             digest=facts["digest"],
         )
     return [
-        [str(number), enterprise or "", product or "", places.get(city, city or "")]
+        [str(number), enterprise or "", product or "", cities.get(city, city or "")]
         for number, _, enterprise, product, city in facts["list"]
     ]
 
@@ -214,13 +214,13 @@ def _interruptions(facts: Facts, zone: ZoneInfo) -> list[str]:
     ]
 
 
-def _corrections(facts: Facts, places: Mapping[str, str]) -> list[str]:
+def _corrections(facts: Facts, cities: Mapping[str, str]) -> list[str]:
     """Each correction with the spelling before and after it; what came after is what the next one found."""
     now = {(row[0], name): value for row in facts["list"] for name, value in zip(_COLUMNS, row[2:], strict=True)}
     words = []
     for made in reversed(facts.get("corrections", ())):
         at = (made["ordinal"], made["field"])
-        was, became = (places.get(v, v) if made["field"] == "city" else v for v in (made["was"], now[at]))
+        was, became = (cities.get(v, v) if made["field"] == "city" else v for v in (made["was"], now[at]))
         now[at] = made["was"]
         words.append(f"第{at[0]}项{_FIELDS[at[1]]}原为“{was}”，更正为“{became}”（{made['document']}）。")
     return words[::-1]

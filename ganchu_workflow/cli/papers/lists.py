@@ -5,11 +5,11 @@ They are the office's own: beside what is public they say where each application
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ganchu_workflow.cli.papers.funnel import Funnel, place_headings, place_rows
-from ganchu_workflow.cli.papers.wording import stage_label
+from ganchu_workflow.cli.papers.wording import Places, stage_label
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
 
@@ -31,7 +31,7 @@ def listings(
     applications: Sequence[CaseView],
     announcements: Sequence[CaseView],
     funnel: Funnel,
-    places: Mapping[str, str],
+    places: Places,
 ) -> tuple[Listing, ...]:
     """The three lists of a round: 总表， 推荐单位汇总， 公布名单."""
     return (
@@ -41,7 +41,7 @@ def listings(
     )
 
 
-def _applications(process: Process, applications: Sequence[CaseView], places: Mapping[str, str]) -> Listing:
+def _applications(process: Process, applications: Sequence[CaseView], places: Places) -> Listing:
     rows: list[tuple[Cell, ...]] = []
     for ordinal, application in enumerate(applications, start=1):
         facts = application.facts
@@ -51,7 +51,7 @@ def _applications(process: Process, applications: Sequence[CaseView], places: Ma
                 ordinal,
                 facts.get("number") or "",
                 *(facts.get(name) or "" for name in ("enterprise", "product")),
-                *(places.get(facts.get(n) or "", facts.get(n) or "") for n in ("city", "recommender")),
+                *(places[n].get(facts.get(n) or "", facts.get(n) or "") for n in ("city", "recommender")),
                 stage_label(process, application.stage),
                 process.state(application).label,
                 recommendation.get("letter") or "",
@@ -67,11 +67,11 @@ def _recommenders(funnel: Funnel) -> Listing:
     return Listing("推荐单位汇总", "recommenders", tuple(place_headings(funnel, "推荐单位")), tuple(rows))
 
 
-def _announced(announcements: Sequence[CaseView], places: Mapping[str, str]) -> Listing:
+def _announced(announcements: Sequence[CaseView], places: Places) -> Listing:
     rows: list[tuple[Cell, ...]] = []
     for act in announcements:
         for number, _, enterprise, product, city in act.facts["list"]:
-            place = places.get(city, city or "")
+            place = places["city"].get(city, city or "")
             rows.append(
                 (len(rows) + 1, number, enterprise, product, place, act.facts["document"], act.facts["dated_on"])
             )

@@ -14,6 +14,8 @@ from ganchu_workflow.process.definition import Process
 from ganchu_workflow.timing import Period
 
 Facts = Mapping[str, Any]
+Places = Mapping[str, Mapping[str, str]]
+"""Of the facts `city` and `recommender`: code → name."""
 DEFAULT_ZH = "默认值，非“赣出精品”规定"
 """Stands wherever a paper shows a value that nobody chose."""
 INTERNAL_ZH = "内部资料，不对外公开"
@@ -39,14 +41,20 @@ def zone_of(round_facts: Facts) -> ZoneInfo:
     return ZoneInfo(round_facts["plan"]["timezone"])
 
 
-def places_of(round_facts: Facts) -> dict[str, str]:
-    """Code → name of the cities and recommenders that the round's plan names."""
+def places_of(round_facts: Facts) -> Places:
+    """The names of the places that the round's plan gives, apart for each fact: one code may name a city and, in the
+    register of recommenders, its office. Without such a register a recommender goes by the name of its city.
+    """
+    cities, recommenders = (_names(round_facts, setting) for setting in ("cities", "recommenders"))
+    return {"city": cities, "recommender": recommenders or cities}
+
+
+def _names(round_facts: Facts, setting: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for stage in round_facts["plan"]["stage"]:
-        for key in ("recommenders", "cities"):
-            table = stage.get(key)
-            if isinstance(table, Mapping):
-                found |= {str(code): str(name) for code, name in table.items()}
+        table = stage.get(setting)
+        if isinstance(table, Mapping):
+            found |= {str(code): str(name) for code, name in table.items()}
     return found
 
 
@@ -77,12 +85,17 @@ def date_words(day: str) -> str:
 
 
 def instant_words(text: str, zone: ZoneInfo) -> str:
-    """`2021年11月3日17时30分`, of a recorded instant. Midnight is 24时 of the day that ends with it."""
+    """`2021年11月3日17时30分`, of a recorded instant, with its seconds if it has any: of an end none may be lost.
+
+    Midnight is 24时 of the day that ends with it.
+    """
     local = from_text(text).astimezone(zone)
     if _is_midnight(local):
         return f"{date_words((local.date() - timedelta(days=1)).isoformat())}24时"
-    minutes = f"{local.minute}分" if local.minute or local.second else ""
-    return f"{date_words(local.date().isoformat())}{local.hour}时{minutes}"
+    exact = f"{local.second}.{local.microsecond:06d}".rstrip("0").removesuffix(".")
+    seconds = f"{exact}秒" if exact != "0" else ""
+    minutes = f"{local.minute}分" if local.minute or seconds else ""
+    return f"{date_words(local.date().isoformat())}{local.hour}时{minutes}{seconds}"
 
 
 def length_words(rule: str) -> str:
