@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from ganchu_workflow.errors import DefinitionInvalid, Invalid
-from ganchu_workflow.messages import message_kinds
-from ganchu_workflow.plugins import GROUPS, STAGES, Registry
+from ganchu_workflow.messages import MessageKind, message_kinds
+from ganchu_workflow.plugins import DISPATCHERS, GROUPS, STAGES, Registry
 from ganchu_workflow.process.alone import define_alone
 
 
@@ -29,7 +30,8 @@ class Checked:
 def check_plugins() -> list[Checked]:
     """Every installed plugin against its contract.
 
-    Of a stage, what it declares of its messages is read, and its process compiled, as far as its defaults allow.
+    Of a stage, what it declares of its messages is read, each text of them is rendered with its sample by the
+    dispatchers that can (`check_texts`), and its process is compiled, as far as its defaults allow.
     """
     found: list[Checked] = []
     for group in GROUPS:
@@ -49,7 +51,7 @@ def _check(registry: Registry, name: str) -> Checked:
         return Checked(registry.group, name, claims)
     problems, remarks = [], []
     try:
-        message_kinds([plugin.brought, *plugin.brought.cases])
+        problems += _texts(message_kinds([plugin.brought, *plugin.brought.cases]))
     except Invalid as error:
         problems += error.message.splitlines()
     try:
@@ -62,3 +64,9 @@ def _check(registry: Registry, name: str) -> Checked:
     except Exception as error:
         problems.append(f"it cannot be compiled: {type(error).__name__}: {error}")
     return Checked(registry.group, name, claims, tuple(problems), tuple(remarks))
+
+
+def _texts(kinds: Sequence[MessageKind]) -> list[str]:
+    dispatchers = [p.brought for p in Registry.discover(DISPATCHERS).plugins.values()]
+    checks = [d.check_texts for d in dispatchers if hasattr(d, "check_texts")]
+    return list(dict.fromkeys(problem for check in checks for problem in check(kinds)))
