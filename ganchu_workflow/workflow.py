@@ -254,7 +254,8 @@ class Workflow:
     def outbox(self) -> Outbox:
         """The messages on their way outward: for a dispatcher, and for the person who looks after it."""
         self._ready()
-        return Outbox(self._engine.transactions, self.clock, [p.brought for p in self.stages.plugins.values()])
+        engine, stages = self._engine, [p.brought for p in self.stages.plugins.values()]
+        return Outbox(engine.transactions, self.clock, engine.entropy, stages)
 
     @property
     def inbox(self) -> Inbox:
@@ -306,7 +307,7 @@ class Workflow:
         return self._read(lambda c: queries.events(c, id_of(case)))
 
     def attempts(self, round: Case) -> list[dict[str, Any]]:
-        """What was tried in a round and refused, oldest first."""
+        """What was tried in a round and refused, and what was decided about its messages, oldest first."""
         return self._read(lambda c: queries.attempts(c, id_of(round)))
 
     def messages(self, round: Case) -> list[dict[str, Any]]:

@@ -32,7 +32,9 @@ Status = Annotated[
     str | None, typer.Option("--status", help="状态 / the status: waiting, retrying, delivered, dead, stuck, dropped …")
 ]
 OfChannel = Annotated[str | None, typer.Option("--channel", help="只处理该渠道 / over this channel alone")]
-Reason = Annotated[str, typer.Option("--reason", help="理由,随消息留存 / why; it is kept with the message")]
+Reason = Annotated[
+    str, typer.Option("--reason", help="理由,长期留存,勿写姓名、联系方式 / why; kept for ever, so name nobody")
+]
 
 
 @app.command("list")
