@@ -68,8 +68,8 @@ def check_folder(folder: Path, beside: Collection[str] = ()) -> None:
 
 
 def mark_folder(folder: Path) -> None:
-    """Make the folder, if it is not there, and mark it as one that papers are written to."""
-    folder.mkdir(exist_ok=True)
+    """Make the folder, for its owner alone, if it is not there, and mark it as one that papers are written to."""
+    folder.mkdir(mode=0o700, exist_ok=True)
     (folder / MARKER).write_text("papers of a round, written by ganchu; it writes here again\n", encoding="utf-8")
 
 
