@@ -86,9 +86,8 @@ class Workflow:
     def using(self, session: Session | Connection) -> Workflow:
         """The same workflow inside the host's open transaction.
 
-        The session is flushed before each act. Nothing is committed, rolled back or begun: the host ends its
-        transaction and its savepoints, and what was done here stands or falls with them. A refusal is raised and not
-        written; hand it to `keep` to keep it.
+        The session is flushed before each act. Nothing is committed, rolled back or begun: what was done here stands or
+        falls with the host's transaction and savepoints. A refusal is raised and not written; `keep` writes it.
         """
 
         def connection() -> Connection:
@@ -112,11 +111,10 @@ class Workflow:
         """Run `work` with a workflow inside one transaction: all that it does is kept together, or nothing of it.
 
         What `work` raises undoes everything, and is raised; a refusal among it is kept as a row, and one that `work`
-        catches is its own to `keep`. With `dry_run` everything is undone in any case: what was returned says what would
-        have happened. Inside a transaction, of ours or the host's, it is a savepoint. `work` may be run again when
-        others change what it has read, so it must do nothing outside the workflow it is given. All its acts count as
-        received when this was called, whenever they are carried out; `received_at` is for a caller that has taken that
-        instant itself, before reading a file. A later or naive one is `Invalid`; inside another `together` its stands.
+        catches is its own to `keep`. With `dry_run` everything is undone in any case. Inside a transaction, of ours or
+        the host's, it is a savepoint. `work` may be run again when others change what it has read: it must do nothing
+        outside the workflow it is given. All its acts count as received when this was called, or at `received_at`: the
+        instant that a caller took before reading a file, never a later or naive one. Within another call its stands.
         """
         received = self._received_at(received_at)
         self._ready()
@@ -257,7 +255,8 @@ class Workflow:
     def outbox(self) -> Outbox:
         """The messages on their way outward: for a dispatcher, and for the person who looks after it."""
         self._ready()
-        return Outbox(self._engine.transactions, self.clock, [p.brought for p in self.stages.plugins.values()])
+        stages = [p.brought for p in self.stages.plugins.values()]
+        return Outbox(self._engine.transactions, self.clock, self._engine.entropy, stages)
 
     @property
     def inbox(self) -> Inbox:
@@ -309,7 +308,7 @@ class Workflow:
         return self._read(lambda c: queries.events(c, id_of(case)))
 
     def attempts(self, round: Case) -> list[dict[str, Any]]:
-        """What was tried in a round and refused, oldest first."""
+        """What was tried in a round and refused, and what was decided about its messages, oldest first."""
         return self._read(lambda c: queries.attempts(c, id_of(round)))
 
     def messages(self, round: Case) -> list[dict[str, Any]]:
@@ -370,7 +369,7 @@ class Workflow:
 
     def _received_at(self, taken: datetime | None = None) -> datetime:
         """When an act that is asked for now was received: when the call came that it is part of, or as that took it."""
-        if taken is not None and aware(taken) > self.clock.now():
+        if taken and aware(taken) > self.clock.now():
             raise Invalid(f"nothing is received in the future: {taken.isoformat()}")
         return self._received or taken or self.clock.now()
 

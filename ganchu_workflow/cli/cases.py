@@ -190,7 +190,7 @@ def history(case: CaseId, database: Database, as_json: AsJson = False) -> None:
 
 @app.command("attempts")
 def attempts(round_id: RoundId, database: Database, as_json: AsJson = False) -> None:
-    """被拒绝的尝试。 / What was tried in a round and refused, oldest first."""
+    """被拒绝的尝试,及对通知的人工处理。 / What was refused in a round, or decided about its messages, oldest first."""
     workflow = workflow_on(database)
     found = workflow.attempts(round_of(workflow, round_id))
     if as_json:

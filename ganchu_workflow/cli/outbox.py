@@ -17,6 +17,7 @@ from ganchu_workflow.cli.terminal import (
     actor_of,
     local_time,
     print_json,
+    require_real_time,
     round_of,
     workflow_on,
 )
@@ -32,7 +33,9 @@ Status = Annotated[
     str | None, typer.Option("--status", help="状态 / the status: waiting, retrying, delivered, dead, stuck, dropped …")
 ]
 OfChannel = Annotated[str | None, typer.Option("--channel", help="只处理该渠道 / over this channel alone")]
-Reason = Annotated[str, typer.Option("--reason", help="理由,随消息留存 / why; it is kept with the message")]
+Reason = Annotated[
+    str, typer.Option("--reason", help="理由,长期留存,勿写姓名、联系方式 / why; kept for ever, so name nobody")
+]
 
 
 @app.command("list")
@@ -103,13 +106,16 @@ def outbox_drop(
 @app.command("deliver")
 def outbox_deliver(
     database: Database,
-    config: Annotated[Path, typer.Option("--config", help="投递配置 (TOML) / channels, routes, addresses, language")],
+    channels: Annotated[
+        Path, typer.Option("--channels", help="投递设置 (TOML) / channels, routes, addresses, language")
+    ],
     limit: Annotated[int, typer.Option("--limit", min=1, help="每批条数 / how many at a time")] = 100,
     name: Annotated[str, typer.Option("--dispatcher", help="投递器 / the dispatcher that is to do it")] = "default",
     as_json: AsJson = False,
 ) -> None:
     """投递当前应投递的消息。 / Delivers what is due now; exit code 4 when some of it waits for a person."""
-    dispatcher = workflow_on(database).dispatcher(config, name=name)
+    require_real_time("ganchu outbox deliver")
+    dispatcher = workflow_on(database).dispatcher(channels, name=name)
     runs = [dispatcher.run_once(limit)]
     while runs[-1].total >= limit:
         runs.append(dispatcher.run_once(limit))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ganchu_workflow.process.values import CaseView
     from ganchu_workflow.workflow import Workflow
 
+AT = "GANCHU_AT"
+"""The environment variable that says what time it is, in a demonstration."""
 BAD_INPUT, REFUSED, BROKEN = 2, 3, 4
 """The exit codes of a command that was not done."""
 
@@ -48,7 +50,7 @@ Grace = Annotated[
 ]
 At = Annotated[
     str | None,
-    typer.Option("--at", envvar="GANCHU_AT", help="演示批次的当前时刻 / the present instant, in a demonstration"),
+    typer.Option("--at", envvar=AT, help="演示批次的当前时刻 / the present instant, in a demonstration"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="以 JSON 输出 / print JSON")]
 PlanFile = Annotated[Path, typer.Argument(help="方案文件 (TOML) / the plan")]
@@ -80,6 +82,17 @@ def workflow_on(database: str, at: str | None = None) -> Workflow:
         shown = latest.astimezone(instant.tzinfo).isoformat(" ")
         raise Invalid(f"--at: time does not go back; the last event was recorded at {shown}")
     return workflow
+
+
+def require_real_time(command: str) -> None:
+    """Raise `Invalid` while GANCHU_AT is set, for a command that goes by the machine's clock and no other."""
+    from ganchu_workflow.errors import Invalid
+
+    if at := os.environ.get(AT):
+        raise Invalid(
+            f"{AT} is set ({at}), but `{command}` goes by the machine's clock alone: what it does would be of another "
+            f"time than the other commands. unset {AT}, then run it again"
+        )
 
 
 def instant_of(text: str) -> datetime:

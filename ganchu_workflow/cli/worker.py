@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganchu_workflow.cli.terminal import BROKEN, Database, Grace, json_line, receipt_row, workflow_on
+from ganchu_workflow.cli.terminal import BROKEN, Database, Grace, json_line, receipt_row, require_real_time, workflow_on
 
 if TYPE_CHECKING:
     from ganchu_workflow.heartbeat import Beat, JobRun
@@ -56,6 +56,7 @@ def worker(
     """持续触发到期的期限,直至收到停止信号。 / Fires what is due until told to stop (SIGTERM, Ctrl-C)."""
     from ganchu_workflow.heartbeat import Heartbeat
 
+    require_real_time("ganchu worker")
     # It would say of each beat that lasts longer than the interval that the next one was left out.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     workflow = workflow_on(database)
@@ -217,10 +218,6 @@ class _Delivery:
 
 def _dispatching(workflow: Workflow, channels: Path) -> Callable[[], _Delivery]:
     """The dispatcher as a job of the heartbeat. Raises `Invalid` when there is none, or the file cannot be used."""
-    from ganchu_workflow.errors import Invalid
-
-    if not hasattr(workflow, "dispatcher"):
-        raise Invalid("--channels: no dispatcher is installed; pip install -U ganchu-workflow brings one")
     dispatcher = workflow.dispatcher(channels)
 
     def deliver_messages() -> _Delivery:

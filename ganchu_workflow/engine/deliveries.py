@@ -17,6 +17,13 @@ from ganchu_workflow.messages import Delivery, MessageKind, told_by
 
 PUBLIC_FACTS = ("number", "product", "enterprise", "city")
 """What may be public of an application, and no more."""
+CLAIMED = "claimed"
+
+
+def attempt_of(row: Row[Any]) -> int:
+    """Which attempt the next one of this delivery is, from 1: a claim that ran out before it began was none."""
+    attempts: int = row.attempts
+    return attempts if row.status == CLAIMED else attempts + 1
 
 
 def deliveries(
@@ -63,7 +70,7 @@ def _delivery(
         application=application,
         deadlines=_armed(event, declared.deadlines) if declared else {},
         declared=declared,
-        attempts=row.attempts + 1,
+        attempts=attempt_of(row),
         until=until,
         version=row.version + 1,
         subject=row.subject,

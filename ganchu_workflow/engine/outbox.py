@@ -16,12 +16,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, false, insert, or_, select, update
 
-from ganchu_workflow.actors import Actor, Role
+from ganchu_workflow.actors import Actor
 from ganchu_workflow.canonical import digest
 from ganchu_workflow.clock import Clock
-from ganchu_workflow.engine.deliveries import deliveries
+from ganchu_workflow.engine.attempts import keep_attempt, label
+from ganchu_workflow.engine.decisions import DROP, RETRY, Decision, storable
+from ganchu_workflow.engine.deliveries import CLAIMED, attempt_of, deliveries
 from ganchu_workflow.engine.rows import OUTBOX
 from ganchu_workflow.engine.transactions import Transactions
+from ganchu_workflow.entropy import Entropy
 from ganchu_workflow.errors import Invalid, Refusal, Refused, Unknown
 from ganchu_workflow.messages import Delivery, MessageKind, Outcome, message_kinds
 from ganchu_workflow.process.language import Stage
@@ -29,12 +32,9 @@ from ganchu_workflow.process.rounds import CORE_KINDS
 from ganchu_workflow.store.tables import METADATA
 
 DELIVERY = METADATA.tables["ganchu_delivery"]
-WAITING, ROUTED, CLAIMED, SENDING, RETRYING = "waiting", "routed", "claimed", "sending", "retrying"
+WAITING, ROUTED, SENDING, RETRYING = "waiting", "routed", "sending", "retrying"
 DELIVERED, DEAD, STUCK, DROPPED = "delivered", "dead", "stuck", "dropped"
 STATUSES = (WAITING, CLAIMED, SENDING, RETRYING, DELIVERED, DEAD, STUCK, DROPPED)
-OPERATORS = (Role.OFFICE, Role.SUPERVISOR)
-"""Who may hand a message in again, or drop it."""
-LONGEST_REASON = 500
 UNEXPLAINED = (
     "its lease ran out: whoever had it in hand may have sent it. Look at the receiving end, then retry or drop"
 )
@@ -67,9 +67,12 @@ class Entry:
 class Outbox:
     """The messages of one database on their way outward. Nothing in it is there before the act was committed."""
 
-    def __init__(self, transactions: Transactions, clock: Clock, stages: Iterable[type[Stage]]) -> None:
+    def __init__(
+        self, transactions: Transactions, clock: Clock, entropy: Entropy, stages: Iterable[type[Stage]]
+    ) -> None:
         self._transactions = transactions
         self._clock = clock
+        self._entropy = entropy
         tellers = [*CORE_KINDS, *(c for stage in stages for c in (stage, *stage.cases))]
         self._tellers: dict[str, type] = {f"{c.__module__}:{c.__qualname__}": c for c in tellers}
         """The classes whose effects tell, under the names that events give them."""
@@ -128,7 +131,7 @@ class Outbox:
             stuck = self._find_stuck(connection, [c for c, safe in channels.items() if not safe], now)
             claimed = []
             for row in self._due(connection, channels, now, limit):
-                values = {"status": CLAIMED, "due_at": until, "claimed_by": by[:120], "attempts": row.attempts + 1}
+                values = {"status": CLAIMED, "due_at": until, "claimed_by": by[:120], "attempts": attempt_of(row)}
                 if _swap(connection, row.message_id, row.channel, row.version, [row.status], values):
                     claimed.append(row)
             return deliveries(connection, claimed, until, self._tellers), stuck
@@ -196,18 +199,21 @@ class Outbox:
         """Hand a message in again that is dead, stuck or retrying, over this channel or all such; gives the channels.
 
         It is due at once, counts its attempts anew, and says what it said before if that was already fixed. Who asked
-        for it and why is kept. Raises `Refused` when nothing of it can be handed in again, or by this actor.
+        for it and why is kept: the last on the message, each as a row of `attempts`, for ever, so that a reason names
+        nobody. Raises `Refused` when nothing of it can be handed in again, or by this actor; that is such a row too.
         """
         values = {"status": WAITING, "due_at": self._clock.now(), "attempts": 0}
-        return self._decide(message, channel, actor, reason, (DEAD, STUCK, RETRYING), values)
+        decision = Decision(RETRY, message, channel, actor, reason, self._clock, self._entropy)
+        return self._decide(decision, (DEAD, STUCK, RETRYING), values)
 
     def drop(self, message: str, channel: str | None = None, *, actor: Actor, reason: str) -> list[str]:
         """Give a message up that has not been delivered, over this channel or all such; gives the channels.
 
-        The row stays, with who decided so and why. Raises `Refused` when nothing of it can be dropped, or by this
-        actor.
+        The row stays. Who decided so and why is kept as of `retry`. Raises `Refused` when nothing of it can be
+        dropped, or by this actor.
         """
-        return self._decide(message, channel, actor, reason, (WAITING, RETRYING, DEAD, STUCK), {"status": DROPPED})
+        decision = Decision(DROP, message, channel, actor, reason, self._clock, self._entropy)
+        return self._decide(decision, (WAITING, RETRYING, DEAD, STUCK), {"status": DROPPED})
 
     # ── inside ──
 
@@ -239,7 +245,7 @@ class Outbox:
     @staticmethod
     def _settle(connection: Connection, outcome: Outcome, now: datetime) -> bool:
         delivery, status = outcome.delivery, outcome.status
-        values: dict[str, Any] = {"status": status, "error": _storable(outcome.error) if outcome.error else None}
+        values: dict[str, Any] = {"status": status, "error": storable(outcome.error) if outcome.error else None}
         if status == DELIVERED:
             values["delivered_at"] = now
         elif status == RETRYING:
@@ -252,40 +258,44 @@ class Outbox:
         known = status in (DELIVERED, DEAD)
         return known and _swap(connection, delivery.id, delivery.channel, delivery.version + 1, [STUCK], values)
 
-    def _decide(
-        self,
-        message: str,
-        channel: str | None,
-        actor: Actor,
-        reason: str,
-        sources: Sequence[str],
-        values: Mapping[str, Any],
-    ) -> list[str]:
-        if actor.role not in OPERATORS:
-            whose = ", ".join(OPERATORS)
-            raise Refused(
-                Refusal("not_allowed", "您的角色无权办理此事项", f"your role may not do this; it is for: {whose}")
-            )
-        if not 0 < len(reason.strip()) <= LONGEST_REASON or _storable(reason) != reason[:500]:
-            raise Invalid(f"say why, in 1 to {LONGEST_REASON} characters: it is kept with the message")
-        person = f"{actor}#{actor.person}" if actor.person else str(actor)
-        kept = {**values, "decided_by": person[:160], "reason": reason.strip()}
+    def _decide(self, decision: Decision, sources: Sequence[str], values: Mapping[str, Any]) -> list[str]:
+        message = decision.message
 
         def work(connection: Connection) -> list[str]:
-            if connection.execute(select(OUTBOX.c.id).where(OUTBOX.c.id == message)).first() is None:
+            query = select(OUTBOX.c.round_id, OUTBOX.c.case_id).where(OUTBOX.c.id == message)
+            found = connection.execute(query).first()
+            decision.place = dict(found._mapping) if found else {}
+            decision.require_operator()
+            if found is None:
                 raise Unknown(f"there is no message '{message}'; see `ganchu outbox list`", id=message)
-            found = connection.execute(select(DELIVERY).where(DELIVERY.c.message_id == message)).all()
-            rows = [row for row in found if channel in (None, row.channel)]
-            if channel is not None and not rows:
-                there = ", ".join(sorted(r.channel for r in found)) or "none yet: run `ganchu outbox deliver` first"
-                raise Unknown(f"the message goes over no channel '{channel}'; there are: {there}", channel=channel)
+            rows = _rows_of(connection, message, decision.channel)
+            kept = {**values, "decided_by": label(decision.actor), "reason": decision.reason.strip()}
             able = [r for r in rows if r.status in sources]
-            done = [r.channel for r in able if _swap(connection, message, r.channel, r.version, [r.status], dict(kept))]
+            done = [r for r in able if _swap(connection, message, r.channel, r.version, [r.status], dict(kept))]
             if not done:
                 raise Refused(_standing(rows))
-            return sorted(done)
+            stood = {r.channel: r.status for r in done}
+            keep_attempt(connection, decision.carried_out(stood))
+            return sorted(stood)
 
-        return self._transactions.write(work)
+        try:
+            return self._transactions.write(work)
+        except Refused as refused:
+            # As of an act: a host is handed the row, to keep it or not.
+            row = refused.fields["attempt"] = decision.refused(refused.refusal)
+            if self._transactions.own:
+                self._transactions.write(lambda connection: keep_attempt(connection, row))
+            raise
+
+
+def _rows_of(connection: Connection, message: str, channel: str | None) -> list[Row[Any]]:
+    """The deliveries of a message, over this channel or all. Raises `Unknown` for a channel it does not go over."""
+    found = connection.execute(select(DELIVERY).where(DELIVERY.c.message_id == message)).all()
+    rows = [row for row in found if channel in (None, row.channel)]
+    if channel is not None and not rows:
+        there = ", ".join(sorted(r.channel for r in found)) or "none yet: run `ganchu outbox deliver` first"
+        raise Unknown(f"the message goes over no channel '{channel}'; there are: {there}", channel=channel)
+    return rows
 
 
 def _new(row: Any, channel: str) -> dict[str, Any]:
@@ -312,11 +322,6 @@ def _swap(
         DELIVERY.c.status.in_(sources),
     )
     return connection.execute(update(DELIVERY).where(same).values({**values, "version": version + 1})).rowcount == 1
-
-
-def _storable(text: str) -> str:
-    """What any database takes of a text that came from elsewhere: without NUL and lone surrogates, and not too long."""
-    return text.replace("\x00", " ").encode("utf-8", "replace").decode("utf-8")[:500]
 
 
 def _standing(rows: Sequence[Row[Any]]) -> Refusal:

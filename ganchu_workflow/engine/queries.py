@@ -186,7 +186,7 @@ def last_recorded_at(connection: Connection) -> datetime | None:
 
 
 def attempts(connection: Connection, round_id: str) -> list[dict[str, Any]]:
-    """What was tried in a round and refused, oldest first."""
+    """What was tried in a round and refused, and what was decided about its messages, oldest first."""
     query = select(ATTEMPT).where(ATTEMPT.c.round_id == round_id).order_by(ATTEMPT.c.recorded_at, ATTEMPT.c.id)
     return [{**dict(r._mapping), "body": decode(r.body)} for r in connection.execute(query)]
 

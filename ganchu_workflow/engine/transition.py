@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from ganchu_workflow.actors import CLOCK, Actor
+from ganchu_workflow.actors import CLOCK
 from ganchu_workflow.canonical import decode, encode
 from ganchu_workflow.clock import Clock
+from ganchu_workflow.engine.attempts import keep_attempt, label
 from ganchu_workflow.engine.deadlines import ARMED, AWAITING, resolved
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.privacy import PrivateLeak
@@ -31,12 +32,10 @@ from ganchu_workflow.engine.transactions import HostTransaction, Transactions
 from ganchu_workflow.engine.workspace import Stale, Surroundings, Workspace
 from ganchu_workflow.entropy import Entropy, new_id
 from ganchu_workflow.errors import DatabaseFault, DoesNotRest, Fault, NotCanonical, Refusal, Refused, WorkflowError
-from ganchu_workflow.store.tables import METADATA
 from ganchu_workflow.timing import WorkingCalendar
 
 T = TypeVar("T")
 log = logging.getLogger("ganchu_workflow")
-ATTEMPT = METADATA.tables["ganchu_attempt"]
 Books = Callable[[str, Rows], Rulebook]
 """The rulebook of a round."""
 
@@ -262,7 +261,7 @@ class Engine:
             "name": (refusal.trigger or step.trigger or "open")[:120],
             "kind": kind,
             "code": refusal.code,
-            "actor": _label(step.actor),
+            "actor": label(step.actor),
             "received_at": request.received_at,
             "recorded_at": now,
             "body": encode(
@@ -288,16 +287,6 @@ class _Undone(Exception):
 
 class _Gone(Exception):
     """The deadline was fired, moved or stopped by somebody else meanwhile."""
-
-
-def keep_attempt(connection: Connection, row: dict[str, Any]) -> None:
-    """Write an attempt as a row, on this connection, unless it is there."""
-    if connection.execute(select(ATTEMPT.c.id).where(ATTEMPT.c.id == row["id"])).first() is None:
-        connection.execute(insert(ATTEMPT), [row])
-
-
-def _label(actor: Actor) -> str:
-    return (f"{actor}#{actor.person}" if actor.person else str(actor))[:160]
 
 
 def _still_due(work: Workspace, step: Step) -> bool:

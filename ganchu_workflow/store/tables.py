@@ -204,7 +204,8 @@ class InboxRow(Row, table=True):
 
 
 class AttemptRow(Row, table=True):
-    """What was tried and did not change a case (`refused`, `crashed`), or was read under protection (`protected_read`).
+    """What was tried and did not change a case (`refused`, `crashed`), was read under protection (`protected_read`), or
+    was decided about a message on its way (`decided`).
 
     Outside the chain of events, and append-only.
     """

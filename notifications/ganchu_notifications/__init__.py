@@ -14,6 +14,8 @@ the entry-point group `ganchu_workflow.channels`, found there by its name and by
   still received once. Only then is a message that a dead dispatcher had begun to send handed in again by itself.
 - `addresses: str`, a class attribute: `required` or `optional` when the channel needs to know where the recipient is
   reached. Addresses are personal data: a channel that does not ask is not told.
+- `check_address(address: str)`, a method that it may have: raises `Invalid`, without naming it, for an address it could
+  never deliver to. An address book is looked through with it when the dispatcher is built.
 - `inbox`, an option that only a channel whose class has `wants_inbox = True` is given: `put(message_id, recipient,
   subject, text, created_at)` of the inboxes that the library keeps.
 

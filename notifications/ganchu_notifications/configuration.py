@@ -27,7 +27,7 @@ A path in a file is relative to the folder the file is in.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
@@ -38,6 +38,7 @@ from ganchu_notifications.dispatcher import Channel, Dispatcher, Outbox
 from ganchu_notifications.inbox import Inbox
 from ganchu_notifications.templates import Templates
 from ganchu_workflow.errors import Invalid
+from ganchu_workflow.messages import MessageKind
 from ganchu_workflow.plugins import CHANNELS, Registry
 
 _PATHS = frozenset({"path", "folder", "password_file", "ca_file"})
@@ -102,6 +103,14 @@ def build(workflow: Workflow, configuration: Mapping[str, Any] | Path) -> Dispat
         longest=timedelta(seconds=seconds.longest),
         lease=timedelta(seconds=seconds.lease),
     )
+
+
+def check_texts(kinds: Iterable[MessageKind]) -> list[str]:
+    """What is wrong with the packages' own texts of these kinds; `ganchu plugins check` asks."""
+    return Templates().check(kinds)
+
+
+build.check_texts = check_texts  # type: ignore[attr-defined]  # the entry point brings the function, and it both
 
 
 def _read(configuration: Mapping[str, Any] | Path) -> tuple[Configuration, Path]:

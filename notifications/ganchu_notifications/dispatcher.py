@@ -151,9 +151,24 @@ class Dispatcher:
             wrong.append("attempts must be at least 1")
         if min(self._backoff, self._longest, self._lease) <= timedelta():
             wrong.append("backoff, longest and lease must be longer than nothing")
+        wrong += self._unusable_addresses()
         wrong += self._templates.check(self._outbox.kinds())
         if wrong:
             raise Invalid("the dispatcher cannot be used:\n" + "\n".join(f"  - {w}" for w in wrong), problems=wrong)
+
+    def _unusable_addresses(self) -> Iterable[str]:
+        """Of a whole address book, what the channels of its recipients could never deliver to; no address is named."""
+        book = self._addresses if isinstance(self._addresses, Mapping) else {}
+        for recipient in book:
+            for name in self._channels_of(recipient):
+                check = getattr(self._channels.get(name), "check_address", None)
+                if check is None:
+                    continue
+                for number, address in enumerate(self._addresses_of(recipient), 1):
+                    try:
+                        check(address)
+                    except Invalid as error:
+                        yield f"addresses: {recipient}, number {number}, over {name}: {error.message}"
 
     def _channels_of(self, recipient: str) -> Sequence[str]:
         role = recipient.partition(":")[0]

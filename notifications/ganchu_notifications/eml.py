@@ -10,9 +10,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ganchu_notifications.mail import address_of, letter, recipients_of
+from ganchu_notifications.mail import address_of, check_address, letter, recipients_of
 from ganchu_workflow.errors import Fault, Invalid, Undeliverable
 
+_ELSEWHERE = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+"""POSIX has the first, Windows the second."""
 NOWHERE = "ganchu.invalid"
 """A domain that can never exist (RFC 2606): mail to it goes nowhere."""
 
@@ -51,6 +53,8 @@ class EmlChannel:
                 f"the folder {self.folder} cannot be made: {error.strerror}", path=str(self.folder)
             ) from error
 
+    check_address = staticmethod(check_address)
+
     def deliver(self, message: Mapping[str, Any]) -> None:
         """Write the file; on return it is there. Raises `Fault`, naming it, when it cannot be written."""
         identifier = message["id"]
@@ -61,7 +65,7 @@ class EmlChannel:
         # Named after the process too: two that write the same message must not share a half-written file.
         path, half = self.folder / f"{identifier}.eml", self.folder / f".{identifier}.{os.getpid()}"
         try:
-            file = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            file = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _ELSEWHERE, 0o600)
             with os.fdopen(file, "wb") as out:
                 out.write(octets)
                 out.flush()
@@ -80,6 +84,8 @@ def _invented(recipient: str) -> Address:
 
 
 def _sync(folder: Path) -> None:
+    if os.name != "posix":
+        return  # elsewhere a folder cannot be opened
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -35,6 +34,15 @@ class JournalChannel:
             raise Invalid("the journal channel needs the option 'path': the file to append to", option="path")
         if options:
             raise Invalid(f"the journal channel has no option {', '.join(sorted(options))}; it has 'path' alone")
+        try:
+            # Not at the top: where there is none, the other channels must be found all the same.
+            import fcntl
+        except ImportError as error:
+            raise Invalid(
+                "the journal channel needs the file locks of POSIX (fcntl), which this system does not have; "
+                "use another channel here"
+            ) from error
+        self._flock, self._exclusive = fcntl.flock, fcntl.LOCK_EX
         # Absolute from the start: a host that changes its working directory must not start a second journal.
         self.path = Path(os.path.abspath(path))
         if self.path.is_dir():
@@ -87,7 +95,7 @@ class JournalChannel:
         try:
             file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                fcntl.flock(file, fcntl.LOCK_EX)
+                self._flock(file, self._exclusive)
                 yield file
             finally:
                 os.close(file)

@@ -8,7 +8,7 @@ from datetime import UTC
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, getaddresses
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -24,16 +24,29 @@ _POLICY = SMTP.clone(cte_type="7bit")
 
 
 def address_of(text: str) -> Address:
-    """The address that `text` is, with or without a name. Raises `Invalid` for what no mail can go to."""
-    name, spec = parseaddr(text)
+    """The one address that `text` is, with or without a name. Raises `Invalid` for what no mail can go to, and for
+    several: each address is an entry of its own.
+    """
+    # All of them: `parseaddr` gives the first, and drops the others without a word.
+    found = getaddresses([text])
+    name, spec = found[0] if len(found) == 1 else ("", "")
     local, at, domain = spec.rpartition("@")
     # A local part beyond ASCII needs SMTPUTF8, which few official mail servers speak.
     if not (at and local and domain) or not re.fullmatch(r"[\x21-\x7e]+", spec) or any(c in text for c in "\r\n"):
-        raise Invalid(f"{text!r} is not a mail address; it looks like a@example.org or 工作组 <a@example.org>")
+        looks = "it looks like a@example.org or 工作组 <a@example.org>, and each is an entry of its own"
+        raise Invalid(f"{text!r} is not a mail address; {looks}")
     try:
         return Address(display_name=name, username=local, domain=domain)
     except Exception as error:  # the parser of addresses raises whatever it stumbles over
         raise Invalid(f"{text!r} is not a mail address: {error}") from error
+
+
+def check_address(text: str) -> None:
+    """Raise `Invalid`, without naming it, when a letter cannot go to this address."""
+    try:
+        address_of(text)
+    except Invalid:
+        raise Invalid("it is not one mail address; each is an entry of its own") from None
 
 
 def recipients_of(addresses: Iterable[str]) -> list[Address]:

@@ -12,11 +12,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ganchu_notifications.mail import address_of, letter, recipients_of
+from ganchu_notifications.mail import address_of, check_address, letter, recipients_of
 from ganchu_workflow.errors import Fault, Invalid, PerhapsDelivered, Undeliverable
 
 NOT_LET_IN = (530, 534, 535, 538)
 """Answers of 5xx that are about signing in, and not about the message (RFC 4954)."""
+ENHANCED = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![^\s])")
+"""The status code that may begin the words of an answer (RFC 3463)."""
 PORTS = {"none": 25, "starttls": 587, "tls": 465}
 
 
@@ -49,8 +51,8 @@ class SmtpChannel:
     from all of them, so that handing it in again repeats nothing.
 
     The mail's Message-ID is made of the message's id and stays the same, so that a receiver can drop a repeat. What the
-    server answers with 5xx is a dead letter; with 4xx, or when it cannot be reached or does not let us in, the message
-    is tried again. When the connection is lost between the mail's last byte and the server's answer, nobody knows.
+    server answers with 5xx is a dead letter; with 4xx, or when it cannot be reached or refuses us or our sender, the
+    message is tried again. When the connection is lost between the mail's last byte and the answer, nobody knows.
     """
 
     name: ClassVar[str] = "smtp"
@@ -70,6 +72,8 @@ class SmtpChannel:
         self._tls = self._context()
         if not (self.options.user or "").isascii() or not self._password().isascii():
             raise Invalid("user and password of the smtp channel must be ASCII: that is all its servers agree on")
+
+    check_address = staticmethod(check_address)
 
     def deliver(self, message: Mapping[str, Any]) -> None:
         """Send `message`. Returning means that the server has taken it over.
@@ -102,7 +106,7 @@ class SmtpChannel:
                 # Not the message's fault, whatever the number: it waits until somebody has put the settings right.
                 raise Fault(f"{where} does not let us in: {_said(error.smtp_code, error.smtp_error)}") from error
             except (OSError, smtplib.SMTPException, Invalid) as error:
-                raise Fault(f"{where} cannot be used: {error}") from error
+                raise Fault(f"{where} cannot be used: {_nobody(error)}") from error
             yield server
             with suppress(OSError, smtplib.SMTPException):
                 server.quit()
@@ -118,13 +122,19 @@ class SmtpChannel:
 
     def _envelope(self, server: smtplib.SMTP, to: Sequence[str]) -> None:
         try:
-            _expect(server.mail(self._sender.addr_spec), (250,), "the sender")
+            code, words = server.mail(self._sender.addr_spec)
+            if code != 250:
+                # The settings' fault, whatever the number: as when it does not let us in.
+                raise Fault(f"the mail server refuses the sender: {_said(code, words)}")
             for number, each in enumerate(to, 1):
-                # Which address, not the address: what is kept with the message names nobody.
-                _expect(server.rcpt(each), (250, 251, 252), f"address {number} of {len(to)}")
+                code, words = server.rcpt(each)
+                # Which address, and the numbers of the answer alone: its words quote the address in any spelling.
+                _expect((code, _status(words)), (250, 251, 252), f"address {number} of {len(to)}")
             _expect(server.docmd("DATA"), (354,), "the beginning of the mail")
         except (OSError, smtplib.SMTPException) as error:
-            raise Fault(f"the connection to the mail server was lost before the mail was sent: {error}") from error
+            raise Fault(
+                f"the connection to the mail server was lost before the mail was sent: {_nobody(error)}"
+            ) from error
 
     def _content(self, server: smtplib.SMTP, octets: bytes) -> None:
         # Not `sendmail`: it does not say whether the connection was lost before or after the last byte.
@@ -132,13 +142,15 @@ class SmtpChannel:
         try:
             server.send(stuffed.removesuffix(b"\r\n") + b"\r\n.\r\n")
         except (OSError, smtplib.SMTPException) as error:
-            raise Fault(f"the connection to the mail server was lost in the middle of the mail: {error}") from error
+            raise Fault(
+                f"the connection to the mail server was lost in the middle of the mail: {_nobody(error)}"
+            ) from error
         try:
             answer = server.getreply()
         except (OSError, smtplib.SMTPException) as error:
             raise PerhapsDelivered(
-                f"the connection was lost before the mail server said whether it took the mail over ({error}); "
-                "look there for this message id, then retry or drop"
+                "the connection was lost before the mail server said whether it took the mail over "
+                f"({_nobody(error)}); look there for this message id, then retry or drop"
             ) from error
         _expect(answer, (250,), "the mail")
 
@@ -171,5 +183,20 @@ def _expect(answer: tuple[int, bytes], wanted: Sequence[int], what: str) -> None
 
 
 def _said(code: int, words: bytes | str) -> str:
-    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-    return f"{code} {' '.join(text.split())}"
+    """The answer in one line, for the log and for what is kept with the message."""
+    return f"{code} {_nobody(_text(words))}".rstrip()
+
+
+def _status(words: bytes) -> bytes:
+    """The enhanced status code at the beginning of an answer; nothing of its words."""
+    found = ENHANCED.match(_text(words))
+    return found.group().encode() if found else b""
+
+
+def _nobody(said: object) -> str:
+    """What the server, or an error, says, without any address in it: what is kept with a message names nobody."""
+    return re.sub(r"\S+@\S+", "<…>", " ".join(str(said).split()))
+
+
+def _text(words: bytes | str) -> str:
+    return words.decode("utf-8", "replace") if isinstance(words, bytes) else words

@@ -24,6 +24,8 @@ from jinja2 import (
     Template,
     TemplateError,
     TemplateNotFound,
+    Undefined,
+    UndefinedError,
     pass_context,
 )
 from jinja2.runtime import Context
@@ -214,11 +216,21 @@ def _clean(text: str) -> str:
 def _instant(say: Callable[[datetime, bool], str], *, end: bool) -> Callable[[Context, str], str]:
     @pass_context
     def filtered(context: Context, value: str) -> str:
+        _there(value)
         zone = context["round"]["timezone"]
         here = from_text(value).astimezone(ZoneInfo(zone))
         return say(here, end) + ("" if zone in BEIJING else f" ({zone})")
 
     return filtered
+
+
+def _there(value: object) -> None:
+    """A filter would complain of a type; what is the matter is that the value is absent, and jinja can say of which."""
+    if isinstance(value, Undefined):
+        raise UndefinedError(
+            f"{value._undefined_message}; a deadline, or what its declaration calls optional, may be absent: "
+            "ask `{% if … is defined %}` first"
+        )
 
 
 def _local_zh(here: datetime, end: bool) -> str:
@@ -240,14 +252,17 @@ def _day_and_hour(here: datetime, end: bool) -> tuple[datetime, str]:
 
 
 def _day_zh(value: str) -> str:
+    _there(value)
     day = datetime.fromisoformat(value)
     return f"{day.year}年{day.month}月{day.day}日"
 
 
 def _day_en(value: str) -> str:
+    _there(value)
     day = datetime.fromisoformat(value)
     return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
 def _period_zh(value: str, start_day: str = "收到当日") -> str:
+    _there(value)
     return Period.parse(value).label_zh(start_day)

@@ -1,6 +1,7 @@
 """`ganchu demo`: the first round at its real size, the same to the byte everywhere, and as its inputs have it."""
 
 import json
+import stat
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,6 +157,23 @@ def test_what_it_cannot_use_is_said_before_anything_is_played(
     assert (done.code, done.out) == (2, "")
     assert message in done.err
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["full", "letter.txt"]
+
+
+def test_a_folder_called_mail_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "mail").mkdir(parents=True)
+    (tmp_path / "mine" / "mail" / "letter.eml").write_text("mine", "utf-8")
+
+    done = ganchu("demo", "--out", "mine", cwd=tmp_path)
+
+    assert (done.code, done.out) == (2, "")
+    assert "the folder 'mine' holds files that are not papers of a round (mail)" in done.err
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["letter.eml", "mail", "mine"]
+
+
+def test_its_mail_is_for_the_eyes_of_its_owner(played: Played) -> None:
+    mail = played.folder / "mail"
+    assert stat.S_IMODE(mail.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(letter.stat().st_mode) for letter in mail.iterdir()} == {0o600}
 
 
 def test_zone_of_its_clock_is_the_offices() -> None:

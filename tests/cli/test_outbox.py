@@ -57,7 +57,7 @@ def test_what_is_due_is_delivered_and_listed(scene: Scene, told: str) -> None:
     (waiting,) = read(run(scene, "list", "--json"))
     assert (waiting["message_id"], waiting["channel"], waiting["status"]) == (told, None, "waiting")
 
-    assert run(scene, "deliver", "--config", "delivery.toml") == Done(
+    assert run(scene, "deliver", "--channels", "delivery.toml") == Done(
         0, "送达 1,待重试 0,死信 0,待查 0 / delivered 1, to retry 0, dead 0, stuck 0\n", ""
     )
 
@@ -69,7 +69,7 @@ def test_what_is_due_is_delivered_and_listed(scene: Scene, told: str) -> None:
     assert "示例企业(虚构):\n\n贵单位申报的“示例产品”已于" in shown.out
     (entry,) = read(run(scene, "list", "--status", "delivered", "--json"))
     assert (entry["digest"] is not None, entry["attempts"]) == (True, 1)
-    assert read(run(scene, "deliver", "--config", "delivery.toml", "--json")) == {
+    assert read(run(scene, "deliver", "--channels", "delivery.toml", "--json")) == {
         "delivered": 0,
         "retried": 0,
         "dead": 0,
@@ -82,13 +82,13 @@ def test_more_than_one_batch_is_delivered_at_a_time(scene: Scene, told: str) -> 
     with workflow(scene.url) as wf:
         wf.fire(scene.draft, "return_for_correction", {"items": ["一"]}, actor=OFFICE)
 
-    done = run(scene, "deliver", "--config", "delivery.toml", "--limit", "1", "--json")
+    done = run(scene, "deliver", "--channels", "delivery.toml", "--limit", "1", "--json")
 
     assert read(done)["delivered"] == 2
 
 
 def test_a_dead_letter_is_seen_handed_in_again_and_dropped(scene: Scene, told: str) -> None:
-    done = run(scene, "deliver", "--config", "dead.toml")
+    done = run(scene, "deliver", "--channels", "dead.toml")
     assert done == Done(
         4,
         "送达 0,待重试 0,死信 1,待查 0 / delivered 0, to retry 0, dead 1, stuck 0\n",
@@ -102,7 +102,7 @@ def test_a_dead_letter_is_seen_handed_in_again_and_dropped(scene: Scene, told: s
     )
     (entry,) = read(run(scene, "list", "--json"))
     assert (entry["status"], entry["decided_by"], entry["reason"]) == ("waiting", "office#p-7", "已补录地址")
-    assert run(scene, "deliver", "--config", "dead.toml").code == 4
+    assert run(scene, "deliver", "--channels", "dead.toml").code == 4
 
     assert read(run(scene, "drop", "--status", "dead", "--reason", "已电话告知", "--as", "supervisor", "--json")) == [
         {"message": told, "channel": "mail"}
@@ -125,9 +125,10 @@ def test_a_dead_letter_is_seen_handed_in_again_and_dropped(scene: Scene, told: s
         (("list", "--round", "nothing"), 2, "there is no case 'nothing'"),
         (("retry", "TOLD", "--reason", "x", "--as", "auditor"), 3, "[not_allowed]"),
         (("retry", "TOLD", "--reason", "x"), 3, "[delivery_not_open]"),
-        (("deliver", "--config", "nothing.toml"), 2, "nothing.toml cannot be read: No such file"),
-        (("deliver", "--config", "delivery.toml", "--dispatcher", "other"), 2, "there is no 'other'"),
-        (("deliver", "--config", "broken.toml"), 2, "routes: default names fax; there are: folder"),
+        (("deliver", "--config", "delivery.toml"), 2, "--config"),
+        (("deliver", "--channels", "nothing.toml"), 2, "nothing.toml cannot be read: No such file"),
+        (("deliver", "--channels", "delivery.toml", "--dispatcher", "other"), 2, "there is no 'other'"),
+        (("deliver", "--channels", "broken.toml"), 2, "routes: default names fax; there are: folder"),
     ],
 )
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -136,13 +137,51 @@ def test_a_mistake_is_said_and_changes_nothing(
 ) -> None:
     (scene.folder / "broken.toml").write_text(FILE.replace('["folder"]', '["fax"]'), "utf-8")
     if code == 3:
-        assert run(scene, "deliver", "--config", "delivery.toml").code == 0
+        assert run(scene, "deliver", "--channels", "delivery.toml").code == 0
     before = dump(scene.url)
 
     done = run(scene, *(told if a == "TOLD" else a for a in args))
 
     assert (done.code, done.out, said in done.err) == (code, "", True), done
+    after = dump(scene.url)
+    # What was refused has left a row, and nothing else.
+    new = [r for r in after.pop("ganchu_attempt") if r not in before["ganchu_attempt"]]
+    assert len(new) == (1 if code == 3 else 0)
+    assert after == {name: rows for name, rows in before.items() if name != "ganchu_attempt"}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_decision_is_listed_and_is_no_refused_attempt(scene: Scene, told: str) -> None:
+    def of_the_round(*args: str) -> Any:
+        return read(ganchu(*args, "--json", cwd=scene.folder, env={"GANCHU_DB": scene.url}))
+
+    before = of_the_round("round", "status", scene.round)["attempts"]
+    assert run(scene, "deliver", "--channels", "dead.toml").code == 4
+
+    assert run(scene, "retry", told, "--reason", "已补录地址", "--person", "p-7").code == 0
+    assert run(scene, "retry", told, "--reason", "x", "--as", "auditor").code == 3
+
+    rows = of_the_round("attempts", scene.round)[-2:]
+    assert [(r["name"], r["kind"], r["actor"]) for r in rows] == [
+        ("outbox.retry", "decided", "office#p-7"),
+        ("outbox.retry", "refused", "auditor"),
+    ]
+    assert of_the_round("round", "status", scene.round)["attempts"] == before + 1
+    lines = ganchu("attempts", scene.round, cwd=scene.folder, env={"GANCHU_DB": scene.url}).out.splitlines()
+    assert lines[-2].endswith("  office#p-7  outbox.retry  retry  重新投递: 已补录地址")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_nothing_is_delivered_while_the_time_is_made_up(scene: Scene, told: str) -> None:
+    before = dump(scene.url)
+    made_up = {"GANCHU_DB": scene.url, "GANCHU_AT": "2021-11-18T10:00"}
+
+    done = ganchu("outbox", "deliver", "--channels", "delivery.toml", cwd=scene.folder, env=made_up)
+
+    assert (done.code, done.out) == (2, "")
+    assert "GANCHU_AT is set (2021-11-18T10:00), but `ganchu outbox deliver` goes by the machine's clock" in done.err
     assert dump(scene.url) == before
+    assert run(scene, "deliver", "--channels", "delivery.toml").code == 0  # it was to be delivered
 
 
 def test_a_reason_must_be_given(scene: Scene, told: str, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from sqlalchemy.pool import NullPool
 from ganchu_workflow import Role
 from ganchu_workflow.canonical import encode
 from ganchu_workflow.cli.demo import MARK
+from ganchu_workflow.cli.demo.command import leave_mail
 from ganchu_workflow.cli.demo.narrator import ZONE, Narrator
 from ganchu_workflow.cli.demo.story import OFFICE, Story
 from ganchu_workflow.cli.papers.folder import MARKER, Papers, check_folder, write_folder
@@ -163,6 +164,20 @@ def test_what_is_internal_is_its_owners_alone(played: Played, folder: Path, tmp_
         assert modes == dict.fromkeys(public, 0o644) | dict.fromkeys(own, 0o600)
 
 
+def test_of_the_mail_that_lies_there_only_our_own_is_replaced(folder: Path, sqlite_url: str) -> None:
+    mail = folder / "mail"
+    mail.mkdir(parents=True)
+    strangers = ["offer.eml", f"{'x' * 26}.eml", f"{'0' * 25}.eml", f"{'0' * 26}.txt"]
+    for name in (*strangers, f"{'0' * 26}.eml"):
+        (mail / name).write_text("of an earlier time", "utf-8")
+
+    with playing(sqlite_url) as played:
+        ids = [f"{m['id']}.eml" for m in played.workflow.messages(played.round)]
+        assert leave_mail(played.workflow, played.round, folder, lambda *_: None) == len(ids) > 1
+
+    assert sorted(p.name for p in mail.iterdir()) == sorted(ids + strangers)
+
+
 def test_an_interrupted_run_leaves_whole_files_and_no_summary(played: Played, folder: Path) -> None:
     written(played, folder)
     whole = contents(folder)
@@ -195,9 +210,14 @@ def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(
 
 def test_our_names_without_our_marker_are_somebody_elses_files(tmp_path: Path) -> None:
     (tmp_path / "summary.md").write_text("mine")
-    with pytest.raises(Invalid, match=r"summary\.md"):
+    (tmp_path / "mail").mkdir()
+    for beside in ([], ["mail"], ["mail", "summary.md"]):
+        with pytest.raises(Invalid, match=r"\((mail|summary\.md)"):
+            check_folder(tmp_path, beside=beside)
+    (tmp_path / MARKER).touch()
+    check_folder(tmp_path, beside=["mail"])
+    with pytest.raises(Invalid, match=r"\(mail\)"):
         check_folder(tmp_path)
-    check_folder(tmp_path, beside=["summary.md"])
 
 
 def test_a_file_or_a_folder_in_nowhere_is_refused(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def lapsing(url: str) -> str:
     wf.fire(round_, "start", actor=OFFICE)
     clock.move_to(now - 2 * HOUR + timedelta(minutes=1))
     wf.tick()
-    draft = wf.open("application", DECLARATION, actor=FIRM, round=round_).case_id
+    draft = wf.open("application", DECLARATION | {"city": "360100"}, actor=FIRM, round=round_).case_id
     wf.database.dispose()
     return draft
 

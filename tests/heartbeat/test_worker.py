@@ -246,6 +246,17 @@ def test_times_out_of_range_are_refused(sqlite_url: str, tmp_path: Path, args: t
     assert (done.code, done.out, said in done.err) == (2, "", True)
 
 
+@pytest.mark.parametrize("once", [(), ("--once",)])
+def test_it_does_not_begin_while_the_time_is_made_up(sqlite_url: str, tmp_path: Path, once: tuple[str, ...]) -> None:
+    phases = overdue(sqlite_url, 1)
+
+    done = ganchu("worker", "--db", sqlite_url, *once, cwd=tmp_path, env={"GANCHU_AT": "2021-11-18T10:00"})
+
+    assert (done.code, done.out) == (2, "")
+    assert "GANCHU_AT is set (2021-11-18T10:00), but `ganchu worker` goes by the machine's clock alone" in done.err
+    assert triggers(sqlite_url, phases) == [["open"]]
+
+
 def test_channels_that_cannot_be_used_are_refused_before_it_begins(sqlite_url: str, tmp_path: Path) -> None:
     phases = overdue(sqlite_url, 1)
 

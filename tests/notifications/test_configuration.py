@@ -38,6 +38,8 @@ applicant = ["folder", "inbox", "record"]
 attempts = 2
 backoff = 1
 """
+SMTP = {"use": "smtp", "host": "h", "sender": "a@b.test"}
+ONE, BOTH = "one@e1.example", "one@e1.example; two@e1.example"
 LEAST = {"channels": {"inbox": {}}, "routes": {"default": ["inbox"]}}
 
 
@@ -91,6 +93,10 @@ def test_the_journal_keeps_no_address(sqlite_post: Post, tmp_path: Path) -> None
         ({"colour": 1}, "colour: Extra inputs are not permitted"),
         ({"delivery": {"attempts": 0}}, "delivery.attempts: Input should be greater than or equal to 1"),
         ({"addresses": {"office": "a@b.test"}}, "addresses.office: Input should be a valid list"),
+        (
+            {"channels": {"mail": SMTP}, "routes": {"default": ["mail"]}, "addresses": {"office": [ONE, BOTH]}},
+            "addresses: office, number 2, over mail: it is not one mail address; each is an entry of its own",
+        ),
         ({"channels": {"inbox": {"colour": 1}}}, "channels.inbox: the inbox channel has no option colour"),
         ({"channels": {"inbox": {"use": 1}}}, "channels.inbox: use must be the name of a channel, not 1"),
         ({"channels": {"inbox": {"use": "jurnal"}}}, "there is no 'jurnal' in ganchu_workflow.channels; did you mean"),
@@ -104,6 +110,28 @@ def test_what_cannot_be_used_is_refused_with_what_is_wrong(
         sqlite_post.wf.dispatcher({**LEAST, **changes})
 
     assert said in caught.value.message
+
+
+def test_a_whole_address_book_is_looked_through_for_those_who_get_mail(sqlite_post: Post) -> None:
+    given = {
+        "channels": {"inbox": {}, "mail": SMTP},
+        "routes": {"default": ["inbox"], "applicant": ["inbox", "mail"]},
+        # The office is told over no channel that writes mail: what an address is, is not known there.
+        "addresses": {
+            "office": ["+86 0"],
+            "applicant:E1": [ONE],
+            "applicant:E2": ["<a@b.c>, d@e.f"],
+            "applicant:E3": ["x"],
+        },
+    }
+
+    with pytest.raises(Invalid) as caught:
+        sqlite_post.wf.dispatcher(given)
+
+    assert caught.value.fields["problems"] == [
+        f"addresses: applicant:{each}, number 1, over mail: it is not one mail address; each is an entry of its own"
+        for each in ("E2", "E3")
+    ]
 
 
 def test_what_is_wrong_with_a_configuration_does_not_show_a_password(sqlite_post: Post) -> None:

@@ -236,6 +236,25 @@ def test_after_a_death_a_channel_that_bears_repeats_is_handed_the_message_again(
     assert channel.got == dying.got
 
 
+def test_a_claim_that_ran_out_before_it_began_is_no_attempt(post: Post) -> None:
+    """Eight dispatchers die between claiming and sending, as in a week of bad deployments."""
+    (sent,) = post.tell()
+    channel = Recorder(failures={sent: [OSError("away")]})
+    dispatcher = post.dispatcher(channel, attempts=8)
+    post.wf.outbox.route(lambda recipient: ["one"], 100)
+    for _ in range(8):
+        ((delivery,), stuck) = post.wf.outbox.claim({"one": False}, limit=1, lease=timedelta(minutes=10), by="dying")
+        assert (delivery.attempts, stuck) == (1, 0)
+        post.later(minutes=10, microseconds=1)
+
+    assert dispatcher.run_once() == Dispatched(retried=1)
+
+    assert post.stand() == [("retrying", "OSError: away", 1)]
+    post.later(hours=1)
+    assert dispatcher.run_once() == Dispatched(delivered=1)
+    assert post.stand() == [("delivered", None, 2)]
+
+
 def test_after_a_death_a_channel_that_does_not_bear_repeats_is_never_handed_it_again_by_itself(post: Post) -> None:
     (sent,) = post.tell()
     with pytest.raises(Killed):

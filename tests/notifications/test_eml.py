@@ -1,5 +1,6 @@
 """Mail in a folder: whole or not at all, and the same bytes for the same message."""
 
+import json
 import os
 import stat
 import subprocess
@@ -34,8 +35,6 @@ def test_the_same_message_makes_the_same_bytes_in_any_process(tmp_path: Path) ->
         "import json, sys; from ganchu_notifications.eml import EmlChannel\n"
         "EmlChannel(folder=sys.argv[1]).deliver(json.loads(sys.argv[2]))"
     )
-    import json
-
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "America/New_York", "LC_ALL": "C"}
     command = [sys.executable, "-c", program, str(tmp_path / "there"), json.dumps(a_message())]
     subprocess.run(command, check=True, env=environment)
@@ -93,6 +92,27 @@ def test_a_death_in_the_middle_of_writing_leaves_no_half_a_mail(
     monkeypatch.undo()
     channel.deliver(a_message())
     assert [p.suffix for p in channel.folder.iterdir()] == [".eml"]
+
+
+def test_it_works_on_a_system_that_is_not_posix(tmp_path: Path) -> None:
+    """What Windows lacks is taken away, and what it refuses is refused."""
+    program = (
+        "import errno, json, os, sys, pathlib\n"
+        "real, os.name = os.open, 'other'\n"
+        "del os.O_CLOEXEC\n"
+        "def open_(path, *args):\n"
+        "    if os.path.isdir(path): raise PermissionError(errno.EACCES, 'a folder')\n"
+        "    return real(path, *args)\n"
+        "os.open = open_\n"
+        "from ganchu_notifications.eml import EmlChannel\n"
+        "EmlChannel(folder=sys.argv[1]).deliver(json.loads(sys.argv[2]))"
+    )
+
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "there"), json.dumps(a_message())], check=True)
+
+    EmlChannel(folder=tmp_path / "here").deliver(a_message())
+    here, there = ((tmp_path / side / "061fd3uug000n16f7q085uhhio.eml").read_bytes() for side in ("here", "there"))
+    assert here == there
 
 
 @pytest.mark.parametrize("identifier", ["../x", "", "a/b", "a" * 101, "a.b"])

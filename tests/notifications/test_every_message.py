@@ -46,6 +46,15 @@ def test_no_text_lies_there_that_nothing_tells(language: str) -> None:
     assert {p.stem for folder in folders for p in (folder / language).iterdir()} == DECLARED.keys()
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_no_text_calls_a_default_a_rule_or_puts_a_title_in_quotation_marks(kind: MessageKind) -> None:
+    """What the plan sets is its own (规定 is what an authority lays down), and titles have quotation marks in them."""
+    text = kind.text("zh-CN")
+
+    assert re.findall("规定", text) == []
+    assert re.findall(r"“{{ *(?:round\.)?title *}}”", text) == []
+
+
 @dataclass(frozen=True)
 class Told:
     delivery: Delivery

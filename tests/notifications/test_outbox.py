@@ -159,6 +159,90 @@ def test_a_reason_must_be_given(sqlite_post: Post, reason: str) -> None:
         sqlite_post.wf.outbox.drop(sent, actor=OFFICE, reason=reason)
 
 
+# ── what is kept of decisions ──
+
+
+def kept(post: Post) -> list[tuple[str, str, str, str, Any]]:
+    """(name, kind, code, actor, detail) of every row beside the record."""
+    rows = post.wf.attempts(post.script.round)
+    return [(r["name"], r["kind"], r["code"], r["actor"], r["body"]["detail"]) for r in rows]
+
+
+def test_every_decision_is_kept_and_not_the_last_alone(post: Post) -> None:
+    (sent,) = post.tell()
+    dispatcher = post.dispatcher(Recorder(failures={sent: [Undeliverable("no")] * 2}), Recorder())
+    dispatcher.run_once()
+    (case,) = [m["case_id"] for m in post.wf.messages(post.script.round) if m["id"] == sent]
+    clerk, first = Actor(Role.OFFICE, person="u-17"), post.wf.clock.now()
+
+    post.wf.outbox.retry(sent, actor=clerk, reason=" 邮箱已更正 ")
+    dispatcher.run_once()
+    post.later(hours=1)
+    post.wf.outbox.drop(sent, actor=SUPERVISOR, reason="已电话告知")
+
+    assert kept(post) == [
+        (
+            f"outbox.{verb}",
+            "decided",
+            verb,
+            actor,
+            {"message": sent, "standing": {"one": "dead"}, "reason": reason},
+        )
+        for verb, actor, reason in (
+            ("retry", "office#u-17", "邮箱已更正"),
+            ("drop", f"supervisor#{SUPERVISOR.person}", "已电话告知"),
+        )
+    ]
+    rows = post.wf.attempts(post.script.round)
+    assert [(r["case_id"], r["received_at"], r["body"]["zh"]) for r in rows] == [
+        (case, first, "重新投递: 邮箱已更正"),
+        (case, post.wf.clock.now(), "放弃投递: 已电话告知"),
+    ]
+    assert [(e.decided_by, e.reason) for e in post.wf.outbox.entries(status="dropped")] == [
+        (f"supervisor#{SUPERVISOR.person}", "已电话告知")
+    ]
+    assert post.wf.verify().problems == []
+
+
+def test_every_refusal_is_kept_with_the_longest_of_names(post: Post) -> None:
+    (sent,) = post.tell()
+    post.dispatcher(Recorder()).run_once()
+    stranger = Actor(Role.APPLICANT, "企" * 100, "人" * 100)
+
+    refusal_of(lambda: post.wf.outbox.drop(sent, "信" * 100, actor=stranger, reason="x\x00" * 600))
+    refusal_of(lambda: post.wf.outbox.retry(sent, actor=OFFICE, reason="再试"))
+
+    assert kept(post) == [
+        (
+            "outbox.drop",
+            "refused",
+            "not_allowed",
+            f"{stranger}#{stranger.person}"[:160],
+            {"message": sent, "channel": "信" * 60, "standing": {}},
+        ),
+        (
+            "outbox.retry",
+            "refused",
+            "delivery_not_open",
+            f"office#{OFFICE.person}",
+            {"message": sent, "channel": None, "standing": {"one": "delivered"}},
+        ),
+    ]
+    assert post.stand() == [("delivered", None, 1)]
+    assert post.wf.verify().problems == []
+
+
+def test_a_mistake_is_no_decision_and_leaves_no_row(sqlite_post: Post) -> None:
+    (sent,) = sqlite_post.tell()
+    sqlite_post.dispatcher(Recorder()).run_once()
+
+    for message, channel, reason in (("nothing", None, "x"), (sent, "fax", "x"), (sent, None, "")):
+        with pytest.raises((Invalid, Unknown)):
+            sqlite_post.wf.outbox.drop(message, channel, actor=OFFICE, reason=reason)
+
+    assert kept(sqlite_post) == []
+
+
 def test_an_unknown_message_or_channel_is_said_to_be_unknown(sqlite_post: Post) -> None:
     (sent,) = sqlite_post.tell()
     outbox = sqlite_post.wf.outbox
@@ -180,6 +264,18 @@ def test_in_a_host_s_transaction_a_decision_stands_or_falls_with_it(sqlite_post:
         sqlite_post.wf.using(host).outbox.drop(sent, actor=OFFICE, reason="x")
         transaction.rollback()
     assert sqlite_post.stand() == [("dead", "no", 1)]
+    assert kept(sqlite_post) == []
+
+    with sqlite_post.wf.database.connect() as host, host.begin() as transaction:
+        with pytest.raises(Refused) as caught:
+            sqlite_post.wf.using(host).outbox.drop(sent, actor=firm("铜箔"), reason="x")
+        transaction.rollback()
+    assert kept(sqlite_post) == []
+    # The host's to keep, as that of an act is.
+    sqlite_post.wf.keep(caught.value)
+    assert [(name, kind, code) for name, kind, code, *_ in kept(sqlite_post)] == [
+        ("outbox.drop", "refused", "not_allowed")
+    ]
 
 
 def test_the_work_of_a_claim_follows_what_is_due_and_not_what_is_there(sqlite_post: Post) -> None:

@@ -173,10 +173,30 @@ def test_a_mail_that_is_sent_again_is_the_same_to_the_byte(server: Server) -> No
     ("command", "answer", "error", "said"),
     [
         ("MAIL", "451 later", Fault, "the mail server refuses the sender: 451 later"),
-        ("MAIL", "550 not you", Undeliverable, "the mail server refuses the sender: 550 not you"),
+        ("MAIL", "550 not you", Fault, "the mail server refuses the sender: 550 not you"),
+        ("MAIL", "553 5.7.1 <pingxuan@office.test>: no", Fault, "the mail server refuses the sender: 553 5.7.1 <…> no"),
         ("MAIL", "530 sign in first", Fault, "the mail server refuses the sender: 530 sign in first"),
-        ("RCPT", "450 greylisted", Fault, "the mail server refuses address 1 of 2: 450 greylisted"),
-        ("RCPT", "550 no such box", Undeliverable, "the mail server refuses address 1 of 2: 550 no such box"),
+        ("RCPT", "450 greylisted", Fault, "the mail server refuses address 1 of 2: 450"),
+        ("RCPT", "550 no such box", Undeliverable, "the mail server refuses address 1 of 2: 550"),
+        (
+            "RCPT",
+            "550 5.1.1 <liaison@e1.test>: gone",
+            Undeliverable,
+            "the mail server refuses address 1 of 2: 550 5.1.1",
+        ),
+        (
+            "RCPT",
+            "550-5.1.1 liaison\r\n550 5.1.1 gone",
+            Undeliverable,
+            "the mail server refuses address 1 of 2: 550 5.1.1",
+        ),
+        ("RCPT", "550 5.1.1x", Undeliverable, "the mail server refuses address 1 of 2: 550"),
+        (
+            "DATA",
+            "554 liaison@e1.test, x@e1.test: no",
+            Undeliverable,
+            "the mail server refuses the mail: 554 <…> <…> no",
+        ),
         ("DATA", "452 full", Fault, "the mail server refuses the mail: 452 full"),
         ("DATA", "554 spam", Undeliverable, "the mail server refuses the mail: 554 spam"),
         ("DATA", "421 closing", Fault, "the mail server refuses the mail: 421 closing"),
@@ -198,7 +218,7 @@ def test_what_the_server_answers_decides(
 def test_one_address_that_is_refused_keeps_the_mail_from_all(server: Server) -> None:
     server.mailbox.answers = {"RCPT": ["250 OK", "550 no such box"]}
 
-    with pytest.raises(Undeliverable, match="address 2 of 2: 550 no such box"):
+    with pytest.raises(Undeliverable, match=r"address 2 of 2: 550$"):
         server.channel().deliver(a_message())
 
     assert server.mailbox.taken == []
@@ -249,6 +269,39 @@ def test_a_server_that_says_nothing_is_given_up_after_the_timeout() -> None:
         port = silent.getsockname()[1]
         channel = SmtpChannel(host="127.0.0.1", port=port, sender="a@office.test", security="none", timeout=0.2)
         channel.deliver(a_message())
+
+
+def test_what_is_kept_of_a_refusal_names_nobody(
+    sqlite_post: Post, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the outbox nor the log: servers like to quote whom they do not know."""
+    sqlite_post.tell(2)
+    server.mailbox.answers = {
+        "RCPT": ["550 5.1.1 <liaison@e1.test>: no such user liaison@e1.test", "250 OK"],
+        "DATA": ["554 5.7.1 refused for <liaison@e1.test>"],
+    }
+
+    dispatcher = sqlite_post.dispatcher(server.channel(), addresses=lambda recipient: ["liaison@e1.test"])
+    assert dispatcher.run_once() == Dispatched(dead=2)
+
+    assert [error for _, error, _ in sqlite_post.stand()] == [
+        "the mail server refuses address 1 of 1: 550 5.1.1",
+        "the mail server refuses the mail: 554 5.7.1 refused for <…>",
+    ]
+    assert len(caplog.records) == 2
+    assert "liaison" not in caplog.text
+
+
+def test_a_refused_sender_costs_no_message(post: Post, server: Server) -> None:
+    """It is a setting: what waited for it goes out once it has been put right."""
+    post.tell(2)
+    server.mailbox.answers = {"MAIL": ["553 5.7.1 sender not allowed"] * 2}
+    dispatcher = post.dispatcher(server.channel(), addresses=lambda recipient: ["a@e1.test"])
+
+    assert dispatcher.run_once() == Dispatched(retried=2)
+
+    post.later(hours=1)
+    assert dispatcher.run_once() == Dispatched(delivered=2)
 
 
 # ── secured and signed in ──
@@ -397,7 +450,10 @@ def test_the_password_is_not_shown() -> None:
     assert "secret" not in repr(channel.options)
 
 
-@pytest.mark.parametrize("address", ["liaison", "", "@e1.test", "联络@e1.test", "a@b@e1.test\n"])
+@pytest.mark.parametrize(
+    "address",
+    ["liaison", "", "@e1.test", "联络@e1.test", "a@b@e1.test\n", "a@e1.test; b@e1.test", "<a@e1.test>, b@e1.test"],
+)
 def test_an_address_that_is_none_is_a_dead_letter_that_does_not_name_it(server: Server, address: str) -> None:
     with pytest.raises(Undeliverable) as caught:
         server.channel().deliver(a_message(addresses=["a@e1.test", address]))

@@ -292,3 +292,25 @@ def test_killed_process_loses_nothing_it_had_delivered(path: Path) -> None:
     JournalChannel(path=path).deliver(a_message("m2"))
 
     assert path.read_text("utf-8") == "".join(canonical.encode(a_message(name)) + "\n" for name in ("m1", "m2"))
+
+
+def test_a_system_without_file_locks_is_told_so_and_finds_the_other_channels(path: Path) -> None:
+    program = (
+        "import sys\n"
+        "sys.modules['fcntl'] = None\n"
+        "from ganchu_workflow.errors import Invalid\n"
+        "from ganchu_workflow.plugins import CHANNELS, Registry\n"
+        "registry = Registry.discover(CHANNELS)\n"
+        "print(sorted(registry.plugins), registry.broken)\n"
+        "try: registry.get('journal').brought(path=sys.argv[1])\n"
+        "except Invalid as error: print(error.message)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines() == [
+        "['eml', 'inbox', 'journal', 'smtp'] {}",
+        "the journal channel needs the file locks of POSIX (fcntl), which this system does not have; "
+        "use another channel here",
+    ]
+    assert not path.exists()

@@ -266,3 +266,43 @@ def test_a_name_that_nobody_claims_is_a_mistake(site: Path) -> None:
 
     assert done.code == 2
     assert "no plugin of the name 'tasting' is installed; there are: announcement, " in done.err
+
+
+TELLING = (
+    SOUND.replace("from ganchu_workflow.process import ", "from ganchu_workflow.process import Effects, Message, ")
+    + """
+    @approve.effect("tell_the_house")
+    def tell_the_house(self, ctx):
+        return Effects(tell=[Message("called", to=Role.APPLICANT, body={"place": "厅"})])
+"""
+)
+CALLED = (
+    "请到场\n\n地点:{{ place }}。{% if deadlines.due is defined %}请于{{ deadlines.due | until }}前到场。{% endif %}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (CALLED, None),
+        (CALLED.replace("place", "plce"), "'plce' is undefined"),
+        ("请到场\n\n请于{{ deadlines.due | until }}前到场。\n", "may be absent: ask `{% if … is defined %}` first"),
+        ("请到场\n\n地点:{{ place \n", "TemplateSyntaxError"),
+    ],
+)
+def test_the_texts_of_a_stage_are_rendered_before_anything_is_told(site: Path, text: str, problem: str | None) -> None:
+    package = site / "tasting"
+    messages = package / "messages"
+    for language in ("zh-CN", "en"):
+        (messages / language).mkdir(parents=True)
+        (messages / language / "called.txt").write_text(text if language == "zh-CN" else CALLED, "utf-8")
+    (messages / "messages.toml").write_text('[called]\nsample = { place = "厅" }\ndeadlines = ["due"]\n', "utf-8")
+    distribution(site, "tasting-house", "tasting/__init__", TELLING, POINT)
+
+    if problem is None:
+        done = run(site, "plugins", "check", "tasting")
+        assert (done.code, done.err) == (0, "")
+        return
+    [found] = checked(site, "tasting")["tasting"]["problems"]
+    assert found.startswith("tasting.called (zh-CN): ")
+    assert problem in found

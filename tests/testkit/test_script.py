@@ -94,7 +94,7 @@ def test_the_usual_way_is_the_same_as_act_by_act(on_both: RoundScript) -> None:
     on_both.carry("水表", "铜箔")
 
     assert on_both.states() == dict.fromkeys(("水表", "铜箔"), "announcement.announced")
-    assert on_both.facts("铜箔")["number"] == "TEST-002"
+    assert on_both.facts("铜箔")["certificate"] == "TEST-002"
     on_both.verify()
 
 
@@ -578,7 +578,7 @@ def test_a_deadline_that_cannot_fire_is_told(ganchu_round: Opened, monkeypatch: 
     assert message_of(script.past_next_due) == (
         "a deadline has run out and did not fire:\n"
         f"  qualification_check.office_limit of {script.id('水表')}: the effect 'urge' of qualification_check.overdue "
-        "crashed: ZeroDivisionError: division by zero"
+        "crashed (ZeroDivisionError); nothing of the act is left"
     )
 
 

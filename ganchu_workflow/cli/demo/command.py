@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from ganchu_workflow.cli.demo.inputs import Inputs, first_round_folder
 from ganchu_workflow.cli.demo.measure import Progress, measured
 from ganchu_workflow.cli.demo.narrator import ZONE, Narrator
 from ganchu_workflow.cli.demo.story import Story
-from ganchu_workflow.cli.papers.folder import Papers, check_folder, write_folder
+from ganchu_workflow.cli.papers.folder import Papers, check_folder, mark_folder, write_folder
 from ganchu_workflow.cli.papers.funnel import city_table, funnel_table
 from ganchu_workflow.cli.papers.html import DEMONSTRATION_DESK
 from ganchu_workflow.cli.papers.jsonl import write_history
@@ -34,6 +35,8 @@ FOLDER = Path("ganchu-demo")
 """Where the papers of the first round are written to, unless another folder is named."""
 MAIL = "mail"
 """The folder, inside that one, in which the demonstration leaves its mail."""
+_LETTER = re.compile(r"[0-9a-v]{26}\.eml")
+"""The name of a letter: the id of its message."""
 
 
 def run_first_round(database: str | None, folder: Path, inputs: Path | None) -> int:
@@ -47,7 +50,7 @@ def run_first_round(database: str | None, folder: Path, inputs: Path | None) -> 
         with measured(workflow) as (say, progress):
             say(f"【{MARK}】除新闻发布会点名的十项产品及其所述事实外,企业、产品、名额、评分、意见、日期均为虚构。")
             round_id = FirstRound(workflow, clock, read, say, progress).play()
-            sent = _deliver(workflow, round_id, folder, progress)
+            sent = leave_mail(workflow, round_id, folder, progress)
             progress("核验与出件", 0, 1)
             papers = write_folder(workflow, round_id, folder, desk=DEMONSTRATION_DESK, beside=[MAIL])
         _show(papers, folder)
@@ -56,12 +59,14 @@ def run_first_round(database: str | None, folder: Path, inputs: Path | None) -> 
         return _verdict(papers.report)
 
 
-def _deliver(workflow: Workflow, round_id: str, folder: Path, progress: Progress) -> int:
+def leave_mail(workflow: Workflow, round_id: str, folder: Path, progress: Progress) -> int:
     """Leave every message of the round in the folder as a letter; nothing is sent. How many there are."""
     mail = folder / MAIL
-    mail.mkdir(parents=True, exist_ok=True)
+    # Marked first: if it ends in the middle, what lies there is known to be ours. The channel makes its own folder.
+    mark_folder(folder)
     for old in mail.glob("*.eml"):
-        old.unlink()
+        if _LETTER.fullmatch(old.name):
+            old.unlink()
     eml = {"use": "eml", "folder": str(mail), "durable": False}
     settings = {"channels": {"eml": eml}, "routes": {"default": ["eml"]}}
     dispatcher, sent, messages = workflow.dispatcher(settings), 0, len(workflow.messages(round_id))

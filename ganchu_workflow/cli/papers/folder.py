@@ -50,7 +50,8 @@ class Papers:
 def check_folder(folder: Path, beside: Collection[str] = ()) -> None:
     """Raise `Invalid` if papers may not be written to `folder`; nothing is changed.
 
-    It must not exist yet (its parent must), be empty, or hold only papers of an earlier time, beside the names given.
+    It must not exist yet (its parent must), be empty, or hold only papers of an earlier time, beside the names given:
+    what lies there under such a name is ours only where our marker lies too.
     """
     if not folder.exists():
         if not folder.parent.is_dir():
@@ -58,14 +59,20 @@ def check_folder(folder: Path, beside: Collection[str] = ()) -> None:
         return
     if not folder.is_dir():
         raise Invalid(f"'{folder}' is a file; name a folder")
-    names = {entry.name for entry in folder.iterdir()} - set(beside)
-    strangers = sorted(n for n in names if n != MARKER and not _is_ours(n))
+    names = {entry.name for entry in folder.iterdir()}
+    strangers = sorted(n for n in names if n != MARKER and n not in beside and not _is_ours(n))
     if strangers or (names and MARKER not in names):
         shown = ", ".join((strangers or sorted(names))[:3])
         raise Invalid(
             f"the folder '{folder}' holds files that are not papers of a round ({shown}); "
             "name an empty folder, or one that does not exist yet"
         )
+
+
+def mark_folder(folder: Path) -> None:
+    """Make the folder, for its owner alone, if it is not there, and mark it as one that papers are written to."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / MARKER).write_text("papers of a round, written by ganchu; it writes here again\n", encoding="utf-8")
 
 
 def write_folder(
@@ -91,7 +98,7 @@ def write_folder(
     check_folder(folder, beside)
     papers = _Papers(workflow, round_, desk)
     report = workflow.verify() if report is None else report
-    folder.mkdir(mode=0o700, exist_ok=True)
+    mark_folder(folder)
     (folder / "summary.md").unlink(missing_ok=True)  # it vouches for the others, so it goes first and comes last
     to = _Folder(folder, say or (lambda name: None))
     papers.write(to)
@@ -179,7 +186,6 @@ class _Folder:
     def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
         self.folder, self.say = folder, say
         self.written: list[Written] = []
-        (folder / MARKER).write_text("papers of a round, written by ganchu; it writes here again\n", encoding="utf-8")
 
     def text(self, name: str, what: str, content: str) -> None:
         """A text file in UTF-8, its line ends as they are."""
