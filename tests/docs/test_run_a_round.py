@@ -1,8 +1,10 @@
 """The clerk's walk through a round is run as it stands: one terminal, from top to bottom, in an empty folder."""
 
 import subprocess
+import tomllib
 from pathlib import Path
 
+from ganchu_stages.notice_forms import PublicNoticeSettings
 from tests.cli.command import workflow
 from tests.packaging.test_readme import ROOT, blocks_of, environment_of
 
@@ -12,7 +14,9 @@ PAGE = "docs/how-to/run-a-round.md"
 def test_the_page_runs_and_says_what_comes_out(tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples", target_is_directory=True)
     blocks = blocks_of(PAGE)
-    assert {b.language for b in blocks} == {"bash", "text"}
+    assert {b.language for b in blocks} == {"bash", "text", "toml"}
+    (stage,) = tomllib.loads("".join(b.text for b in blocks if b.language == "toml"))["stage"]
+    assert PublicNoticeSettings(**{k: v for k, v in stage.items() if k != "use"}).desk is not None
     script = "\n".join(b.text for b in blocks if b.language == "bash")
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
