@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from ganchu_workflow.actors import ENGINE, Actor, Role
 from ganchu_workflow.engine.admission import may, not_allowed, round_stands_still, window_refusal
 from ganchu_workflow.engine.cases import CaseState
+from ganchu_workflow.engine.complaints import in_chinese
 from ganchu_workflow.engine.events import Cause, Receipt
 from ganchu_workflow.engine.opening import place, prepare
 from ganchu_workflow.engine.privacy import PrivateLeak, commit_private, private_values, refuse_leaks
@@ -186,13 +187,15 @@ class Run:
         try:
             data = step.data if isinstance(step.data, model) else model.model_validate(plain(step.data))
         except ValidationError as error:
-            problems = [f"{'.'.join(str(p) for p in e['loc']) or 'data'}: {e['msg']}" for e in error.errors()]
+            found = [(".".join(str(p) for p in e["loc"]) or "data", e) for e in error.errors()]
+            problems = [f"{place}: {e['msg']}" for place, e in found]
+            problems_zh = [f"{place} {in_chinese(e)}" for place, e in found]
             raise self._refused(
                 step,
                 case,
                 Refusal(
                     "data_invalid",
-                    f"材料不全或有误:{';'.join(problems)}",
+                    f"材料不全或有误:{';'.join(problems_zh)}",
                     f"the data cannot be used: {'; '.join(problems)}; "
                     f"it takes: {', '.join(model.model_fields) or 'nothing'}",
                     {"fields": problems, "expected": sorted(model.model_fields)},

@@ -364,12 +364,12 @@ BAD_ACTS = {
     "a key too long": BadAct(declare("--key", "k" * 121), BAD_INPUT, "invalid", ("a key has 1 to 120 characters",)),
     "missing field": BadAct(
         declare(data=as_json(product=None)), REFUSED, "data_invalid",
-        ("self_declaration.declare", "材料不全或有误:product: ", "the data cannot be used: product: Field required"),
+        ("self_declaration.declare", "材料不全或有误:product 必填,未填写", "the data cannot be used: product: Field"),
         kept=True,
     ),
     "unknown field": BadAct(
-        declare(data=as_json(prodcut="示例")), REFUSED, "data_invalid", ("材料不全或有误:prodcut: ", "prodcut: "),
-        kept=True,
+        declare(data=as_json(prodcut="示例")), REFUSED, "data_invalid",
+        ("材料不全或有误:prodcut 没有这一项", "prodcut: "), kept=True,
     ),
     "a field inside another": BadAct(
         declare(data=as_json(trademark={"number": "1"})), REFUSED, "data_invalid", ("trademark.owner: Field required",),
