@@ -10,7 +10,6 @@ from tests.cli.command import ganchu
 from tests.cli.conftest import DECLARATION, FIRM, OFFICE
 from tests.heartbeat.process import HOUR, plan, worker
 
-pytest.importorskip("ganchu_notifications.configuration", reason="no dispatcher is installed")
 SETTINGS = """\
 [channels.eml]
 use = "eml"
