@@ -159,6 +159,13 @@ def test_what_it_cannot_use_is_said_before_anything_is_played(
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["full", "letter.txt"]
 
 
+def test_a_folder_that_cannot_be_made_is_known_before_anything_is_played(tmp_path: Path) -> None:
+    done = ganchu("demo", "--out", "x" * 300, cwd=tmp_path)
+
+    assert (done.code, done.out) == (4, "")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_called_mail_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine" / "mail").mkdir(parents=True)
     (tmp_path / "mine" / "mail" / "letter.eml").write_text("mine", "utf-8")

@@ -47,6 +47,7 @@ def run_first_round(database: str | None, folder: Path, inputs: Path | None) -> 
     read = Inputs(inputs or first_round_folder())
     check_folder(folder, beside=[MAIL])
     with _workflow(database) as (workflow, clock):
+        mark_folder(folder)  # where nothing can be written, nobody need wait for the end to hear it
         with measured(workflow) as (say, progress):
             say(f"【{MARK}】除新闻发布会点名的十项产品及其所述事实外,企业、产品、名额、评分、意见、日期均为虚构。")
             round_id = FirstRound(workflow, clock, read, say, progress).play()
