@@ -99,7 +99,7 @@ def test_recusal_after_the_ranking_keeps_both_results_and_moves_who_changed_plac
     assert (script.state(recused), script.facts(recused)["total"]) == ("void", "100.00")
     assert [c.state for c in script.children("乙", "consultation")] == ["moot", "moot"]
     assert script.told(Role.OFFICE) == ["ranking_recomputed"]
-    assert script.told(Role.APPLICANT, "firm-乙") == ["declaration_received"]
+    assert script.told(Role.APPLICANT, "firm-乙") == ["declaration_received", "declaration_accepted"]
 
 
 def test_recusal_before_the_ranking_only_takes_the_sheet_away(opened: Opened) -> None:
@@ -234,7 +234,8 @@ def test_late_opposition_during_the_notice_raises_the_alarm_and_moves_nothing(op
     alarms = [m for m in script.wf.messages(script.round) if m["message"] == "late_objection"]
     assert [m["recipient"] for m in alarms] == ["office", "supervisor"]
     assert [m["body"]["standing"] for m in alarms] == ["public_notice.showing"] * 2
-    assert script.told(Role.APPLICANT, "firm-甲") == ["declaration_received", "notice_published"]
+    told = ["declaration_received", "declaration_accepted", "notice_published"]
+    assert script.told(Role.APPLICANT, "firm-甲") == told
     script.past(notice, "closes_at")
     assert script.state("甲") == "announcement.decided"
 

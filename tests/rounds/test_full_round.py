@@ -415,7 +415,11 @@ def test_an_act_at_the_closing_instant_is_in_time(played: Played) -> None:
 # ── who was told what ──
 
 RECEIVED = ("declaration_received", frozenset({"product"}))
-PUBLISHED = ("notice_published", frozenset({"title", "dated_on", "published_at", "opens_at", "closes_at"}))
+ACCEPTED: tuple[str, frozenset[str]] = ("declaration_accepted", frozenset())
+PUBLISHED = (
+    "notice_published",
+    frozenset({"product", "title", "dated_on", "published_at", "opens_at", "closes_at"}),
+)
 TO_CORRECT = ("correction_requested", frozenset({"items"}))
 
 
@@ -428,21 +432,21 @@ def test_no_applicant_learns_a_result_before_the_announcement(played: Played) ->
             told[name].append((message["message"], frozenset(message["body"])))
     nothing: frozenset[str] = frozenset()
     assert told == {
-        "铜箔": [RECEIVED, TO_CORRECT, PUBLISHED],
-        "镜头": [RECEIVED, PUBLISHED, ("item_held", nothing)],
-        "电水壶": [RECEIVED, PUBLISHED],
-        "起重机": [RECEIVED],
-        "蓄电池": [RECEIVED],
-        "灯具": [RECEIVED],
+        "铜箔": [RECEIVED, TO_CORRECT, ACCEPTED, PUBLISHED],
+        "镜头": [RECEIVED, ACCEPTED, PUBLISHED, ("item_held", nothing)],
+        "电水壶": [RECEIVED, ACCEPTED, PUBLISHED],
+        "起重机": [RECEIVED, ACCEPTED],
+        "蓄电池": [RECEIVED, ACCEPTED],
+        "灯具": [RECEIVED, ACCEPTED],
         "茶叶": [("declaration_lapsed", frozenset({"product"}))],
         "竹编": [RECEIVED, ("declaration_not_accepted", frozenset({"reason_code"}))],
-        "钨丝": [RECEIVED, PUBLISHED],
-        "脐橙汁": [RECEIVED, PUBLISHED, ("item_held", nothing), ("item_removed", nothing)],
-        "家具": [RECEIVED],
-        "米粉": [RECEIVED],
-        "食盐": [RECEIVED],
-        "纸板": [RECEIVED],
-        "瓷砖": [RECEIVED, TO_CORRECT, ("deemed_withdrawn", nothing)],
+        "钨丝": [RECEIVED, ACCEPTED, PUBLISHED],
+        "脐橙汁": [RECEIVED, ACCEPTED, PUBLISHED, ("item_held", nothing), ("item_removed", nothing)],
+        "家具": [RECEIVED, ACCEPTED],
+        "米粉": [RECEIVED, ACCEPTED],
+        "食盐": [RECEIVED, ACCEPTED],
+        "纸板": [RECEIVED, ACCEPTED],
+        "瓷砖": [RECEIVED, ACCEPTED, TO_CORRECT, ("deemed_withdrawn", nothing)],
     }
 
 
