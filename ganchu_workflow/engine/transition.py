@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from ganchu_workflow.actors import CLOCK
@@ -32,6 +31,7 @@ from ganchu_workflow.engine.transactions import HostTransaction, Transactions
 from ganchu_workflow.engine.workspace import Stale, Surroundings, Workspace
 from ganchu_workflow.entropy import Entropy, new_id
 from ganchu_workflow.errors import DatabaseFault, DoesNotRest, Fault, NotCanonical, Refusal, Refused, WorkflowError
+from ganchu_workflow.store.link import Link
 from ganchu_workflow.timing import WorkingCalendar
 
 T = TypeVar("T")
@@ -80,7 +80,7 @@ class Engine:
 
     def resolve(self, case_id: str, name: str) -> None:
         """A deadline that waits for a year's calendar gets its end, if that calendar is loaded now."""
-        self.transactions.write(lambda connection: self._resolve(case_id, name, Rows(connection)))
+        self.transactions.write(lambda link: self._resolve(case_id, name, Rows(link)))
 
     def _resolve(self, case_id: str, name: str, rows: Rows) -> None:
         cases = rows.cases([case_id])
@@ -104,12 +104,12 @@ class Engine:
     # ── one transaction ──
 
     def _once(self, request: Request, book: Rulebook | None, settled: set[tuple[str, str, datetime]]) -> Receipt:
-        return self.transactions.write(lambda connection: self._in_transaction(connection, request, book, settled))
+        return self.transactions.write(lambda link: self._in_transaction(link, request, book, settled))
 
     def _in_transaction(
-        self, connection: Connection, request: Request, book: Rulebook | None, settled: set[tuple[str, str, datetime]]
+        self, link: Link, request: Request, book: Rulebook | None, settled: set[tuple[str, str, datetime]]
     ) -> Receipt:
-        rows = Rows(connection)
+        rows = Rows(link)
         book = book or self.books(request.round, rows)
         if request.key is not None:
             earlier = rows.event_by_key(request.key)
@@ -154,8 +154,8 @@ class Engine:
     ) -> Receipt | WorkflowError | None:
         """Fire one deadline. Returns what stood in the way, if anything did; None when it was no longer due."""
 
-        def locate(connection: Connection) -> tuple[str, str] | None:
-            rows = Rows(connection)
+        def locate(link: Link) -> tuple[str, str] | None:
+            rows = Rows(link)
             cases = rows.cases([case_id])
             running = rows.deadlines([case_id]).get(case_id, {}).get(name)
             return None if not cases or running is None or running.fires is None else (cases[0].round, running.fires)
@@ -185,9 +185,9 @@ class Engine:
 
     # ── several acts in one transaction ──
 
-    def inside(self, connection: Callable[[], Connection]) -> Engine:
+    def inside(self, link: Callable[[], Link]) -> Engine:
         """The same engine inside an open transaction of the host's, which it does not end."""
-        return self._inside(HostTransaction(connection))
+        return self._inside(HostTransaction(link))
 
     def _inside(self, transaction: HostTransaction) -> Engine:
         return Engine(transaction, self.books, self.clock, self.entropy, self.calendar)
@@ -198,9 +198,9 @@ class Engine:
         A refusal that `work` lets through is kept as a row once everything is undone, as that of a single act is.
         """
 
-        def run(connection: Connection) -> T:
+        def run(link: Link) -> T:
             held = self.transactions
-            inside = HostTransaction(lambda: connection, ours=held.ours, raised=held.raised)
+            inside = HostTransaction(lambda: link, ours=held.ours, raised=held.raised)
             result = work(self._inside(inside))
             if dry_run:
                 raise _Undone(result)
@@ -222,7 +222,7 @@ class Engine:
         """Write the row of an act that failed in somebody's transaction, unless it is there or there is none."""
         row = error.fields.get("attempt")
         if row is not None:
-            self.transactions.write(lambda connection: keep_attempt(connection, row))
+            self.transactions.write(lambda link: keep_attempt(link, row))
 
     def _kept(self, request: Request, act: Callable[[], Receipt]) -> Receipt:
         try:
@@ -249,7 +249,7 @@ class Engine:
         """Our own transaction: the attempt becomes a row. The host's: the host is handed the row, to keep or not."""
         error.fields["attempt"] = row
         if self.transactions.own:
-            self.transactions.write(lambda connection: keep_attempt(connection, row))
+            self.transactions.write(lambda link: keep_attempt(link, row))
 
     def _attempt(self, request: Request, kind: str, refusal: Refusal) -> dict[str, Any]:
         step = request.step
