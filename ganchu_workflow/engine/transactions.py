@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from ganchu_workflow.engine.crash_points import reached
 from ganchu_workflow.engine.workspace import Stale
 from ganchu_workflow.errors import Contention
 from ganchu_workflow.store.database import database_fault, read, write
@@ -69,7 +70,10 @@ class OwnTransactions:
         for _ in range(TRIES):
             try:
                 with self._turn, write(self.engine) as connection:
-                    return work(connection)
+                    result = work(connection)
+                    reached("committing")
+                reached("committed")
+                return result
             except Stale as error:
                 last = error
             except IntegrityError as error:
