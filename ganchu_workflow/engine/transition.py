@@ -18,6 +18,7 @@ from ganchu_workflow.actors import CLOCK
 from ganchu_workflow.canonical import decode, encode
 from ganchu_workflow.clock import Clock
 from ganchu_workflow.engine.attempts import keep_attempt, label
+from ganchu_workflow.engine.crash_points import reached
 from ganchu_workflow.engine.deadlines import ARMED, AWAITING, resolved
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.privacy import PrivateLeak
@@ -70,6 +71,7 @@ class Engine:
         that does not exist, and a `Fault` when something broke; in each case nothing of the act is left.
         """
         settled: set[tuple[str, str, datetime]] = set()
+        reached("received")
         while True:
             try:
                 return self._kept(request, lambda: self._once(request, book, settled))
@@ -109,6 +111,7 @@ class Engine:
     def _in_transaction(
         self, link: Link, request: Request, book: Rulebook | None, settled: set[tuple[str, str, datetime]]
     ) -> Receipt:
+        reached("begun")
         rows = Rows(link)
         book = book or self.books(request.round, rows)
         if request.key is not None:
@@ -136,6 +139,7 @@ class Engine:
             raise
         # A deadline changes only by an event on its case: where that was read before, `commit` sees that it stands.
         self._require_settled(work, request, settled, work.content_read - asked)
+        reached("read")
         work.commit(self.transactions.raised)
         return receipt
 

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.engine.cases import CaseState, Running
+from ganchu_workflow.engine.crash_points import reached
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.entropy import Entropy, new_id, new_salt
 from ganchu_workflow.errors import Unknown
@@ -303,6 +304,7 @@ class Workspace:
         ids = self._compared(also=touched)
         if not self._same(self.rows.lock(ids, touched | {c.id for c in changed}), ids):
             raise Stale
+        reached("locked")
         rows = self.rows
         if self.pending.definition is not None:
             rows.keep_definition(*self.pending.definition, self.around.now)
@@ -313,12 +315,16 @@ class Workspace:
         for case in changed:
             if case.listed_anew:
                 rows.write_members(case)
+        reached("case_written")
         rows.write_deadlines(changed)
+        reached("deadlines_written")
         rows.touch(sorted(touched - raised))
         raised |= touched | {c.id for c in changed}
         rows.insert_private(self.pending.private)
         rows.insert_events(self.pending.events)
+        reached("history_written")
         rows.insert_outbox(self.pending.outbox)
+        reached("outbox_written")
 
     def _compared(self, also: Iterable[str] = ()) -> list[str]:
         ids = {*self.content_read, *self.sets_read, *also}
