@@ -20,6 +20,7 @@ from ganchu_workflow.engine.books import Books, opening_of
 from ganchu_workflow.engine.bulk import Bulk, carry_out_many, request_of
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.foresee import foresee
+from ganchu_workflow.engine.host import host_link
 from ganchu_workflow.engine.inbox import Inbox
 from ganchu_workflow.engine.naming import Case, each_of, id_of
 from ganchu_workflow.engine.outbox import Outbox
@@ -39,7 +40,7 @@ from ganchu_workflow.plugins import DISPATCHERS, Registry
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.store.database import connect, migrate, require_schema
-from ganchu_workflow.store.link import Link, host_link
+from ganchu_workflow.store.link import Link
 from ganchu_workflow.timing import WorkingCalendar
 
 __all__ = ["Case", "Workflow"]
