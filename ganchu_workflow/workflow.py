@@ -20,6 +20,7 @@ from ganchu_workflow.engine.books import Books, opening_of
 from ganchu_workflow.engine.bulk import Bulk, carry_out_many, request_of
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.foresee import foresee
+from ganchu_workflow.engine.host import host_link
 from ganchu_workflow.engine.inbox import Inbox
 from ganchu_workflow.engine.naming import Case, each_of, id_of
 from ganchu_workflow.engine.outbox import Outbox
@@ -39,7 +40,7 @@ from ganchu_workflow.plugins import DISPATCHERS, Registry
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.store.database import connect, migrate, require_schema
-from ganchu_workflow.store.link import Link, host_link
+from ganchu_workflow.store.link import Link
 from ganchu_workflow.timing import WorkingCalendar
 
 __all__ = ["Case", "Workflow"]
@@ -393,8 +394,7 @@ class Workflow:
         return self._engine.transactions.read(work)
 
     def _round_of(self, case_ids: Sequence[str]) -> str:
-        known = self._engine.known.round_of(case_ids)
-        return known or self._read(lambda link: queries.round_of(link, case_ids))
+        return self._engine.known.round_of(case_ids) or self._read(lambda link: queries.round_of(link, case_ids))
 
     def _default_parent(self, kind: str, round_id: str) -> str | None:
         return round_id if self.process(round_id).kind(kind).is_cohort else None

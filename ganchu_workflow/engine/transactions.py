@@ -174,8 +174,6 @@ class HostTransaction:
 
 
 def _begun(link: Link) -> None:
-    if isinstance(link.driver, SqlalchemyDriver) and not link.driver.connection.in_transaction():
-        link.driver.connection.begin()  # as any statement of the host's would
     raw = link.driver.raw
     if link.dialect.name == "sqlite" and not getattr(raw, "in_transaction", True):
         # The driver begins a transaction only before a change; a savepoint outside one would commit on release.

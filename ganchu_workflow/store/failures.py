@@ -41,7 +41,9 @@ def host_fault(error: BaseException) -> DatabaseFault:
     `fields["reason"]` is `conflict` (the host may end its transaction and do the same again) or `broken_transaction`.
     """
     plain = error.orig if isinstance(error, DBAPIError) else error
-    if is_conflict(error):
+    # SQLite: another writer holds the file, or has written since this transaction first read.
+    busy = str(getattr(plain, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+    if busy or is_conflict(error):
         return DatabaseFault(
             "another transaction was in the way; nothing was tried again, as this transaction is the host's:"
             f" roll it back and do the same again ({type(plain).__name__})",

@@ -13,10 +13,10 @@ from functools import cache
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Dialect
-from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.sql.expression import Executable
 
 from ganchu_workflow.errors import Invalid
+from ganchu_workflow.store.failures import driver_errors, host_fault
 from ganchu_workflow.store.statements import IDS, Parameters, Spelt, Statement
 
 NOTHING: Mapping[str, Any] = {}
@@ -168,7 +168,7 @@ def _answer(spelt: Spelt, cursor: Any) -> Found:
 def linked(connection: Any) -> Link:
     """The seam over an open connection of the host's: one of SQLAlchemy, or of sqlite3, psycopg 3 or PyMySQL.
 
-    Sends nothing. Raises `Invalid` for anything else.
+    Sends nothing. Raises `Invalid` for anything else, and `DatabaseFault` for one that is closed.
     """
     if isinstance(connection, Connection):
         return Link(SqlalchemyDriver(connection))
@@ -176,29 +176,15 @@ def linked(connection: Any) -> Link:
         name = kind.__module__.partition(".")[0]
         if name in _DRIVERS and callable(getattr(connection, "cursor", None)):
             dialect, cursor = _DRIVERS[name]()
-            return Link(DbapiDriver(connection, dialect, cursor))
+            try:
+                return Link(DbapiDriver(connection, dialect, cursor))
+            except driver_errors(dialect) as error:
+                raise host_fault(error) from error
     raise Invalid(
         f"a {type(connection).__module__}.{type(connection).__qualname__} cannot carry an act: give a Session or "
         "Connection of SQLAlchemy (of an AsyncSession: await session.run_sync(…)), or a DB-API connection of sqlite3, "
         "psycopg 3 or PyMySQL (in Django: django.db.connection.connection, inside transaction.atomic())"
     )
-
-
-def host_link(host: Any) -> Callable[[], Link]:
-    """How to come to the seam of a host's transaction, anew for each act: what it gave is a session or a connection.
-
-    A session is flushed first, so that an act sees what the host has done. Raises `Invalid` for anything else.
-    """
-    session = host() if isinstance(host, scoped_session) else host
-    if not isinstance(session, Session):
-        link = linked(session)
-        return lambda: link
-
-    def of_session() -> Link:
-        session.flush()
-        return linked(session.connection())
-
-    return of_session
 
 
 def own_link(raw: Any, dialect: Dialect) -> Link:
@@ -212,24 +198,29 @@ def own_link(raw: Any, dialect: Dialect) -> Link:
 
 @cache
 def _sqlite() -> tuple[Dialect, Callable[[Any], Any]]:
+    import sqlite3
+
     from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-    return SQLiteDialect_pysqlite(paramstyle="qmark"), _sqlite_cursor
+    return SQLiteDialect_pysqlite(dbapi=sqlite3, paramstyle="qmark"), _sqlite_cursor
 
 
 @cache
 def _psycopg() -> tuple[Dialect, Callable[[Any], Any]]:
+    import psycopg
     from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
     dialect: Any = PGDialect_psycopg
-    return dialect(paramstyle="pyformat"), _psycopg_cursor
+    return dialect(dbapi=psycopg, paramstyle="pyformat"), _psycopg_cursor
 
 
 @cache
 def _pymysql() -> tuple[Dialect, Callable[[Any], Any]]:
+    import pymysql
     from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 
-    return MySQLDialect_pymysql(paramstyle="format"), _pymysql_cursor
+    dialect: Any = MySQLDialect_pymysql
+    return dialect(dbapi=pymysql, paramstyle="format"), _pymysql_cursor
 
 
 def _plain(raw: Any) -> Any:
