@@ -174,7 +174,7 @@ class Workflow:
                 f"a {kind} is not opened by itself: open_round reads a plan and opens the round with its phases"
             )
         ids = [id_of(c) for c in (parent, of, *members) if c is not None]
-        round_id = id_of(round) if round is not None else self._read(lambda c: queries.round_of(c, ids))
+        round_id = id_of(round) if round is not None else self._round_of(ids)
         opening = Opening(
             kind,
             round_id,
@@ -205,7 +205,7 @@ class Workflow:
         # Taken before the database is asked anything: it is what decides whether the act is in time.
         received_at = self._received_at()
         case_id = id_of(case)
-        round_id = self._read(lambda c: queries.round_of(c, [case_id]))
+        round_id = self._round_of([case_id])
         step = Step(trigger, case_id, plain(data or {}), actor)
         return self._act(Request(step, round_id, received_at, key, document))
 
@@ -395,6 +395,9 @@ class Workflow:
     def _read(self, work: Callable[[Link], T]) -> T:
         self._ready()
         return self._engine.transactions.read(work)
+
+    def _round_of(self, case_ids: Sequence[str]) -> str:
+        return self._engine.known.round_of(case_ids) or self._read(lambda link: queries.round_of(link, case_ids))
 
     def _default_parent(self, kind: str, round_id: str) -> str | None:
         return round_id if self.process(round_id).kind(kind).is_cohort else None

@@ -6,12 +6,12 @@ built once, here: building one anew costs SQLAlchemy several times what sending 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     BindParameter,
     Table,
@@ -30,6 +30,7 @@ from ganchu_workflow.engine.cases import CaseState, Loaded, Running
 from ganchu_workflow.store.link import Link
 from ganchu_workflow.store.statements import CHUNK, IDS, Statement
 from ganchu_workflow.store.tables import INDEXED, METADATA
+from ganchu_workflow.timing import WorkingCalendar
 
 CASE = METADATA.tables["ganchu_case"]
 MEMBER = METADATA.tables["ganchu_member"]
@@ -80,15 +81,13 @@ _PHASES = Statement(
     select(CASE.c.stage, CASE.c.id).where(CASE.c.round_id == bindparam("round"), CASE.c.kind == "phase")
 )
 _DEADLINES = Statement(select(DEADLINE).where(DEADLINE.c.case_id.in_(_IDS)))
-_DUE_CORE = (
+_DUE = Statement(
     select(DEADLINE.c.case_id, DEADLINE.c.name, DEADLINE.c.due_at)
     .where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), DEADLINE.c.due_at < bindparam("before"))
     .where(NOT_CALLED_OFF)
     .order_by(DEADLINE.c.due_at, DEADLINE.c.case_id, DEADLINE.c.name)
     .limit(bindparam("most"))
 )
-_DUE = Statement(_DUE_CORE)
-_DUE_OF = Statement(_DUE_CORE.where(DEADLINE.c.case_id.in_(_IDS)))
 _AWAITING = Statement(
     select(DEADLINE.c.case_id, DEADLINE.c.name)
     .where(
@@ -156,30 +155,21 @@ class Rows:
         """The cases with their parties. An unknown id is simply not among them."""
         found: dict[str, CaseState] = {}
         for some in chunks(ids):
-            for row in self.link.execute(_CASES, {IDS: some}):
-                found[row.id] = CaseState(
-                    id=row.id,
-                    kind=row.kind,
-                    state=row.state,
-                    stage=row.stage or "",
-                    visit=row.visit,
-                    round=row.round_id,
-                    parent=row.parent_id,
-                    of=row.of_id,
-                    position=row.position,
-                    facts=json.loads(row.facts),
-                    parties={},
-                    opened_at=row.opened_at,
-                    recorded_at=row.recorded_at,
-                    seq=row.seq,
-                    head=row.head,
-                    version=row.version,
-                    loaded=Loaded(row.seq, row.version),
-                )
-            for party in self.link.execute(_PARTIES, {IDS: some}):
-                if party.case_id in found:
-                    found[party.case_id].parties[Role(party.role)] = party.scope
+            cases, parties = self.link.gather([(_CASES, {IDS: some}), (_PARTIES, {IDS: some})])
+            _put_together(found, cases, parties)
         return list(found.values())
+
+    def about(
+        self, ids: Sequence[str], case_id: str | None
+    ) -> tuple[list[CaseState], dict[str, dict[str, Running]], list[tuple[str, str, str, int]]]:
+        """These cases and their deadlines, and the cohorts that list one of them, in one look. At most `CHUNK` ids."""
+        given = {IDS: list(ids)}
+        cases, parties, deadlines, acts = self.link.gather(
+            [(_CASES, given), (_PARTIES, given), (_DEADLINES, given), (_ACTS, {IDS: [case_id] if case_id else []})]
+        )
+        found: dict[str, CaseState] = {}
+        _put_together(found, cases, parties)
+        return list(found.values()), _by_case(deadlines), [_act(r) for r in acts]
 
     def children(self, parent_ids: Sequence[str], kind: str) -> list[tuple[str, str]]:
         """(parent, child) of a kind."""
@@ -195,8 +185,7 @@ class Rows:
 
     def acts(self, application_ids: Iterable[str]) -> list[tuple[str, str, str, int]]:
         """The cohorts that list applications: (application, cohort, its kind, the visit it lists it for)."""
-        found = by_chunks(self.link, _ACTS, application_ids)
-        return [(r.application_id, r.cohort_id, r.kind, r.visit) for r in found]
+        return [_act(r) for r in by_chunks(self.link, _ACTS, application_ids)]
 
     def applications(self, round_id: str, stages: Sequence[str]) -> list[str]:
         """The applications of a round that stand in these stages."""
@@ -213,22 +202,12 @@ class Rows:
 
     def deadlines(self, case_ids: Iterable[str]) -> dict[str, dict[str, Running]]:
         """The deadlines of some cases: case → name → deadline."""
-        found: dict[str, dict[str, Running]] = {}
-        for row in by_chunks(self.link, _DEADLINES, case_ids):
-            found.setdefault(row.case_id, {})[row.name] = Running(
-                row.name, row.status, row.due_at, row.rule, row.fires, row.armed_at, row.remainder, row.calendar
-            )
-        return found
+        return _by_case(by_chunks(self.link, _DEADLINES, case_ids))
 
-    def due(
-        self, before: datetime, limit: int, case_ids: Sequence[str] | None = None
-    ) -> list[tuple[str, str, datetime]]:
+    def due(self, before: datetime, limit: int) -> list[tuple[str, str, datetime]]:
         """(case, deadline, due instant) of what was due before that instant, in the order of due instants."""
-        values: dict[str, Any] = {"before": before, "most": limit}
-        if case_ids is None:
-            return [(r.case_id, r.name, r.due_at) for r in self.link.execute(_DUE, values)]
-        found = [(r.case_id, r.name, r.due_at) for r in by_chunks(self.link, _DUE_OF, case_ids, **values)]
-        return sorted(found, key=lambda r: (r[2], r[0], r[1]))[:limit]
+        found = self.link.execute(_DUE, {"before": before, "most": limit})
+        return [(r.case_id, r.name, r.due_at) for r in found]
 
     def awaiting(self, limit: int, after: tuple[str, str]) -> list[tuple[str, str]]:
         """(case, deadline) of what waits for a year's calendar, in order, after that one."""
@@ -255,11 +234,9 @@ class Rows:
         """
         if self.link.dialect.name == "sqlite":
             return self.versions(ids)
-        found: dict[str, tuple[int, int]] = {}
-        for writes, group in groupby(ids, key=lambda i: i in written):
-            for some in chunks(group):
-                found |= {r.id: (r.seq, r.version) for r in self.link.execute(_LOCKED[writes], {IDS: some})}
-        return found
+        groups = [(_LOCKED[w], {IDS: some}) for w, g in groupby(ids, key=lambda i: i in written) for some in chunks(g)]
+        # Sent together or not, each is carried out after the one before.
+        return {r.id: (r.seq, r.version) for rows in self.link.gather(groups) for r in rows}
 
     def versions(self, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
         """(seq, version) of each case as it is now, without a lock."""
@@ -336,16 +313,56 @@ class Rows:
         if self.link.execute(_HAS_DEFINITION, {"fingerprint": fingerprint}).first() is None:
             self._insert(DEFINITION, [{"fingerprint": fingerprint, "body": body, "recorded_at": now}])
 
-    def keep_calendar(self, version: str, document: dict[str, Any], now: datetime) -> None:
+    def keep_calendar(self, calendar: WorkingCalendar, now: datetime) -> None:
         """A calendar version, once."""
+        version = calendar.version
         if self.link.execute(_HAS_CALENDAR, {"version": version}).first() is None:
-            self._insert(CALENDAR, [{"version": version, "body": encode(document), "recorded_at": now}])
+            self._insert(CALENDAR, [{"version": version, "body": encode(calendar.document()), "recorded_at": now}])
 
     def _insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
         self._each(_INSERTS[table.name], rows)
 
     def _each(self, statement: Statement, rows: Sequence[dict[str, Any]]) -> None:
         self.link.executemany(statement, rows)
+
+
+def _put_together(found: dict[str, CaseState], cases: Iterable[Any], parties: Iterable[Any]) -> None:
+    for row in cases:
+        found[row.id] = CaseState(
+            id=row.id,
+            kind=row.kind,
+            state=row.state,
+            stage=row.stage or "",
+            visit=row.visit,
+            round=row.round_id,
+            parent=row.parent_id,
+            of=row.of_id,
+            position=row.position,
+            facts=orjson.loads(row.facts),
+            parties={},
+            opened_at=row.opened_at,
+            recorded_at=row.recorded_at,
+            seq=row.seq,
+            head=row.head,
+            version=row.version,
+            loaded=Loaded(row.seq, row.version),
+        )
+    for party in parties:
+        if party.case_id in found:
+            found[party.case_id].parties[Role(party.role)] = party.scope
+
+
+def _by_case(rows: Iterable[Any]) -> dict[str, dict[str, Running]]:
+    found: dict[str, dict[str, Running]] = {}
+    for row in rows:
+        found.setdefault(row.case_id, {})[row.name] = Running(
+            row.name, row.status, row.due_at, row.rule, row.fires, row.armed_at, row.remainder, row.calendar
+        )
+    return found
+
+
+def _act(row: Any) -> tuple[str, str, str, int]:
+    return row.application_id, row.cohort_id, row.kind, row.visit
 
 
 def _changing(case: CaseState) -> dict[str, Any]:

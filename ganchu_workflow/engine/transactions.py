@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from ganchu_workflow.engine.crash_points import reached
 from ganchu_workflow.engine.workspace import Stale
 from ganchu_workflow.errors import Contention, Invalid
 from ganchu_workflow.store.database import database_fault, read
@@ -75,7 +76,10 @@ class OwnTransactions:
         for _ in range(TRIES):
             try:
                 with self._turn, transaction(self.engine, writes=True) as link:
-                    return work(link)
+                    result = work(link)
+                    reached("committing")
+                reached("committed")
+                return result
             except Stale as error:
                 last = error
             except driver_errors(self.engine.dialect) as error:

@@ -8,6 +8,7 @@ roll the host's transaction back on first use.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from sqlalchemy.sql.expression import Executable
 
 from ganchu_workflow.errors import Invalid
 from ganchu_workflow.store.failures import driver_errors, host_fault
-from ganchu_workflow.store.statements import IDS, Parameters, Statement
+from ganchu_workflow.store.statements import IDS, Parameters, Spelt, Statement
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -62,6 +63,7 @@ class DbapiDriver:
     def __init__(self, raw: Any, dialect: Dialect, cursor: Callable[[Any], Any]) -> None:
         self.raw = raw
         self.dialect = dialect
+        self.new_cursor = cursor
         self._cursor = cursor(raw)
 
     def execute(self, sql: str, parameters: Parameters) -> tuple[Sequence[Sequence[Any]], int]:
@@ -106,9 +108,10 @@ class Found:
 class Link:
     """One open transaction, spoken to in statements of SQLAlchemy Core."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, pipeline: Callable[[], AbstractContextManager[object]] | None = None) -> None:
         self.driver = driver
         self.dialect = driver.dialect
+        self._pipeline = pipeline
 
     def execute(self, statement: Statement | Executable, values: Mapping[str, Any] = NOTHING) -> Found:
         """Send a statement once. One that is not a `Statement` is spelt anew each time."""
@@ -130,9 +133,36 @@ class Link:
         elif bound:
             self.driver.executemany(spelt.sql, bound)
 
+    def gather(self, questions: Sequence[tuple[Statement, Mapping[str, Any]]]) -> list[Found]:
+        """Ask several things of which none needs the answer to another: in one round trip where the driver can."""
+        if self._pipeline is None or not isinstance(self.driver, DbapiDriver):
+            return [self.execute(*question) for question in questions]
+        asked: list[tuple[Spelt, Any] | None] = []
+        with self._pipeline():
+            for statement, values in questions:
+                ids = values.get(IDS)
+                if ids is not None and not ids:
+                    asked.append(None)
+                    continue
+                spelt = statement.spelt(self.dialect, len(ids) if ids is not None else 0)
+                cursor = self.driver.new_cursor(self.driver.raw)
+                cursor.execute(spelt.sql, spelt.bind(values))
+                asked.append((spelt, cursor))
+            return [_answer(*each) if each is not None else Found([], 0) for each in asked]
+
+    def batch(self) -> AbstractContextManager[object]:
+        """While the block runs, what is sent is on its way together where the driver can: nothing may be asked."""
+        return nullcontext() if self._pipeline is None else self._pipeline()
+
     def command(self, sql: str) -> None:
         """Send SQL that has no parameters and gives no rows, such as SAVEPOINT."""
         self.driver.execute(sql, ())
+
+
+def _answer(spelt: Spelt, cursor: Any) -> Found:
+    if spelt.row is None:
+        return Found([], cursor.rowcount)
+    return Found([spelt.row(row) for row in cursor.fetchall()], cursor.rowcount)
 
 
 def linked(connection: Any) -> Link:
@@ -157,9 +187,10 @@ def linked(connection: Any) -> Link:
     )
 
 
-def driver_of(raw: Any, dialect: Dialect) -> DbapiDriver:
-    """The driver over a raw connection of an Engine of our own."""
-    return DbapiDriver(raw, dialect, _CURSORS.get(dialect.driver, _plain))
+def own_link(raw: Any, dialect: Dialect) -> Link:
+    """The seam over a raw connection in a transaction of our own."""
+    driver = DbapiDriver(raw, dialect, _CURSORS.get(dialect.driver, _plain))
+    return Link(driver, raw.pipeline if dialect.driver == "psycopg" else None)
 
 
 # ── what is particular to a driver: its dialect, and a cursor that gives plain rows whatever the host has set ──

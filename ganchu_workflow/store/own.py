@@ -15,7 +15,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from ganchu_workflow.errors import DatabaseFault
 from ganchu_workflow.store.failures import driver_errors
-from ganchu_workflow.store.link import Link, driver_of
+from ganchu_workflow.store.link import Link, own_link
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def transaction(engine: Engine, *, writes: bool) -> Iterator[Link]:
     held = engine.raw_connection()
     try:
         raw: Any = held.dbapi_connection
-        link = Link(driver_of(raw, engine.dialect))
+        link = own_link(raw, engine.dialect)
         _begin(raw, link, writes)
         yield link
         if writes:

@@ -32,7 +32,9 @@ class Statement:
         self._spelt: dict[tuple[str, str, str, int], Spelt] = {}
 
     def spelt(self, dialect: Dialect, ids: int = 0) -> Spelt:
-        """The statement for a database, with room for at least that many `ids`."""
+        """The statement for a database, with room for at least that many `ids`, of which there may be `CHUNK`."""
+        if ids > CHUNK:
+            raise ValueError(f"{ids} identifiers in one statement: at most {CHUNK}")
         room = _room(ids)
         key = (dialect.name, dialect.driver, dialect.paramstyle, room)
         found = self._spelt.get(key)
