@@ -91,9 +91,12 @@ class Workflow:
 
         A session is flushed before each act. Nothing is committed, rolled back, begun or tried again: what was done
         here stands or falls with the host's transaction and savepoints. A refusal is raised and not written; `keep`
-        writes it. Raises `Invalid` for a connection that cannot carry an act.
+        writes it. Raises `Invalid` for what cannot carry an act (`no_transaction`: each statement is committed by
+        itself) and `DatabaseFault` (`broken_transaction`) where nothing more can be done in it; so does each act.
         """
-        return self._with(self._engine.inside(host_link(host)))
+        find = host_link(host)
+        find()
+        return self._with(self._engine.inside(find))
 
     def _with(self, engine: Engine, received: datetime | None = None) -> Workflow:
         inside = object.__new__(Workflow)

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from tests.engine.small_process import Small
+from tests.hosts.django_host import DjangoHost
 from tests.hosts.fastapi_host import AsyncFastapiHost, FastapiHost
 from tests.hosts.flask_host import FlaskHost
 from tests.hosts.hosts import Host, HostBase
 from tests.hosts.tape import Tape
 
 HOSTS: dict[str, Callable[..., Host]] = {
-    "flask": FlaskHost, "fastapi": FastapiHost, "fastapi, asynchronous": AsyncFastapiHost
+    "flask": FlaskHost, "fastapi": FastapiHost, "fastapi, asynchronous": AsyncFastapiHost, "django": DjangoHost
 }  # fmt: skip
 
 

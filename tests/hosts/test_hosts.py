@@ -5,12 +5,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.db import connection
 from sqlalchemy import event, func, select
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import Pool
 
 from ganchu_workflow import Refused
+from ganchu_workflow.errors import Invalid
 from tests.engine.small_process import OFFICE, Small, applicant, declaration, hooked
-from tests.hosts.hosts import Answer, Host, Paper, Unit
+from tests.hosts.hosts import Answer, Host, Paper, Unit, asynchronous
 from tests.hosts.tape import Tape
 
 DONE = Answer(200, "done")
@@ -21,8 +24,8 @@ class Undo(Exception):
 
 
 def papers(small: Small) -> int:
-    with small.wf.database.connect() as connection:
-        return connection.execute(select(func.count()).select_from(Paper)).scalar_one()
+    with small.wf.database.connect() as own:
+        return own.execute(select(func.count()).select_from(Paper)).scalar_one()
 
 
 def submit(unit: Unit, case: str, **more: Any) -> None:
@@ -261,3 +264,36 @@ def test_what_others_changed_since_the_host_read_is_an_error_of_ours_and_nothing
     assert host.request(save) == DONE
     assert (papers(small), small.view(case).facts["enterprise"]) == (1, "乙厂")
     assert small.wf.verify().problems == []
+
+
+# ── what is no transaction of the host's ──
+
+
+@pytest.mark.parametrize("serve", ["django"], indirect=True)
+def test_outside_of_atomic_django_commits_each_statement_and_the_act_is_refused(
+    small: Small, serve: Callable[..., Host]
+) -> None:
+    case = small.draft()
+    before = small.dump()
+
+    def work(unit: Unit) -> None:
+        unit.write(1)
+        submit(unit, case)
+
+    assert serve(atomic=False).request(work) == Answer(503, "no_transaction")
+    assert papers(small) == 1
+    assert small.dump() == before
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_asynchronous_session_is_refused_with_what_to_call_instead(small: Small, database_url: str) -> None:
+    session = AsyncSession(create_async_engine(asynchronous(database_url)))
+
+    with pytest.raises(Invalid, match=r"await session\.run_sync\("):
+        small.wf.using(session)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_djangos_wrapper_of_a_connection_is_refused_with_what_to_give_instead(small: Small) -> None:
+    with pytest.raises(Invalid, match=r"django\.db\.connection\.connection, inside transaction\.atomic"):
+        small.wf.using(connection)
