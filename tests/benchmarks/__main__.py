@@ -22,7 +22,7 @@ from typing import Any
 
 from tests.benchmarks import peers, reading, report, scale, start, transition
 from tests.benchmarks.measure import ENOUGH, Line, Patience
-from tests.benchmarks.worlds import Wanted
+from tests.benchmarks.worlds import SQLITE, Wanted, sources
 
 Benchmark = Callable[[Wanted], Iterator[Line]]
 BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
@@ -32,6 +32,7 @@ BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "opening": ("Opening a case", reading.opening),
     "verification": ("Verification", reading.verification),
     "start": ("Start", start.lines),
+    "demo": ("The demonstration round", start.demonstration),
 }
 PEERS = "peers"
 _PATHS = {"--folder", "--out"}
@@ -43,6 +44,8 @@ def quick(wanted: Wanted) -> Wanted:
     return replace(
         wanted, patience=Patience(2, 5), block=2, bulk=5, due=3, armed=40, stored=40, cases=20, on_one_case=20,
         verified=200,
+        memory=(SQLITE,),
+        demo=("--small",),
     )  # fmt: skip
 
 
@@ -52,11 +55,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked.given = list(sys.argv[1:] if arguments is None else arguments)
     folder = Path(tempfile.mkdtemp(prefix="ganchu-benchmarks-", dir=asked.folder))
     try:
-        with postgres(folder) as server:
+        with postgres(folder) as server, sources(folder, server) as found:
             wanted = Wanted(
-                folder, server, Patience(asked.pairs, asked.seconds), asked.block, asked.bulk, asked.due, asked.armed,
-                asked.stored, asked.cases,
-            )  # fmt: skip
+                folder,
+                found,
+                postgres=server,
+                patience=Patience(asked.pairs, asked.seconds),
+                block=asked.block,
+                bulk=asked.bulk,
+                due=asked.due,
+                armed=asked.armed,
+                stored=asked.stored,
+                cases=asked.cases,
+            )
             return _run(quick(wanted) if asked.quick else wanted, asked)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

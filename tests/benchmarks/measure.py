@@ -59,12 +59,14 @@ class Line:
     """What we are after, beyond the bar."""
     unit: str = "×"
     notes: tuple[str, ...] = field(default=())
+    enough: int = ENOUGH
+    """How many pairs it takes to be judged."""
 
     @property
     def verdict(self) -> str:
         if self.bar is None:
             return "no bar"
-        if self.pairs < ENOUGH:
+        if self.pairs < self.enough:
             return f"not judged: {self.pairs} pairs"
         return "met" if self.bar.met(self.found) else "**not met**"
 

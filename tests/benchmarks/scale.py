@@ -25,7 +25,7 @@ _NEVER = "4102444800000000"  # 2100, in the microseconds of the table
 
 def lines(wanted: Wanted) -> Iterator[Line]:
     """The sweep, the growth and the task list, on each kind of database."""
-    for backend in wanted.backends:
+    for backend in wanted.sources:
         with worlds(backend, wanted, 2) as (full, empty):
             _fill(full, wanted)
             yield _tasks(full, wanted, backend)

@@ -1,5 +1,6 @@
 """Every benchmark runs, and its arithmetic is right. No number that a machine makes is asserted."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from tests.benchmarks.__main__ import BENCHMARKS, main, quick
 from tests.benchmarks.measure import Bar, Interval, Line, Patience, interval, measure
 from tests.benchmarks.report import table
-from tests.benchmarks.worlds import Wanted
+from tests.benchmarks.worlds import Wanted, sources
 
 NAMES = {
     "transition": [
@@ -29,14 +30,20 @@ NAMES = {
     ],
     "opening": ["opening an application, SQLite", "opening an application, PostgreSQL"],
     "verification": ["verification, SQLite", "verification, PostgreSQL"],
-    "start": ["import ganchu_workflow", "ganchu --help"],
+    "start": ["import ganchu_workflow", "from ganchu_workflow import Workflow", "ganchu --help"],
+    "demo": ["ganchu demo"],
 }
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
-def test_a_benchmark_measures_every_one_of_its_lines(name: str, tmp_path: Path, postgres_server: str) -> None:
-    wanted = quick(Wanted(tmp_path, postgres_server))
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory, postgres_server: str) -> Iterator[Wanted]:
+    folder = tmp_path_factory.mktemp("benchmarks")
+    with sources(folder, postgres_server) as found:
+        yield quick(Wanted(folder, found, postgres_server))
 
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_benchmark_measures_every_one_of_its_lines(name: str, wanted: Wanted) -> None:
     lines = list(BENCHMARKS[name][1](wanted))
 
     assert [line.name for line in lines] == NAMES[name]

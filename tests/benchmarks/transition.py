@@ -38,14 +38,14 @@ def single(wanted: Wanted) -> Iterator[Line]:
     """One transition at a time: SQLite at both levels of synchronous, PostgreSQL with one connection and with eight."""
     yield _one(wanted, SQLITE, Bar(0.65, at_least=True), "0.8×", normal=False)
     yield _one(wanted, SQLITE, Bar(0.4, at_least=True), "0.5×", normal=True)
-    if POSTGRES in wanted.backends:
+    if POSTGRES in wanted.sources:
         yield _one(wanted, POSTGRES, Bar(0.9, at_least=True), "1.5×", normal=False)
         yield _threads(wanted)
 
 
 def many(wanted: Wanted) -> Iterator[Line]:
     """`fire_many` in one transaction against executemany of the same rows."""
-    for backend in wanted.backends:
+    for backend in wanted.sources:
         with worlds(backend, wanted, 2) as (ours, theirs):
             draft, _ = drafts(ours)
             other, recorded = drafts(theirs)

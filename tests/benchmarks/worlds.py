@@ -7,9 +7,10 @@ original, so that only the original would stand a verification.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -20,7 +21,7 @@ from sqlalchemy import event, make_url
 
 from ganchu_workflow.entropy import SystemEntropy
 from ganchu_workflow.store.tables import METADATA
-from ganchu_workflow.testing.databases import databases
+from ganchu_workflow.testing.databases import Databases, databases
 from tests.benchmarks.measure import Patience
 from tests.engine.small_process import Small
 
@@ -35,8 +36,10 @@ class Wanted:
 
     folder: Path
     """Where database files may lie. It should be on a disk, and must be local."""
+    sources: Mapping[str, Databases]
+    """Where empty, migrated databases come from, by their kind."""
     postgres: str = ""
-    """A PostgreSQL whose user may create databases; empty: none."""
+    """The URL of the PostgreSQL among them."""
     patience: Patience = field(default_factory=Patience)
     block: int = 10
     """How many transitions one block of a pair does."""
@@ -47,10 +50,10 @@ class Wanted:
     cases: int = 100_000
     on_one_case: int = 1_000
     verified: int = 2_000
-
-    @property
-    def backends(self) -> tuple[str, ...]:
-        return (SQLITE, POSTGRES) if self.postgres else (SQLITE,)
+    demo: tuple[str, ...] = ()
+    """More words for `ganchu demo`."""
+    memory: tuple[str, ...] = (SQLITE, POSTGRES)
+    """Where the memory of a verification is looked at."""
 
 
 class Raw:
@@ -161,24 +164,30 @@ class World:
 @contextmanager
 def worlds(backend: str, wanted: Wanted, how_many: int = 1, *, normal: bool = False) -> Iterator[Sequence[World]]:
     """So many worlds on one kind of database, which are gone after the block."""
-    server = wanted.postgres if backend == POSTGRES else ""
-    made: list[World] = []
-    with databases(server, _folder(wanted)) as source:
-        contexts = [source.fresh(_folder(wanted)) for _ in range(how_many)]
-        try:
-            made += [World(context.__enter__(), normal=normal) for context in contexts]
-            yield made
-        finally:
-            for world in made:
-                world.close()
-            for context in contexts:
-                context.__exit__(None, None, None)
+    with ExitStack() as stack:
+        made: list[World] = []
+        for _ in range(how_many):
+            folder = _subfolder(wanted.folder)
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            made.append(World(stack.enter_context(wanted.sources[backend].fresh(folder)), normal=normal))
+            stack.callback(made[-1].close)
+        yield made
 
 
-def _folder(wanted: Wanted) -> Path:
-    folder = wanted.folder / str(next(_FOLDERS))
-    folder.mkdir()
-    return folder
+@contextmanager
+def sources(folder: Path, postgres: str) -> Iterator[Mapping[str, Databases]]:
+    """Where databases come from: SQLite files under `folder`, and that PostgreSQL server if there is one."""
+    with ExitStack() as stack:
+        found = {SQLITE: stack.enter_context(databases("", _subfolder(folder)))}
+        if postgres:
+            found[POSTGRES] = stack.enter_context(databases(postgres, folder))
+        yield found
+
+
+def _subfolder(folder: Path) -> Path:
+    made = folder / str(next(_FOLDERS))
+    made.mkdir()
+    return made
 
 
 def _synchronous_normal(raw: Any, record: Any = None) -> None:
