@@ -20,6 +20,7 @@ from ganchu_workflow.engine.books import Books, opening_of
 from ganchu_workflow.engine.bulk import Bulk, carry_out_many, request_of
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.foresee import foresee
+from ganchu_workflow.engine.host import host_link
 from ganchu_workflow.engine.inbox import Inbox
 from ganchu_workflow.engine.naming import Case, each_of, id_of
 from ganchu_workflow.engine.outbox import Outbox
@@ -39,6 +40,7 @@ from ganchu_workflow.plugins import DISPATCHERS, Registry
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.store.database import connect, migrate, require_schema
+from ganchu_workflow.store.link import Link
 from ganchu_workflow.timing import WorkingCalendar
 
 __all__ = ["Case", "Workflow"]
@@ -83,21 +85,15 @@ class Workflow:
         """Create the tables, or bring them up to this version. Raises `SchemaFault` when they are newer than it."""
         migrate(self.database)
 
-    def using(self, session: Session | Connection) -> Workflow:
-        """The same workflow inside the host's open transaction.
+    def using(self, host: Session | Connection | Any) -> Workflow:
+        """The same workflow inside the host's open transaction: a Session or Connection of SQLAlchemy, or a DB-API
+        connection of sqlite3, psycopg 3 or PyMySQL, as Django holds one.
 
-        The session is flushed before each act. Nothing is committed, rolled back or begun: what was done here stands or
-        falls with the host's transaction and savepoints. A refusal is raised and not written; `keep` writes it.
+        A session is flushed before each act. Nothing is committed, rolled back, begun or tried again: what was done
+        here stands or falls with the host's transaction and savepoints. A refusal is raised and not written; `keep`
+        writes it. Raises `Invalid` for a connection that cannot carry an act.
         """
-
-        def connection() -> Connection:
-            if isinstance(session, Connection):
-                return session
-            session.flush()
-            return session.connection()
-
-        connection()
-        return self._with(self._engine.inside(connection))
+        return self._with(self._engine.inside(host_link(host)))
 
     def _with(self, engine: Engine, received: datetime | None = None) -> Workflow:
         inside = object.__new__(Workflow)
@@ -175,7 +171,7 @@ class Workflow:
                 f"a {kind} is not opened by itself: open_round reads a plan and opens the round with its phases"
             )
         ids = [id_of(c) for c in (parent, of, *members) if c is not None]
-        round_id = id_of(round) if round is not None else self._read(lambda c: queries.round_of(c, ids))
+        round_id = id_of(round) if round is not None else self._round_of(ids)
         opening = Opening(
             kind,
             round_id,
@@ -206,7 +202,7 @@ class Workflow:
         # Taken before the database is asked anything: it is what decides whether the act is in time.
         received_at = self._received_at()
         case_id = id_of(case)
-        round_id = self._read(lambda c: queries.round_of(c, [case_id]))
+        round_id = self._round_of([case_id])
         step = Step(trigger, case_id, plain(data or {}), actor)
         return self._act(Request(step, round_id, received_at, key, document))
 
@@ -322,9 +318,9 @@ class Workflow:
         others they are known when the data is given.
         """
 
-        def ask(connection: Connection) -> list[Allowed]:
-            rows = Rows(connection)
-            book = self._books.of_round(queries.round_of(connection, [id_of(case)]), rows)
+        def ask(link: Link) -> list[Allowed]:
+            rows = Rows(link)
+            book = self._books.of_round(queries.round_of(link, [id_of(case)]), rows)
             return foresee(rows, book, id_of(case), actor, self.clock.now(), self.calendar, self.entropy)
 
         return self._read(ask)
@@ -339,10 +335,10 @@ class Workflow:
     def process(self, round: Case) -> Process:
         """The process a round is played by: its kinds, states, labels and edges."""
 
-        def ask(connection: Connection) -> Process:
+        def ask(link: Link) -> Process:
             # Asked of the database too: the rulebook of a round whose opening was undone may still be known.
-            queries.require_round(connection, id_of(round))
-            return self._books.of_round(id_of(round), Rows(connection)).process
+            queries.require_round(link, id_of(round))
+            return self._books.of_round(id_of(round), Rows(link)).process
 
         return self._read(ask)
 
@@ -359,7 +355,8 @@ class Workflow:
 
     def verify(self) -> Report:
         """Check the whole record: chains, digests, and that every row is what its history says."""
-        return self._read(verify)
+        self._ready()
+        return self._engine.transactions.scan(verify)
 
     # ── inside ──
 
@@ -392,9 +389,12 @@ class Workflow:
                 raise Invalid(f"a seeded source of chance is refused here: the database holds the real round {real[0]}")
         self._checked = True
 
-    def _read(self, work: Callable[[Connection], T]) -> T:
+    def _read(self, work: Callable[[Link], T]) -> T:
         self._ready()
         return self._engine.transactions.read(work)
+
+    def _round_of(self, case_ids: Sequence[str]) -> str:
+        return self._engine.known.round_of(case_ids) or self._read(lambda link: queries.round_of(link, case_ids))
 
     def _default_parent(self, kind: str, round_id: str) -> str | None:
         return round_id if self.process(round_id).kind(kind).is_cohort else None

@@ -44,7 +44,7 @@ class Books:
                     running=book.fingerprint,
                     pinned=facts["definition"],
                 )
-            warn_of_changed_code(rows.connection, round_id, book)
+            warn_of_changed_code(rows.link, round_id, book)
             self._books[round_id] = book
         return self._books[round_id]
 

@@ -173,18 +173,20 @@ def file_identity(engine: Engine) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def database_fault(engine: Engine, error: DBAPIError) -> DatabaseFault:
+def database_fault(engine: Engine, error: BaseException) -> DatabaseFault:
     """`error` as a `DatabaseFault` in plain words, without the statement, its values or a password.
 
-    `fields["reason"]` is `locked`, `read_only` or `unusable`.
+    `fields["reason"]` is `locked`, `full`, `read_only` or `unusable`.
     """
-    text = " ".join(str(error.orig).split())
+    text = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
     password = engine.url.password
     if password:
         text = text.replace(str(password), "***")
     lowered = text.lower()
     if "database is locked" in lowered:
         reason, todo = "locked", "another writer holds it; try again, and look for a transaction left open"
+    elif "disk is full" in lowered or "no space left" in lowered:
+        reason, todo = "full", "there is no room left; make room and try again"
     elif "readonly" in lowered or "read-only" in lowered:
         reason, todo = "read_only", "it is read-only for this user"
     else:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from freezegun import freeze_time
-from sqlalchemy import event
 
 from ganchu_workflow import Refusal, SimulatedClock, Swept, SystemClock, SystemEntropy
 from ganchu_workflow.process import Effects
@@ -37,6 +36,7 @@ from tests.engine.small_process import (
     refusal_of,
     registry,
 )
+from tests.listening import hearing
 
 swept = pytest.mark.parametrize("swept", [False, True], ids=["no sweep", "swept"])
 CALENDAR_OF_2090 = WorkingCalendar.built_in().with_year(
@@ -173,8 +173,8 @@ def test_reception_is_taken_before_the_database_is_asked_anything(small: Small) 
         if small.simulated.now() == CLOSES:
             small.simulated.advance(HOUR)
 
-    event.listen(small.wf.database, "before_cursor_execute", time_passes)
-    submitted = small.wf.fire(draft, "submit", {"truthful": True}, actor=applicant("early"))
+    with hearing(before=time_passes):
+        submitted = small.wf.fire(draft, "submit", {"truthful": True}, actor=applicant("early"))
 
     assert (submitted.state, submitted.effective_at) == ("declare.submitted", CLOSES)
     assert submitted.recorded_at == CLOSES + HOUR
@@ -187,8 +187,8 @@ def test_reception_is_taken_before_the_opening_asks_which_round(small: Small) ->
         if small.simulated.now() == CLOSES:
             small.simulated.advance(HOUR)
 
-    event.listen(small.wf.database, "before_cursor_execute", time_passes)
-    opened = small.wf.open("application", declaration(), actor=applicant())
+    with hearing(before=time_passes):
+        opened = small.wf.open("application", declaration(), actor=applicant())
 
     assert (opened.effective_at, opened.recorded_at) == (CLOSES, CLOSES + HOUR)
 
