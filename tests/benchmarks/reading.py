@@ -14,7 +14,7 @@ from typing import Any
 
 from ganchu_workflow.canonical import commitment
 from tests.benchmarks.measure import Bar, Line, interval, measure, timed
-from tests.benchmarks.worlds import Raw, Wanted, World, worlds
+from tests.benchmarks.worlds import Raw, Wanted, World, compiled, worlds
 from tests.engine.small_process import CONTACT, OFFICE, applicant, declaration
 
 _TABLES = ("case", "party", "fact_index", "history", "deadline", "outbox", "private_value")
@@ -133,7 +133,7 @@ def _read(world: World) -> float:
 def _peaks(*some: World) -> list[tuple[int, float]]:
     """The events of each database, and the peak memory in MB of a process that verifies them."""
     # At the same time: it is not the time that is asked for.
-    begun = [Popen([sys.executable, "-c", _PEAK, w.url], stdout=PIPE, text=True) for w in some]
+    begun = [Popen([sys.executable, "-c", _PEAK, w.url], stdout=PIPE, text=True, env=compiled()) for w in some]
     said = [process.communicate()[0].split() for process in begun]
     return [(int(events), int(kilobytes) / 1024) for events, kilobytes in said]
 

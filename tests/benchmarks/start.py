@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 
 from tests.benchmarks.measure import Bar, Interval, Line, measure, timed
-from tests.benchmarks.worlds import Wanted
+from tests.benchmarks.worlds import Wanted, compiled
 
 _IMPORT = "from time import perf_counter as now; begun = now(); {}; print(now() - begun)"
 _COMMAND = (
@@ -87,6 +86,5 @@ def _import(statement: str) -> float:
 
 
 def _python(code: str, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=folder)
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=compiled(), cwd=folder)

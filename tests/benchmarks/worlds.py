@@ -7,6 +7,7 @@ original, so that only the original would stand a verification.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -99,6 +100,12 @@ class World:
         self.raw = self.connect(normal=normal)
         self.small.open_round()
         self._made = 0
+        if normal:
+            held = self.wf.database.raw_connection()
+            level = held.cursor().execute("PRAGMA synchronous").fetchone()[0]
+            held.close()
+            if level != 1:
+                raise AssertionError(f"synchronous is {level}, not NORMAL (1)")
 
     def connect(self, *, normal: bool = False) -> Raw:
         """One more connection of the driver's own."""
@@ -182,6 +189,11 @@ def sources(folder: Path, postgres: str) -> Iterator[Mapping[str, Databases]]:
         if postgres:
             found[POSTGRES] = stack.enter_context(databases(postgres, folder))
         yield found
+
+
+def compiled() -> dict[str, str]:
+    """The environment of a process whose imports find compiled modules, as those of a service do."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _subfolder(folder: Path) -> Path:
