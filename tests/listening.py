@@ -13,32 +13,25 @@ Heard = Callable[[Any, str, Sequence[Any]], None]
 @contextmanager
 def hearing(before: Heard | None = None, after: Heard | None = None) -> Iterator[None]:
     """While the block runs, every statement of the library's own transactions is heard, before or after it is sent."""
-    one, many = DbapiDriver.execute, DbapiDriver.executemany
+    plain = {name: getattr(DbapiDriver, name) for name in ("execute", "executemany", "ask")}
 
-    def values_of(parameters: Any) -> list[Any]:
-        return list(parameters.values() if isinstance(parameters, dict) else parameters)
+    def heard(name: str) -> Callable[..., Any]:
+        def send(self: DbapiDriver, sql: str, parameters: Any) -> Any:
+            each = parameters if name == "executemany" else [parameters]
+            values = [v for p in each for v in (p.values() if isinstance(p, dict) else p)]
+            if before is not None:
+                before(self.raw, sql, values)
+            found = plain[name](self, sql, parameters)
+            if after is not None:
+                after(self.raw, sql, values)
+            return found
 
-    def execute(self: DbapiDriver, sql: str, parameters: Any) -> Any:
-        given = values_of(parameters)
-        if before is not None:
-            before(self.raw, sql, given)
-        found = one(self, sql, parameters)
-        if after is not None:
-            after(self.raw, sql, given)
-        return found
+        return send
 
-    def executemany(self: DbapiDriver, sql: str, parameters: Any) -> None:
-        given = [value for each in parameters for value in values_of(each)]
-        if before is not None:
-            before(self.raw, sql, given)
-        many(self, sql, parameters)
-        if after is not None:
-            after(self.raw, sql, given)
-
-    setattr(DbapiDriver, "execute", execute)  # noqa: B010 (the type checker forbids the plain form)
-    setattr(DbapiDriver, "executemany", executemany)  # noqa: B010
+    for name in plain:
+        setattr(DbapiDriver, name, heard(name))
     try:
         yield
     finally:
-        setattr(DbapiDriver, "execute", one)  # noqa: B010
-        setattr(DbapiDriver, "executemany", many)  # noqa: B010
+        for name, method in plain.items():
+            setattr(DbapiDriver, name, method)

@@ -63,7 +63,7 @@ class DbapiDriver:
     def __init__(self, raw: Any, dialect: Dialect, cursor: Callable[[Any], Any]) -> None:
         self.raw = raw
         self.dialect = dialect
-        self.new_cursor = cursor
+        self._new_cursor = cursor
         self._cursor = cursor(raw)
 
     def execute(self, sql: str, parameters: Parameters) -> tuple[Sequence[Sequence[Any]], int]:
@@ -78,6 +78,12 @@ class DbapiDriver:
     def executemany(self, sql: str, parameters: Sequence[Parameters]) -> None:
         """See `Driver`."""
         self._cursor.executemany(sql, parameters)
+
+    def ask(self, sql: str, parameters: Parameters) -> Any:
+        """Send a statement in a pipeline; the cursor that will have its rows."""
+        cursor = self._new_cursor(self.raw)
+        cursor.execute(sql, parameters)
+        return cursor
 
 
 class Found:
@@ -145,9 +151,7 @@ class Link:
                     asked.append(None)
                     continue
                 spelt = statement.spelt(self.dialect, len(ids) if ids is not None else 0)
-                cursor = self.driver.new_cursor(self.driver.raw)
-                cursor.execute(spelt.sql, spelt.bind(values))
-                asked.append((spelt, cursor))
+                asked.append((spelt, self.driver.ask(spelt.sql, spelt.bind(values))))
             return [_answer(*each) if each is not None else Found([], 0) for each in asked]
 
     def batch(self) -> AbstractContextManager[object]:

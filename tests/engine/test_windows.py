@@ -11,6 +11,7 @@ import pytest
 from freezegun import freeze_time
 
 from ganchu_workflow import Refusal, SimulatedClock, Swept, SystemClock, SystemEntropy
+from ganchu_workflow.engine import crash_points
 from ganchu_workflow.process import Effects
 from ganchu_workflow.timing import WorkingCalendar
 from tests.engine.small_process import (
@@ -165,16 +166,16 @@ def test_a_phase_closed_by_the_office_is_closed_from_then_on(small: Small) -> No
 # ── reception ──
 
 
-def test_reception_is_taken_before_the_database_is_asked_anything(small: Small) -> None:
+def test_reception_is_taken_before_the_transaction_begins(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     draft = small.draft("early")
     small.drift_to(CLOSES)
 
-    def time_passes(*_: Any) -> None:
-        if small.simulated.now() == CLOSES:
+    def time_passes(point: str) -> None:
+        if point == "begun":
             small.simulated.advance(HOUR)
 
-    with hearing(before=time_passes):
-        submitted = small.wf.fire(draft, "submit", {"truthful": True}, actor=applicant("early"))
+    monkeypatch.setattr(crash_points, "listener", time_passes)
+    submitted = small.wf.fire(draft, "submit", {"truthful": True}, actor=applicant("early"))
 
     assert (submitted.state, submitted.effective_at) == ("declare.submitted", CLOSES)
     assert submitted.recorded_at == CLOSES + HOUR

@@ -1,6 +1,5 @@
 """A round of the small process whose clock a test moves, on each kind of database."""
 
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.engine.small_process import Small
+from tests.heartbeat.server import free_port
 
 
 @pytest.fixture
@@ -30,10 +30,7 @@ def small(make: Callable[..., Small]) -> Small:
     return make().open_round()
 
 
-@pytest.fixture
-def free_port() -> int:
+@pytest.fixture(name="free_port")
+def _free_port() -> int:
     """A port of this machine on which nobody listens."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    return free_port()

@@ -4,6 +4,7 @@ import glob
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,14 @@ def binaries() -> Path | None:
     for place in (embedded.submodule_search_locations or []) if embedded else []:
         folders += glob.glob(f"{place}/**/bin", recursive=True)
     return next((Path(f) for f in folders if (Path(f) / "pg_ctl").exists() and (Path(f) / "initdb").exists()), None)
+
+
+def free_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
 
 
 class Server:
