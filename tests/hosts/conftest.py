@@ -7,15 +7,9 @@ from typing import Any
 import pytest
 
 from tests.engine.small_process import Small
-from tests.hosts.django_host import DjangoHost
-from tests.hosts.fastapi_host import AsyncFastapiHost, FastapiHost
-from tests.hosts.flask_host import FlaskHost
 from tests.hosts.hosts import Host, HostBase
+from tests.hosts.kinds import HOSTS
 from tests.hosts.tape import Tape
-
-HOSTS: dict[str, Callable[..., Host]] = {
-    "flask": FlaskHost, "fastapi": FastapiHost, "fastapi, asynchronous": AsyncFastapiHost, "django": DjangoHost
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -35,9 +29,9 @@ def tape(tmp_path: Path) -> Iterator[Tape]:
     tape.close()
 
 
-@pytest.fixture(params=HOSTS)
+@pytest.fixture
 def serve(request: pytest.FixtureRequest, small: Small, database_url: str, tape: Tape) -> Iterator[Callable[..., Host]]:
-    """Starts a host of each kind on the database of the round; `isolation` is the level of its transactions."""
+    """Starts a host of the kind that `on` gives, on the database of the round."""
     started: list[Host] = []
 
     def start(**settings: Any) -> Host:
@@ -51,5 +45,5 @@ def serve(request: pytest.FixtureRequest, small: Small, database_url: str, tape:
 
 @pytest.fixture
 def host(serve: Callable[..., Host]) -> Host:
-    """A host of each kind, as it is when nothing is set."""
+    """That host as it is when nothing is set."""
     return serve()

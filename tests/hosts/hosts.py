@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import Engine, event, func, make_url, select
+from sqlalchemy import Engine, String, event, func, make_url, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from ganchu_workflow import Workflow
@@ -22,7 +22,7 @@ class Paper(HostBase):
     __tablename__ = "oa_paper"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    title: Mapped[str]
+    title: Mapped[str] = mapped_column(String(40))
 
 
 class Unit(Protocol):

@@ -14,8 +14,10 @@ from ganchu_workflow import Refused
 from ganchu_workflow.errors import Invalid
 from tests.engine.small_process import OFFICE, Small, applicant, declaration, hooked
 from tests.hosts.hosts import Answer, Host, Paper, Unit, asynchronous
+from tests.hosts.kinds import on
 from tests.hosts.tape import Tape
 
+EVERYWHERE = on()
 DONE = Answer(200, "done")
 
 
@@ -38,6 +40,7 @@ def refused_act(unit: Unit, case: str) -> Refused:
     return caught.value
 
 
+@EVERYWHERE
 def test_a_host_row_and_an_act_are_committed_together(small: Small, host: Host) -> None:
     """The row is written before the library is first spoken to in the transaction."""
     case = small.draft()
@@ -54,6 +57,7 @@ def test_a_host_row_and_an_act_are_committed_together(small: Small, host: Host) 
     assert small.wf.verify().problems == []
 
 
+@EVERYWHERE
 def test_what_the_host_rolls_back_is_gone_whole(small: Small, host: Host) -> None:
     case = small.draft()
     before = small.dump()
@@ -68,6 +72,7 @@ def test_what_the_host_rolls_back_is_gone_whole(small: Small, host: Host) -> Non
     assert small.dump() == before
 
 
+@EVERYWHERE
 def test_a_refusal_that_leaves_the_handler_is_kept_after_the_rollback(small: Small, host: Host) -> None:
     case = small.draft()
     before = small.dump("ganchu_attempt")
@@ -82,6 +87,7 @@ def test_a_refusal_that_leaves_the_handler_is_kept_after_the_rollback(small: Sma
     assert [(a["case_id"], a["code"]) for a in small.wf.attempts(small.round)] == [(case, "not_here")]
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("commits", [True, False], ids=["commit", "rollback"])
 def test_a_refused_act_leaves_the_hosts_row_and_transaction_usable(small: Small, host: Host, commits: bool) -> None:
     case = small.draft()
@@ -101,6 +107,7 @@ def test_a_refused_act_leaves_the_hosts_row_and_transaction_usable(small: Small,
     assert small.dump("ganchu_attempt") == before
 
 
+@EVERYWHERE
 def test_several_acts_stand_in_one_transaction(small: Small, host: Host) -> None:
     opened: list[str] = []
 
@@ -120,6 +127,7 @@ def test_several_acts_stand_in_one_transaction(small: Small, host: Host) -> None
     assert small.wf.verify().problems == []
 
 
+@EVERYWHERE
 def test_an_act_falls_with_a_savepoint_of_the_hosts(small: Small, host: Host) -> None:
     kept, undone = small.draft(), small.draft()
 
@@ -138,6 +146,7 @@ def test_an_act_falls_with_a_savepoint_of_the_hosts(small: Small, host: Host) ->
     assert small.wf.verify().problems == []
 
 
+@EVERYWHERE
 def test_what_the_host_has_written_is_there_when_a_rule_is_asked(small: Small, host: Host) -> None:
     """A session of SQLAlchemy keeps rows back until it is flushed; it is, before each act."""
     case = small.draft()
@@ -153,6 +162,7 @@ def test_what_the_host_has_written_is_there_when_a_rule_is_asked(small: Small, h
     assert seen == [1]
 
 
+@EVERYWHERE
 def test_an_act_under_a_key_is_there_once_however_often_the_host_repeats_its_request(small: Small, host: Host) -> None:
     case = small.draft()
 
@@ -171,6 +181,7 @@ def ready(host: Host, tape: Tape) -> None:
     tape.wind_on()
 
 
+@EVERYWHERE
 def test_nothing_but_savepoints_of_our_own_is_sent_between_the_hosts_begin_and_its_end(
     small: Small, host: Host, tape: Tape
 ) -> None:
@@ -189,6 +200,7 @@ def test_nothing_but_savepoints_of_our_own_is_sent_between_the_hosts_begin_and_i
     assert tape.words() == ["BEGIN", *act, *act, *refused, "COMMIT"]
 
 
+@EVERYWHERE
 def test_an_error_of_the_hosts_ends_its_transaction_once(small: Small, host: Host, tape: Tape) -> None:
     case = small.draft()
     ready(host, tape)
@@ -217,6 +229,7 @@ def checked_out() -> Iterator[list[Any]]:
         event.remove(Pool, "checkout", note)
 
 
+@EVERYWHERE
 def test_no_engine_takes_the_hosts_connection_in_hand(small: Small, host: Host) -> None:
     """An Engine that is built on a connection in use takes it out of a pool, and rolls the transaction back."""
     case = small.draft()
@@ -238,7 +251,7 @@ def test_no_engine_takes_the_hosts_connection_in_hand(small: Small, host: Host) 
 # ── others at the same time ──
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # of SQLite: see test_isolation
+@on(databases=["postgresql"])  # of SQLite: see test_isolation
 def test_what_others_changed_since_the_host_read_is_an_error_of_ours_and_nothing_is_tried_again(
     small: Small, serve: Callable[..., Host], tape: Tape
 ) -> None:
@@ -269,7 +282,7 @@ def test_what_others_changed_since_the_host_read_is_an_error_of_ours_and_nothing
 # ── what is no transaction of the host's ──
 
 
-@pytest.mark.parametrize("serve", ["django"], indirect=True)
+@on(hosts=["django"])
 def test_outside_of_atomic_django_commits_each_statement_and_the_act_is_refused(
     small: Small, serve: Callable[..., Host]
 ) -> None:
