@@ -63,8 +63,9 @@ def aware(instant: datetime) -> datetime:
 
 def to_text(instant: datetime) -> str:
     """The fixed-width UTC text of `instant`."""
+    in_utc = instant if instant.tzinfo is UTC else aware(instant).astimezone(UTC)
     # strftime("%Y") would not pad the year 999 to four digits.
-    return aware(instant).astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return in_utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def from_text(text: str) -> datetime:

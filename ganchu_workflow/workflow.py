@@ -8,38 +8,28 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
-from sqlalchemy import Connection
-from sqlalchemy import Engine as DatabaseEngine
-from sqlmodel import Session
 
 from ganchu_workflow.actors import RESERVED, Actor
-from ganchu_workflow.audit.verify import Report, verify
-from ganchu_workflow.clock import Clock, SystemClock, aware
+from ganchu_workflow.clock import aware
 from ganchu_workflow.engine import queries
-from ganchu_workflow.engine.books import Books, opening_of
+from ganchu_workflow.engine.books import opening_of
 from ganchu_workflow.engine.bulk import Bulk, carry_out_many, request_of
 from ganchu_workflow.engine.events import Receipt
-from ganchu_workflow.engine.foresee import foresee
+from ganchu_workflow.engine.host import host_link
 from ganchu_workflow.engine.inbox import Inbox
 from ganchu_workflow.engine.naming import Case, each_of, id_of
 from ganchu_workflow.engine.outbox import Outbox
-from ganchu_workflow.engine.queries import Allowed, Task
 from ganchu_workflow.engine.recorder import plain
 from ganchu_workflow.engine.requests import Opening, Request, Step
-from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.sweep import DueRow, Swept, sweep
-from ganchu_workflow.engine.transactions import OwnTransactions
 from ganchu_workflow.engine.transition import Engine
-from ganchu_workflow.entropy import Entropy, SystemEntropy
-from ganchu_workflow.errors import Invalid, Refusal, Refused, Unknown, WorkflowError
+from ganchu_workflow.errors import Invalid, Refusal, Refused, WorkflowError
 from ganchu_workflow.messages import Dispatcher
 from ganchu_workflow.plan import Plan, read_plan
 from ganchu_workflow.plugins import DISPATCHERS, Registry
-from ganchu_workflow.process.definition import Process
-from ganchu_workflow.process.values import CaseView
-from ganchu_workflow.store.database import connect, migrate, require_schema
-from ganchu_workflow.timing import WorkingCalendar
+from ganchu_workflow.questions import Questions
+from ganchu_workflow.store.database import migrate
 
 __all__ = ["Case", "Workflow"]
 
@@ -48,7 +38,7 @@ LONGEST_KEY = 120
 """How many characters an idempotency key may have."""
 
 
-class Workflow:
+class Workflow(Questions):
     """Selection rounds in one database.
 
     `database` is a URL (`sqlite:///round.db`, `postgresql+psycopg://…`) or the host's own Engine. `clock`, `entropy`,
@@ -56,48 +46,24 @@ class Workflow:
     operating system's randomness, the built-in calendar, and the installed stages. Nothing is connected to yet.
     """
 
-    def __init__(
-        self,
-        database: str | DatabaseEngine,
-        *,
-        clock: Clock | None = None,
-        entropy: Entropy | None = None,
-        calendar: WorkingCalendar | None = None,
-        stages: Registry | None = None,
-    ) -> None:
-        self.database = connect(database)
-        self.clock = clock or SystemClock()
-        self.entropy = entropy or SystemEntropy()
-        self.calendar = calendar or WorkingCalendar.built_in()
-        self.stages = stages or Registry.discover()
-        self._books = Books(self.stages)
-        self._checked = False
-        self._received: datetime | None = None
-        self._engine = Engine(
-            OwnTransactions(self.database), self._books.of_round, self.clock, self.entropy, self.calendar
-        )
-
     # ── the database ──
 
     def migrate(self) -> None:
         """Create the tables, or bring them up to this version. Raises `SchemaFault` when they are newer than it."""
         migrate(self.database)
 
-    def using(self, session: Session | Connection) -> Workflow:
-        """The same workflow inside the host's open transaction.
+    def using(self, host: Any) -> Workflow:
+        """The same workflow inside the host's open transaction: a Session or Connection of SQLAlchemy, or a DB-API
+        connection of sqlite3, psycopg 3 or PyMySQL, as Django holds one.
 
-        The session is flushed before each act. Nothing is committed, rolled back or begun: what was done here stands or
-        falls with the host's transaction and savepoints. A refusal is raised and not written; `keep` writes it.
+        A session is flushed before each act. Nothing is committed, rolled back, begun or tried again: what was done
+        here stands or falls with the host's transaction and savepoints. A refusal is raised and not written; `keep`
+        writes it. Raises `Invalid` for what cannot carry an act (`no_transaction`: each statement is committed by
+        itself) and `DatabaseFault` (`broken_transaction`) where nothing more can be done in it; so does each act.
         """
-
-        def connection() -> Connection:
-            if isinstance(session, Connection):
-                return session
-            session.flush()
-            return session.connection()
-
-        connection()
-        return self._with(self._engine.inside(connection))
+        find = host_link(host)
+        find()
+        return self._with(self._engine.inside(find))
 
     def _with(self, engine: Engine, received: datetime | None = None) -> Workflow:
         inside = object.__new__(Workflow)
@@ -175,7 +141,7 @@ class Workflow:
                 f"a {kind} is not opened by itself: open_round reads a plan and opens the round with its phases"
             )
         ids = [id_of(c) for c in (parent, of, *members) if c is not None]
-        round_id = id_of(round) if round is not None else self._read(lambda c: queries.round_of(c, ids))
+        round_id = id_of(round) if round is not None else self._round_of(ids)
         opening = Opening(
             kind,
             round_id,
@@ -206,7 +172,7 @@ class Workflow:
         # Taken before the database is asked anything: it is what decides whether the act is in time.
         received_at = self._received_at()
         case_id = id_of(case)
-        round_id = self._read(lambda c: queries.round_of(c, [case_id]))
+        round_id = self._round_of([case_id])
         step = Step(trigger, case_id, plain(data or {}), actor)
         return self._act(Request(step, round_id, received_at, key, document))
 
@@ -268,99 +234,6 @@ class Workflow:
         """What delivers the messages here, by its settings or the TOML file that holds them. Raises `Invalid`."""
         return cast(Dispatcher, Registry.discover(DISPATCHERS).get(name).brought(self, configuration))
 
-    # ── questions ──
-
-    def case(self, case: Case) -> CaseView:
-        """A case as it stands now. Raises `Unknown`."""
-        found = self._read(lambda c: Rows(c).cases([id_of(case)]))
-        if not found:
-            raise Unknown(f"there is no case '{id_of(case)}'", case=id_of(case))
-        return found[0].view()
-
-    def cases(
-        self, round: Case, kind: str | None = None, state: str | None = None, *, parent: Case | None = None
-    ) -> list[CaseView]:
-        """The cases of a round, in the order of opening; of one kind, in one state, under one parent if given."""
-        parent_id = id_of(parent) if parent is not None else None
-        return self._read(lambda c: queries.cases(c, id_of(round), kind, state, parent_id))
-
-    def cohorts(self, application: Case, kind: str) -> list[CaseView]:
-        """The acts of a kind that list an application on its present visit, in the order of opening."""
-        return self._read(lambda c: queries.cohorts(c, id_of(application), kind))
-
-    def find(self, round: Case, name: str, value: str, kind: str = "application") -> list[CaseView]:
-        """The cases of a kind in a round whose fact `name` is `value`, in the order of opening.
-
-        Only facts that the kind declares as `indexed` can be searched for. Raises `Unknown` for any other.
-        """
-        round_id = id_of(round)
-        indexed = self.process(round_id).indexed(kind)
-        if name not in indexed:
-            raise Unknown(f"the fact '{name}' of a {kind} is not indexed; it has: {', '.join(indexed) or 'none'}")
-        return self._read(lambda c: queries.having(c, round_id, kind, name, value))
-
-    def rounds(self) -> list[CaseView]:
-        """All rounds of the database."""
-        return self._read(queries.rounds)
-
-    def history(self, case: Case) -> list[dict[str, Any]]:
-        """The events of a case, oldest first."""
-        return self._read(lambda c: queries.events(c, id_of(case)))
-
-    def attempts(self, round: Case) -> list[dict[str, Any]]:
-        """What was tried in a round and refused, and what was decided about its messages, oldest first."""
-        return self._read(lambda c: queries.attempts(c, id_of(round)))
-
-    def messages(self, round: Case) -> list[dict[str, Any]]:
-        """The outbox of a round, oldest first."""
-        return self._read(lambda c: list(queries.messages(c, id_of(round))))
-
-    def allowed(self, case: Case, actor: Actor) -> list[Allowed]:
-        """What can be asked for where the case stands; for what this actor may not do now, why not.
-
-        Authority and windows are always asked. Rules on content are asked only of triggers that take no data: of the
-        others they are known when the data is given.
-        """
-
-        def ask(connection: Connection) -> list[Allowed]:
-            rows = Rows(connection)
-            book = self._books.of_round(queries.round_of(connection, [id_of(case)]), rows)
-            return foresee(rows, book, id_of(case), actor, self.clock.now(), self.calendar, self.entropy)
-
-        return self._read(ask)
-
-    def tasks(self, actor: Actor) -> list[Task]:
-        """待办: the open cases that wait for this actor, in every round, soonest deadline first.
-
-        A round that the installed stages can no longer run is left out, with a warning in the log.
-        """
-        return self._read(lambda c: queries.tasks_everywhere(c, self._books.of_round, actor))
-
-    def process(self, round: Case) -> Process:
-        """The process a round is played by: its kinds, states, labels and edges."""
-
-        def ask(connection: Connection) -> Process:
-            # Asked of the database too: the rulebook of a round whose opening was undone may still be known.
-            queries.require_round(connection, id_of(round))
-            return self._books.of_round(id_of(round), Rows(connection)).process
-
-        return self._read(ask)
-
-    def next_due(self, round: Case | None = None, *, since: datetime | None = None) -> datetime | None:
-        """The nearest instant at which a deadline runs out, of all rounds or of one; None when none is running.
-
-        With `since`, those that ran out before it are left out.
-        """
-        return self._read(lambda c: queries.next_due(c, None if round is None else id_of(round), since))
-
-    def last_recorded_at(self) -> datetime | None:
-        """When the newest event of the database was recorded, in UTC; None in an empty one."""
-        return self._read(queries.last_recorded_at)
-
-    def verify(self) -> Report:
-        """Check the whole record: chains, digests, and that every row is what its history says."""
-        return self._read(verify)
-
     # ── inside ──
 
     def _act(self, request: Request, book: Rulebook | None = None) -> Receipt:
@@ -382,19 +255,9 @@ class Workflow:
             raise Invalid(f"such a key has 1 to {LONGEST_KEY - room} characters")
         self._ready()
 
-    def _ready(self) -> None:
-        if self._checked:
-            return
-        require_schema(self.database)
-        if self.entropy.seeded:
-            real = [r.id for r in OwnTransactions(self.database).read(queries.rounds) if not r.facts["demonstration"]]
-            if real:
-                raise Invalid(f"a seeded source of chance is refused here: the database holds the real round {real[0]}")
-        self._checked = True
-
-    def _read(self, work: Callable[[Connection], T]) -> T:
-        self._ready()
-        return self._engine.transactions.read(work)
+    def _round_of(self, case_ids: Sequence[str]) -> str:
+        return self._engine.known.round_of(case_ids) or self._read(lambda link: queries.round_of(link, case_ids))
 
     def _default_parent(self, kind: str, round_id: str) -> str | None:
-        return round_id if self.process(round_id).kind(kind).is_cohort else None
+        process = self._books.process_of(round_id) or self.process(round_id)
+        return round_id if process.kind(kind).is_cohort else None

@@ -111,6 +111,7 @@ def _rounds(database: str) -> list[dict[str, Any]]:
     from ganchu_workflow.engine.rows import Rows
     from ganchu_workflow.errors import WorkflowError
     from ganchu_workflow.store.database import read
+    from ganchu_workflow.store.link import linked
 
     workflow = workflow_on(database)
     books = Books(workflow.stages)
@@ -122,7 +123,7 @@ def _rounds(database: str) -> list[dict[str, Any]]:
         remarks: list[str] = []
         try:
             with read(workflow.database) as connection:
-                found = changed_code(connection, each.id, books.of_round(each.id, Rows(connection)))
+                found = changed_code(connection, each.id, books.of_round(each.id, Rows(linked(connection))))
             problems += [str(changed) for changed in found if changed.is_problem]
             remarks += [str(changed) for changed in found if not changed.is_problem]
         except WorkflowError as error:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import bindparam, insert, select
 
 from ganchu_workflow.actors import Actor
+from ganchu_workflow.store.link import Link
+from ganchu_workflow.store.statements import Statement
 from ganchu_workflow.store.tables import METADATA
 
 ATTEMPT = METADATA.tables["ganchu_attempt"]
+_KEPT = Statement(select(ATTEMPT.c.id).where(ATTEMPT.c.id == bindparam("attempt")))
+_KEEP = Statement(insert(ATTEMPT))
 
 
-def keep_attempt(connection: Connection, row: dict[str, Any]) -> None:
-    """Write an attempt as a row, on this connection, unless it is there."""
-    if connection.execute(select(ATTEMPT.c.id).where(ATTEMPT.c.id == row["id"])).first() is None:
-        connection.execute(insert(ATTEMPT), [row])
+def keep_attempt(link: Link, row: dict[str, Any]) -> None:
+    """Write an attempt as a row, in this transaction, unless it is there."""
+    if link.execute(_KEPT, {"attempt": row["id"]}).first() is None:
+        link.execute(_KEEP, row)
 
 
 def label(actor: Actor) -> str:

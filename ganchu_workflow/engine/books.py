@@ -10,6 +10,7 @@ from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.errors import DefinitionChanged, Unknown
 from ganchu_workflow.plan import Plan, read_plan
 from ganchu_workflow.plugins import Registry, own_distribution
+from ganchu_workflow.process.definition import Process
 
 
 class Books:
@@ -23,6 +24,11 @@ class Books:
         """The rulebook of a plan."""
         distributions = {"ganchu_workflow": own_distribution(), **self.stages.distributions()}
         return Rulebook(plan.process, plan.zone, plan.close_of_business, plan.digest, plan.demonstration, distributions)
+
+    def process_of(self, round_id: str) -> Process | None:
+        """The process of a round whose rulebook has been assembled here; None of any other."""
+        book = self._books.get(round_id)
+        return None if book is None else book.process
 
     def of_round(self, round_id: str, rows: Rows) -> Rulebook:
         """The rulebook of a round: its pinned plan, assembled from the code that runs now, which must mean the same.
@@ -44,7 +50,7 @@ class Books:
                     running=book.fingerprint,
                     pinned=facts["definition"],
                 )
-            warn_of_changed_code(rows.connection, round_id, book)
+            warn_of_changed_code(rows.link, round_id, book)
             self._books[round_id] = book
         return self._books[round_id]
 

@@ -6,49 +6,49 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select
+from sqlalchemy import and_, bindparam, select
 
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.engine.cases import CaseState
 from ganchu_workflow.engine.deadlines import ARMED
-from ganchu_workflow.engine.rows import EVENT, OUTBOX, Rows, chunks
+from ganchu_workflow.engine.rows import EVENT, OUTBOX, Rows, by_chunks
 from ganchu_workflow.errors import Invalid
 from ganchu_workflow.messages import Delivery, MessageKind, told_by
+from ganchu_workflow.store.link import Link
+from ganchu_workflow.store.statements import Statement
 
 PUBLIC_FACTS = ("number", "product", "enterprise", "city")
 """What may be public of an application, and no more."""
 CLAIMED = "claimed"
+# Outer: a message whose event somebody has removed must hold up no other; it will be found to have no text.
+_MESSAGES = Statement(
+    select(OUTBOX, EVENT.c.body.label("event"))
+    .outerjoin(EVENT, and_(EVENT.c.case_id == OUTBOX.c.case_id, EVENT.c.seq == OUTBOX.c.seq))
+    .where(OUTBOX.c.id.in_(bindparam("ids", expanding=True)))
+)
 
 
-def attempt_of(row: Row[Any]) -> int:
+def attempt_of(row: Any) -> int:
     """Which attempt the next one of this delivery is, from 1: a claim that ran out before it began was none."""
     attempts: int = row.attempts
     return attempts if row.status == CLAIMED else attempts + 1
 
 
-def deliveries(
-    connection: Connection, claimed: Sequence[Row[Any]], until: datetime, tellers: Mapping[str, type]
-) -> list[Delivery]:
+def deliveries(link: Link, claimed: Sequence[Any], until: datetime, tellers: Mapping[str, type]) -> list[Delivery]:
     """The claimed rows with all that a dispatcher needs to put them into words; `until` is the end of the lease.
 
     `tellers` are the classes whose effects tell, under the names that events give them (`module:class`).
     """
     if not claimed:
         return []
-    # Outer: a message whose event somebody has removed must hold up no other; it will be found to have no text.
-    query = select(OUTBOX, EVENT.c.body.label("event")).outerjoin(
-        EVENT, and_(EVENT.c.case_id == OUTBOX.c.case_id, EVENT.c.seq == OUTBOX.c.seq)
-    )
-    messages: dict[str, Row[Any]] = {}
-    for some in chunks(sorted({row.message_id for row in claimed})):
-        messages |= {row.id: row for row in connection.execute(query.where(OUTBOX.c.id.in_(some)))}
-    cases = _with_parents(Rows(connection), [m.case_id for m in messages.values()])
-    cases |= {c.id: c for c in Rows(connection).cases(sorted({m.round_id for m in messages.values()}))}
+    messages = {m.id: m for m in by_chunks(link, _MESSAGES, sorted({row.message_id for row in claimed}))}
+    cases = _with_parents(Rows(link), [m.case_id for m in messages.values()])
+    cases |= {c.id: c for c in Rows(link).cases(sorted({m.round_id for m in messages.values()}))}
     return [_delivery(row, messages[row.message_id], cases, until, tellers) for row in claimed]
 
 
 def _delivery(
-    row: Row[Any], message: Row[Any], cases: Mapping[str, CaseState], until: datetime, tellers: Mapping[str, type]
+    row: Any, message: Any, cases: Mapping[str, CaseState], until: datetime, tellers: Mapping[str, type]
 ) -> Delivery:
     facts = cases[message.round_id].facts
     event, body, declared = _told(message, tellers)
@@ -78,7 +78,7 @@ def _delivery(
     )
 
 
-def _told(message: Row[Any], tellers: Mapping[str, type]) -> tuple[dict[str, Any], dict[str, Any], MessageKind | None]:
+def _told(message: Any, tellers: Mapping[str, type]) -> tuple[dict[str, Any], dict[str, Any], MessageKind | None]:
     """The event that told a message, its body, and its declaration; where one cannot be read, none."""
     try:
         event, body = decode(message.event or ""), decode(message.body)

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from ganchu_workflow.engine.rows import EVENT
 from ganchu_workflow.engine.rulebook import Rulebook
+from ganchu_workflow.store.link import Link
+from ganchu_workflow.store.statements import Statement
 
 log = logging.getLogger("ganchu_workflow")
 NEWEST = 500
 """How many events are looked at when a round is first touched: what is in use shows among them, and it costs little."""
 UNKNOWN = "unknown"
+_BODIES = select(EVENT.c.body).where(EVENT.c.round_id == bindparam("round")).order_by(EVENT.c.recorded_at.desc())
+_NEWEST = Statement(_BODIES.limit(NEWEST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +59,23 @@ class ChangedCode:
         )
 
 
-def changed_code(connection: Connection, round_id: str, book: Rulebook, newest: int | None = None) -> list[ChangedCode]:
+def changed_code(connection: Connection, round_id: str, book: Rulebook) -> list[ChangedCode]:
     """Every handler of the round whose last recorded digest is not that of the code which runs now.
 
-    With `newest`, only so many events are looked at, the newest; without, the whole history if need be.
+    The whole history is looked at if need be, a little of it in memory at a time.
     """
+    with connection.execute(_BODIES.execution_options(yield_per=200), {"round": round_id}) as rows:
+        return _changed(rows.scalars(), book)
+
+
+def _changed(newest_first: Iterable[str], book: Rulebook) -> list[ChangedCode]:
     installed = {h["class"]: h for h in _handlers(book)}
-    query = select(EVENT.c.body).where(EVENT.c.round_id == round_id).order_by(EVENT.c.recorded_at.desc()).limit(newest)
-    if newest is None:
-        query = query.execution_options(yield_per=200)
     seen: dict[str, Mapping[str, str]] = {}
-    with connection.execute(query) as rows:
-        for body in rows.scalars():
-            handler = json.loads(body)["handler"]
-            seen.setdefault(handler["class"], handler)
-            if installed.keys() <= seen.keys():
-                break
+    for body in newest_first:
+        handler = json.loads(body)["handler"]
+        seen.setdefault(handler["class"], handler)
+        if installed.keys() <= seen.keys():
+            break
     changed = []
     for name, last in seen.items():
         now = installed.get(name)
@@ -79,9 +84,9 @@ def changed_code(connection: Connection, round_id: str, book: Rulebook, newest: 
     return sorted(changed, key=lambda c: c.handler)
 
 
-def warn_of_changed_code(connection: Connection, round_id: str, book: Rulebook) -> None:
+def warn_of_changed_code(link: Link, round_id: str, book: Rulebook) -> None:
     """One line in the log for each handler that has changed, of those that wrote the round's newest events."""
-    for changed in changed_code(connection, round_id, book, NEWEST):
+    for changed in _changed(link.execute(_NEWEST, {"round": round_id}).scalars(), book):
         log.warning(
             "round %s: %s",
             round_id,

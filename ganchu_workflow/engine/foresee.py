@@ -11,7 +11,8 @@ from ganchu_workflow.engine.cases import CaseState
 from ganchu_workflow.engine.queries import Allowed
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
-from ganchu_workflow.engine.workspace import Surroundings, Workspace
+from ganchu_workflow.engine.surroundings import Surroundings
+from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.entropy import Entropy
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context

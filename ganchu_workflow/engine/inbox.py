@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from ganchu_workflow.actors import Actor
 from ganchu_workflow.clock import Clock
 from ganchu_workflow.engine.transactions import Transactions
 from ganchu_workflow.errors import Unknown
+from ganchu_workflow.store.link import Link
+from ganchu_workflow.store.statements import Statement
 from ganchu_workflow.store.tables import METADATA
 
 INBOX = METADATA.tables["ganchu_inbox"]
+_LAID = Statement(select(INBOX.c.message_id).where(INBOX.c.message_id == bindparam("message")))
+_LAY = Statement(insert(INBOX))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,9 @@ class Inbox:
             "created_at": created_at,
         }
 
-        def work(connection: Connection) -> None:
-            if connection.execute(select(INBOX.c.message_id).where(INBOX.c.message_id == message_id)).first() is None:
-                connection.execute(insert(INBOX), [row])
+        def work(link: Link) -> None:
+            if link.execute(_LAID, {"message": message_id}).first() is None:
+                link.execute(_LAY, row)
 
         self._transactions.write(work)
 
@@ -58,7 +62,7 @@ class Inbox:
         if unread:
             query = query.where(INBOX.c.read_at.is_(None))
         query = query.order_by(INBOX.c.created_at.desc(), INBOX.c.message_id.desc()).limit(limit)
-        return self._transactions.read(lambda c: [Letter(**row._mapping) for row in c.execute(query)])
+        return self._transactions.read(lambda c: [Letter(**row._asdict()) for row in c.execute(query)])
 
     def unread(self, actor: Actor) -> int:
         """How many messages this actor has not read."""
@@ -72,11 +76,11 @@ class Inbox:
             INBOX.c.message_id == message_id, INBOX.c.recipient == str(actor), INBOX.c.read_at.is_(None)
         )
 
-        def work(connection: Connection) -> Letter:
-            connection.execute(first.values(read_at=self._clock.now()))
-            row = connection.execute(query).first()
+        def work(link: Link) -> Letter:
+            link.execute(first.values(read_at=self._clock.now()))
+            row = link.execute(query).first()
             if row is None:
                 raise Unknown(f"there is no message '{message_id}' in the inbox of {actor}", id=message_id)
-            return Letter(**row._mapping)
+            return Letter(**row._asdict())
 
         return self._transactions.write(work)

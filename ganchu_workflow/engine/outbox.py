@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, false, insert, or_, select, update
+from sqlalchemy import and_, bindparam, false, insert, or_, select, update
 
 from ganchu_workflow.actors import Actor
 from ganchu_workflow.canonical import digest
@@ -29,11 +30,17 @@ from ganchu_workflow.errors import Invalid, Refusal, Refused, Unknown
 from ganchu_workflow.messages import Delivery, MessageKind, Outcome, message_kinds
 from ganchu_workflow.process.language import Stage
 from ganchu_workflow.process.rounds import CORE_KINDS
+from ganchu_workflow.store.link import Link
+from ganchu_workflow.store.statements import IDS, Statement
 from ganchu_workflow.store.tables import METADATA
 
 DELIVERY = METADATA.tables["ganchu_delivery"]
 WAITING, ROUTED, SENDING, RETRYING = "waiting", "routed", "sending", "retrying"
 DELIVERED, DEAD, STUCK, DROPPED = "delivered", "dead", "stuck", "dropped"
+_ROUTE = Statement(
+    update(OUTBOX).where(OUTBOX.c.id == bindparam("message"), OUTBOX.c.status == WAITING).values(status=ROUTED)
+)
+_DELIVER = Statement(insert(DELIVERY))
 STATUSES = (WAITING, CLAIMED, SENDING, RETRYING, DELIVERED, DEAD, STUCK, DROPPED)
 UNEXPLAINED = (
     "its lease ran out: whoever had it in hand may have sent it. Look at the receiving end, then retry or drop"
@@ -98,19 +105,17 @@ class Outbox:
 
         self._after_the_commit()
 
-        def work(connection: Connection) -> int:
+        def work(link: Link) -> int:
             query = select(OUTBOX.c.id, OUTBOX.c.round_id, OUTBOX.c.recipient, OUTBOX.c.created_at)
             query = query.where(OUTBOX.c.status == WAITING).order_by(OUTBOX.c.created_at, OUTBOX.c.id).limit(limit)
             made: list[dict[str, Any]] = []
             taken = 0
-            for row in connection.execute(query).all():
-                mine = and_(OUTBOX.c.id == row.id, OUTBOX.c.status == WAITING)
-                if connection.execute(update(OUTBOX).where(mine).values(status=ROUTED)).rowcount != 1:
+            for row in link.execute(query):
+                if link.execute(_ROUTE, {"message": row.id}).rowcount != 1:
                     continue  # another dispatcher routes it
                 taken += 1
                 made += [_new(row, channel) for channel in dict.fromkeys(channels_of(row.recipient))]
-            if made:
-                connection.execute(insert(DELIVERY), made)
+            link.executemany(_DELIVER, made)
             return taken
 
         return self._transactions.write(work)
@@ -127,26 +132,26 @@ class Outbox:
         now = self._clock.now()
         until = now + lease
 
-        def work(connection: Connection) -> tuple[list[Delivery], int]:
-            stuck = self._find_stuck(connection, [c for c, safe in channels.items() if not safe], now)
+        def work(link: Link) -> tuple[list[Delivery], int]:
+            stuck = self._find_stuck(link, [c for c, safe in channels.items() if not safe], now)
             claimed = []
-            for row in self._due(connection, channels, now, limit):
+            for row in self._due(link, channels, now, limit):
                 values = {"status": CLAIMED, "due_at": until, "claimed_by": by[:120], "attempts": attempt_of(row)}
-                if _swap(connection, row.message_id, row.channel, row.version, [row.status], values):
+                if _swap(link, row.message_id, row.channel, row.version, [row.status], values):
                     claimed.append(row)
-            return deliveries(connection, claimed, until, self._tellers), stuck
+            return deliveries(link, claimed, until, self._tellers), stuck
 
         return self._transactions.write(work)
 
     def keep(self, said: Iterable[tuple[Delivery, str, str]]) -> list[Delivery]:
         """Fix what is said (subject and text) before it is sent; gives the deliveries that are still this claimer's."""
 
-        def work(connection: Connection) -> list[Delivery]:
+        def work(link: Link) -> list[Delivery]:
             kept = []
             for delivery, subject, text in said:
                 values = {"subject": subject, "text": text, "digest": digest(f"{subject}\n\n{text}")}
                 key = (delivery.id, delivery.channel, delivery.version)
-                if _swap(connection, *key, [CLAIMED], values):
+                if _swap(link, *key, [CLAIMED], values):
                     kept.append(replace(delivery, subject=subject, text=text, version=delivery.version + 1))
             return kept
 
@@ -158,10 +163,10 @@ class Outbox:
         For a channel that does not bear repeats, right before the message is handed to it.
         """
 
-        def work(connection: Connection) -> Delivery | None:
+        def work(link: Link) -> Delivery | None:
             until = self._clock.now() + lease
             key = (delivery.id, delivery.channel, delivery.version)
-            begun = _swap(connection, *key, [CLAIMED], {"status": SENDING, "due_at": until})
+            begun = _swap(link, *key, [CLAIMED], {"status": SENDING, "due_at": until})
             return replace(delivery, until=until, version=delivery.version + 1) if begun else None
 
         return self._transactions.write(work)
@@ -169,9 +174,9 @@ class Outbox:
     def settle(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
         """Write what came of attempts; gives those that were written. The others are somebody else's by now."""
 
-        def work(connection: Connection) -> list[Outcome]:
+        def work(link: Link) -> list[Outcome]:
             now = self._clock.now()
-            return [o for o in outcomes if self._settle(connection, o, now)]
+            return [o for o in outcomes if self._settle(link, o, now)]
 
         return self._transactions.write(work)
 
@@ -193,7 +198,7 @@ class Outbox:
             unrouted = OUTBOX.c.status == WAITING if status == WAITING else false()
             query = query.where(or_(DELIVERY.c.status == status, unrouted))
         query = query.order_by(OUTBOX.c.created_at, OUTBOX.c.id, DELIVERY.c.channel).limit(limit)
-        return self._transactions.read(lambda connection: [_entry(row) for row in connection.execute(query)])
+        return self._transactions.read(lambda link: [_entry(row) for row in link.execute(query)])
 
     def retry(self, message: str, channel: str | None = None, *, actor: Actor, reason: str) -> list[str]:
         """Hand a message in again that is dead, stuck or retrying, over this channel or all such; gives the channels.
@@ -224,26 +229,26 @@ class Outbox:
             )
 
     @staticmethod
-    def _find_stuck(connection: Connection, channels: Sequence[str], now: datetime) -> int:
+    def _find_stuck(link: Link, channels: Sequence[str], now: datetime) -> int:
         if not channels:
             return 0
         expired = and_(DELIVERY.c.status == SENDING, DELIVERY.c.due_at < now, DELIVERY.c.channel.in_(channels))
         values = {"status": STUCK, "error": UNEXPLAINED, "version": DELIVERY.c.version + 1}
-        return connection.execute(update(DELIVERY).where(expired).values(values)).rowcount
+        return link.execute(update(DELIVERY).where(expired).values(values)).rowcount
 
     @staticmethod
-    def _due(connection: Connection, channels: Mapping[str, bool], now: datetime, limit: int) -> list[Row[Any]]:
-        found: list[Row[Any]] = []
+    def _due(link: Link, channels: Mapping[str, bool], now: datetime, limit: int) -> list[Any]:
+        found: list[Any] = []
         # One question for each status: only so does an index give them in order and stop at the limit.
         for status in (WAITING, RETRYING, CLAIMED):
             before = DELIVERY.c.due_at < now if status == CLAIMED else DELIVERY.c.due_at <= now
             query = select(DELIVERY).where(DELIVERY.c.status == status, before, DELIVERY.c.channel.in_(channels))
             query = query.order_by(DELIVERY.c.due_at, DELIVERY.c.message_id, DELIVERY.c.channel).limit(limit)
-            found += connection.execute(query).all()
+            found += link.execute(query)
         return sorted(found, key=lambda r: (r.due_at, r.message_id, r.channel))[:limit]
 
     @staticmethod
-    def _settle(connection: Connection, outcome: Outcome, now: datetime) -> bool:
+    def _settle(link: Link, outcome: Outcome, now: datetime) -> bool:
         delivery, status = outcome.delivery, outcome.status
         values: dict[str, Any] = {"status": status, "error": storable(outcome.error) if outcome.error else None}
         if status == DELIVERED:
@@ -252,30 +257,30 @@ class Outbox:
             values["due_at"] = now + timedelta(seconds=outcome.again_in)
         elif status == WAITING:
             values |= {"due_at": now, "attempts": delivery.attempts - 1, "error": None}
-        if _swap(connection, delivery.id, delivery.channel, delivery.version, [CLAIMED, SENDING], values):
+        if _swap(link, delivery.id, delivery.channel, delivery.version, [CLAIMED, SENDING], values):
             return True
         # Its lease had run out and it was set aside as stuck; but now it is known what came of it.
         known = status in (DELIVERED, DEAD)
-        return known and _swap(connection, delivery.id, delivery.channel, delivery.version + 1, [STUCK], values)
+        return known and _swap(link, delivery.id, delivery.channel, delivery.version + 1, [STUCK], values)
 
     def _decide(self, decision: Decision, sources: Sequence[str], values: Mapping[str, Any]) -> list[str]:
         message = decision.message
 
-        def work(connection: Connection) -> list[str]:
+        def work(link: Link) -> list[str]:
             query = select(OUTBOX.c.round_id, OUTBOX.c.case_id).where(OUTBOX.c.id == message)
-            found = connection.execute(query).first()
-            decision.place = dict(found._mapping) if found else {}
+            found = link.execute(query).first()
+            decision.place = dict(found._asdict()) if found else {}
             decision.require_operator()
             if found is None:
                 raise Unknown(f"there is no message '{message}'; see `ganchu outbox list`", id=message)
-            rows = _rows_of(connection, message, decision.channel)
+            rows = _rows_of(link, message, decision.channel)
             kept = {**values, "decided_by": label(decision.actor), "reason": decision.reason.strip()}
             able = [r for r in rows if r.status in sources]
-            done = [r for r in able if _swap(connection, message, r.channel, r.version, [r.status], dict(kept))]
+            done = [r for r in able if _swap(link, message, r.channel, r.version, [r.status], dict(kept))]
             if not done:
                 raise Refused(_standing(rows))
             stood = {r.channel: r.status for r in done}
-            keep_attempt(connection, decision.carried_out(stood))
+            keep_attempt(link, decision.carried_out(stood))
             return sorted(stood)
 
         try:
@@ -284,13 +289,13 @@ class Outbox:
             # As of an act: a host is handed the row, to keep it or not.
             row = refused.fields["attempt"] = decision.refused(refused.refusal)
             if self._transactions.own:
-                self._transactions.write(lambda connection: keep_attempt(connection, row))
+                self._transactions.write(lambda link: keep_attempt(link, row))
             raise
 
 
-def _rows_of(connection: Connection, message: str, channel: str | None) -> list[Row[Any]]:
+def _rows_of(link: Link, message: str, channel: str | None) -> list[Any]:
     """The deliveries of a message, over this channel or all. Raises `Unknown` for a channel it does not go over."""
-    found = connection.execute(select(DELIVERY).where(DELIVERY.c.message_id == message)).all()
+    found = link.execute(select(DELIVERY).where(DELIVERY.c.message_id == message))
     rows = [row for row in found if channel in (None, row.channel)]
     if channel is not None and not rows:
         there = ", ".join(sorted(r.channel for r in found)) or "none yet: run `ganchu outbox deliver` first"
@@ -311,20 +316,27 @@ def _new(row: Any, channel: str) -> dict[str, Any]:
     }
 
 
-def _swap(
-    connection: Connection, message: str, channel: str, version: int, sources: Sequence[str], values: dict[str, Any]
-) -> bool:
+def _swap(link: Link, message: str, channel: str, version: int, sources: Sequence[str], values: dict[str, Any]) -> bool:
     """Write these values and raise the version, if the row still is what was read."""
-    same = and_(
-        DELIVERY.c.message_id == message,
-        DELIVERY.c.channel == channel,
-        DELIVERY.c.version == version,
-        DELIVERY.c.status.in_(sources),
+    same = {"same_message": message, "same_channel": channel, "same_version": version, IDS: sources}
+    return link.execute(_swapping(tuple(sorted(values))), {**values, **same}).rowcount == 1
+
+
+@cache
+def _swapping(columns: tuple[str, ...]) -> Statement:
+    return Statement(
+        update(DELIVERY)
+        .where(
+            DELIVERY.c.message_id == bindparam("same_message"),
+            DELIVERY.c.channel == bindparam("same_channel"),
+            DELIVERY.c.version == bindparam("same_version"),
+            DELIVERY.c.status.in_(bindparam(IDS, expanding=True)),
+        )
+        .values(version=DELIVERY.c.version + 1, **{name: bindparam(name) for name in columns})
     )
-    return connection.execute(update(DELIVERY).where(same).values({**values, "version": version + 1})).rowcount == 1
 
 
-def _standing(rows: Sequence[Row[Any]]) -> Refusal:
+def _standing(rows: Sequence[Any]) -> Refusal:
     stands = {row.channel: row.status for row in rows}
     shown = ", ".join(f"{c}: {s}" for c, s in sorted(stands.items())) or WAITING
     return Refusal(
@@ -335,7 +347,7 @@ def _standing(rows: Sequence[Row[Any]]) -> Refusal:
     )
 
 
-def _entry(row: Row[Any]) -> Entry:
+def _entry(row: Any) -> Entry:
     return Entry(
         message_id=row.id,
         channel=row.d_channel,

@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import and_, bindparam, func, or_, select
 
 from ganchu_workflow.actors import SCOPED, Actor
 from ganchu_workflow.canonical import decode
-from ganchu_workflow.engine.rows import CASE, DEADLINE, EVENT, NOT_CALLED_OFF, OUTBOX, PARTY, Rows, chunks
+from ganchu_workflow.engine.rows import CASE, DEADLINE, EVENT, NOT_CALLED_OFF, OUTBOX, PARTY, Rows, by_chunks
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.errors import DefinitionChanged, Invalid, Refusal, Unknown
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
+from ganchu_workflow.store.link import Link
+from ganchu_workflow.store.statements import Statement
 from ganchu_workflow.store.tables import METADATA
 
 log = logging.getLogger("ganchu_workflow")
 ATTEMPT = METADATA.tables["ganchu_attempt"]
+_ROUNDS_OF = Statement(select(CASE.c.id, CASE.c.round_id).where(CASE.c.id.in_(bindparam("ids", expanding=True))))
+_ROUNDS = Statement(select(CASE.c.id).where(CASE.c.kind == "round"))
 Books = Callable[[str, Rows], Rulebook]
 """The rulebook of a round."""
 
@@ -50,76 +54,72 @@ class Task:
     due_at: datetime | None
 
 
-def events(connection: Connection, case_id: str) -> list[dict[str, Any]]:
+def events(link: Link, case_id: str) -> list[dict[str, Any]]:
     """The events of a case, oldest first, each with its digest."""
     query = select(EVENT.c.body, EVENT.c.digest).where(EVENT.c.case_id == case_id).order_by(EVENT.c.seq)
-    return [{**decode(r.body), "digest": r.digest} for r in connection.execute(query)]
+    return [{**decode(r.body), "digest": r.digest} for r in link.execute(query)]
 
 
 def cases(
-    connection: Connection, round_id: str, kind: str | None = None, state: str | None = None, parent: str | None = None
+    link: Link, round_id: str, kind: str | None = None, state: str | None = None, parent: str | None = None
 ) -> list[CaseView]:
     """The cases of a round, in the order of opening."""
     query = select(CASE.c.id).where(CASE.c.round_id == round_id)
     for column, value in ((CASE.c.kind, kind), (CASE.c.state, state), (CASE.c.parent_id, parent)):
         if value is not None:
             query = query.where(column == value)
-    found = Rows(connection).cases(connection.execute(query).scalars().all())
+    found = Rows(link).cases(link.execute(query).scalars())
     return [c.view() for c in sorted(found, key=lambda c: (c.opened_at, c.id))]
 
 
-def cohorts(connection: Connection, application_id: str, kind: str) -> list[CaseView]:
+def cohorts(link: Link, application_id: str, kind: str) -> list[CaseView]:
     """The cohorts of a kind that list an application on its present visit, in the order of opening."""
-    rows = Rows(connection)
+    rows = Rows(link)
     visits = {c.id: c.visit for c in rows.cases([application_id])}
     listed = [c for a, c, its_kind, visit in rows.acts([application_id]) if (its_kind, visit) == (kind, visits[a])]
     return [c.view() for c in sorted(rows.cases(listed), key=lambda c: (c.opened_at, c.id))]
 
 
-def rounds_of(connection: Connection, case_ids: Sequence[str]) -> dict[str, str]:
+def rounds_of(link: Link, case_ids: Sequence[str]) -> dict[str, str]:
     """The round of each case; one that does not exist is not among them."""
-    found: dict[str, str] = {}
-    for some in chunks(case_ids):
-        query = select(CASE.c.id, CASE.c.round_id).where(CASE.c.id.in_(some))
-        found |= {r.id: r.round_id for r in connection.execute(query)}
-    return found
+    return {r.id: r.round_id for r in by_chunks(link, _ROUNDS_OF, case_ids)}
 
 
-def require_round(connection: Connection, round_id: str) -> None:
+def require_round(link: Link, round_id: str) -> None:
     """Raise `Unknown` unless there is such a round."""
-    if rounds_of(connection, [round_id]) != {round_id: round_id}:
+    if rounds_of(link, [round_id]) != {round_id: round_id}:
         raise Unknown(f"there is no round '{round_id}'", case=round_id)
 
 
-def round_of(connection: Connection, case_ids: Sequence[str]) -> str:
+def round_of(link: Link, case_ids: Sequence[str]) -> str:
     """The one round that these cases belong to; of no cases, the only round that is open. Raises `Unknown`."""
-    found = rounds_of(connection, case_ids)
+    found = rounds_of(link, case_ids)
     missing = sorted(set(case_ids) - set(found))
     if missing:
         raise Unknown(f"there is no case '{missing[0]}'", case=missing[0])
     belong = set(found.values())
     if not case_ids:
-        belong = {r.id for r in rounds(connection) if r.state in ("planning", "running", "announced")}
+        belong = {r.id for r in rounds(link) if r.state in ("planning", "running", "announced")}
     if len(belong) != 1:
         why = "the cases belong to several" if case_ids else f"{len(belong)} are open"
         raise Unknown(f"say which round: round=…; {why}")
     return belong.pop()
 
 
-def having(connection: Connection, round_id: str, kind: str, name: str, value: str) -> list[CaseView]:
+def having(link: Link, round_id: str, kind: str, name: str, value: str) -> list[CaseView]:
     """The cases of a kind in a round whose searchable fact is this value, in the order of opening."""
-    rows = Rows(connection)
+    rows = Rows(link)
     found = [c for c in rows.cases(rows.having(round_id, name, value, kind)) if str(c.facts.get(name)) == value]
     return [c.view() for c in sorted(found, key=lambda c: (c.opened_at, c.id))]
 
 
-def rounds(connection: Connection) -> list[CaseView]:
+def rounds(link: Link) -> list[CaseView]:
     """All rounds of the database, in the order of opening."""
-    ids = connection.execute(select(CASE.c.id).where(CASE.c.kind == "round")).scalars().all()
-    return [c.view() for c in sorted(Rows(connection).cases(ids), key=lambda c: (c.opened_at, c.id))]
+    ids = link.execute(_ROUNDS).scalars()
+    return [c.view() for c in sorted(Rows(link).cases(ids), key=lambda c: (c.opened_at, c.id))]
 
 
-def tasks(connection: Connection, round_id: str, process: Process, actor: Actor) -> list[Task]:
+def tasks(link: Link, round_id: str, process: Process, actor: Actor) -> list[Task]:
     """The open cases of a round that wait for this actor, soonest deadline first."""
     waiting = [
         and_(CASE.c.kind == kind.kind, CASE.c.state.in_(names))
@@ -132,17 +132,17 @@ def tasks(connection: Connection, round_id: str, process: Process, actor: Actor)
     if actor.role in SCOPED:
         query = query.join(PARTY, PARTY.c.case_id == CASE.c.id)
         query = query.where(PARTY.c.role == actor.role.value, PARTY.c.scope == actor.scope)
-    found = Rows(connection).cases(connection.execute(query).scalars().all())
-    due = _nearest(connection, [c.id for c in found])
+    found = Rows(link).cases(link.execute(query).scalars())
+    due = _nearest(link, [c.id for c in found])
     made = [Task(c.view(), process.kind(c.kind).states[c.state].label, due.get(c.id)) for c in found]
     return sorted(made, key=lambda t: (t.due_at is None, t.due_at or t.case.opened_at, t.case.opened_at, t.case.id))
 
 
-def tasks_everywhere(connection: Connection, books: Books, actor: Actor) -> list[Task]:
+def tasks_everywhere(link: Link, books: Books, actor: Actor) -> list[Task]:
     """The open cases that wait for this actor, in every round that can be run; the log warns of any other."""
-    rows = Rows(connection)
+    rows = Rows(link)
     found: list[Task] = []
-    for r in rounds(connection):
+    for r in rounds(link):
         if r.state == "cancelled":
             continue  # there nothing can be done any more
         try:
@@ -155,45 +155,45 @@ def tasks_everywhere(connection: Connection, books: Books, actor: Actor) -> list
                 extra={"action": "round_left_out", "round": r.id, "code": error.code},
             )
             continue
-        found += tasks(connection, r.id, book.process, actor)
+        found += tasks(link, r.id, book.process, actor)
     return found
 
 
-def _nearest(connection: Connection, case_ids: Iterable[str]) -> dict[str, datetime]:
+def _nearest(link: Link, case_ids: Iterable[str]) -> dict[str, datetime]:
     nearest: dict[str, datetime] = {}
-    for case_id, found in Rows(connection).deadlines(case_ids).items():
+    for case_id, found in Rows(link).deadlines(case_ids).items():
         armed = [r.due_at for r in found.values() if r.status == "armed" and r.due_at is not None]
         if armed:
             nearest[case_id] = min(armed)
     return nearest
 
 
-def next_due(connection: Connection, round_id: str | None = None, since: datetime | None = None) -> datetime | None:
+def next_due(link: Link, round_id: str | None = None, since: datetime | None = None) -> datetime | None:
     """The nearest instant, of all rounds or of one, `since` that one, at which a deadline runs out; None: none runs."""
     query = select(DEADLINE.c.due_at).where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), NOT_CALLED_OFF)
     if round_id is not None:
         query = query.where(DEADLINE.c.round_id == round_id)
     if since is not None:
         query = query.where(DEADLINE.c.due_at >= since)
-    found: datetime | None = connection.execute(query.order_by(DEADLINE.c.due_at).limit(1)).scalar()
+    found: datetime | None = link.execute(query.order_by(DEADLINE.c.due_at).limit(1)).scalar()
     return found
 
 
-def last_recorded_at(connection: Connection) -> datetime | None:
+def last_recorded_at(link: Link) -> datetime | None:
     """When the newest event was recorded."""
-    found: datetime | None = connection.execute(select(func.max(EVENT.c.recorded_at))).scalar()
+    found: datetime | None = link.execute(select(func.max(EVENT.c.recorded_at))).scalar()
     return found
 
 
-def attempts(connection: Connection, round_id: str) -> list[dict[str, Any]]:
+def attempts(link: Link, round_id: str) -> list[dict[str, Any]]:
     """What was tried in a round and refused, and what was decided about its messages, oldest first."""
     query = select(ATTEMPT).where(ATTEMPT.c.round_id == round_id).order_by(ATTEMPT.c.recorded_at, ATTEMPT.c.id)
-    return [{**dict(r._mapping), "body": decode(r.body)} for r in connection.execute(query)]
+    return [{**r._asdict(), "body": decode(r.body)} for r in link.execute(query)]
 
 
-def messages(connection: Connection, round_id: str) -> Iterator[dict[str, Any]]:
+def messages(link: Link, round_id: str) -> Iterator[dict[str, Any]]:
     """The outbox of a round, oldest first."""
     query = select(OUTBOX).where(OUTBOX.c.round_id == round_id)
     query = query.order_by(OUTBOX.c.created_at, OUTBOX.c.case_id, OUTBOX.c.seq, OUTBOX.c.ordinal)
-    for row in connection.execute(query):
-        yield {**dict(row._mapping), "body": decode(row.body)}
+    for row in link.execute(query):
+        yield {**row._asdict(), "body": decode(row.body)}

@@ -6,30 +6,31 @@ built once, here: building one anew costs SQLAlchemy several times what sending 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     BindParameter,
-    Connection,
     Table,
-    UpdateBase,
     and_,
     bindparam,
     delete,
     insert,
+    or_,
     select,
-    tuple_,
     update,
 )
 
 from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import encode
 from ganchu_workflow.engine.cases import CaseState, Loaded, Running
+from ganchu_workflow.store.link import Link
+from ganchu_workflow.store.statements import CHUNK, IDS, Statement
 from ganchu_workflow.store.tables import INDEXED, METADATA
+from ganchu_workflow.timing import WorkingCalendar
 
 CASE = METADATA.tables["ganchu_case"]
 MEMBER = METADATA.tables["ganchu_member"]
@@ -43,9 +44,7 @@ CALENDAR = METADATA.tables["ganchu_calendar_version"]
 PRIVATE = METADATA.tables["ganchu_private_value"]
 NOT_CALLED_OFF = ~select(CASE.c.id).where(CASE.c.id == DEADLINE.c.round_id, CASE.c.state == "cancelled").exists()
 """Of deadlines: nothing is due any more in a round that was cancelled, whatever was running there."""
-CHUNK = 400
-"""How many identifiers go into one statement: below the smallest limit of the supported databases."""
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_IDS: BindParameter[Any] = bindparam(IDS, expanding=True)
 
 
 def _but(table: Table, *key: str) -> dict[str, Any]:
@@ -53,45 +52,67 @@ def _but(table: Table, *key: str) -> dict[str, Any]:
     return {c.name: bindparam(c.name) for c in table.c if c.name not in key}
 
 
-_CASES = select(CASE).where(CASE.c.id.in_(_IDS))
-_PARTIES = select(PARTY).where(PARTY.c.case_id.in_(_IDS))
-_CHILDREN = select(CASE.c.parent_id, CASE.c.id).where(CASE.c.kind == bindparam("kind"), CASE.c.parent_id.in_(_IDS))
-_BELONGING = select(CASE.c.id).where(CASE.c.of_id == bindparam("of"), CASE.c.kind == bindparam("kind"))
-_MEMBERS = (
+_CASES = Statement(select(CASE).where(CASE.c.id.in_(_IDS)))
+_PARTIES = Statement(select(PARTY).where(PARTY.c.case_id.in_(_IDS)))
+_CHILDREN = Statement(
+    select(CASE.c.parent_id, CASE.c.id).where(CASE.c.kind == bindparam("kind"), CASE.c.parent_id.in_(_IDS))
+)
+_BELONGING = Statement(select(CASE.c.id).where(CASE.c.of_id == bindparam("of"), CASE.c.kind == bindparam("kind")))
+_MEMBERS = Statement(
     select(MEMBER.c.application_id, MEMBER.c.visit)
     .where(MEMBER.c.cohort_id == bindparam("cohort"))
     .order_by(MEMBER.c.ordinal)
 )
-_ACTS = (
+_ACTS = Statement(
     select(MEMBER.c.application_id, MEMBER.c.cohort_id, CASE.c.kind, MEMBER.c.visit)
     .join(CASE, CASE.c.id == MEMBER.c.cohort_id)
     .where(MEMBER.c.application_id.in_(_IDS))
 )
-_APPLICATIONS = select(CASE.c.id).where(
-    CASE.c.round_id == bindparam("round"), CASE.c.kind == "application", CASE.c.stage.in_(_IDS)
+_APPLICATIONS = Statement(
+    select(CASE.c.id).where(CASE.c.round_id == bindparam("round"), CASE.c.kind == "application", CASE.c.stage.in_(_IDS))
 )
-_HAVING = (
+_HAVING = Statement(
     select(CASE.c.id)
     .join(FACT, FACT.c.case_id == CASE.c.id)
     .where(FACT.c.name == bindparam("name"), FACT.c.value == bindparam("value"))
     .where(CASE.c.round_id == bindparam("round"), CASE.c.kind == bindparam("kind"))
 )
-_PHASES = select(CASE.c.stage, CASE.c.id).where(CASE.c.round_id == bindparam("round"), CASE.c.kind == "phase")
-_DEADLINES = select(DEADLINE).where(DEADLINE.c.case_id.in_(_IDS))
-_DUE = (
+_PHASES = Statement(
+    select(CASE.c.stage, CASE.c.id).where(CASE.c.round_id == bindparam("round"), CASE.c.kind == "phase")
+)
+_DEADLINES = Statement(select(DEADLINE).where(DEADLINE.c.case_id.in_(_IDS)))
+_DUE = Statement(
     select(DEADLINE.c.case_id, DEADLINE.c.name, DEADLINE.c.due_at)
     .where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), DEADLINE.c.due_at < bindparam("before"))
     .where(NOT_CALLED_OFF)
     .order_by(DEADLINE.c.due_at, DEADLINE.c.case_id, DEADLINE.c.name)
     .limit(bindparam("most"))
 )
-_DUE_OF = _DUE.where(DEADLINE.c.case_id.in_(_IDS))
-_BY_KEY = select(EVENT.c.body).where(EVENT.c.idempotency_key == bindparam("key"))
-_VERSIONS = select(CASE.c.id, CASE.c.seq, CASE.c.version).where(CASE.c.id.in_(_IDS))
+_AWAITING = Statement(
+    select(DEADLINE.c.case_id, DEADLINE.c.name)
+    .where(
+        DEADLINE.c.status == "awaiting_calendar",
+        or_(
+            DEADLINE.c.case_id > bindparam("after"),
+            and_(DEADLINE.c.case_id == bindparam("after"), DEADLINE.c.name > bindparam("then")),
+        ),
+    )
+    .order_by(DEADLINE.c.case_id, DEADLINE.c.name)
+    .limit(bindparam("most"))
+)
+_BY_KEY = Statement(select(EVENT.c.body).where(EVENT.c.idempotency_key == bindparam("key")))
+_PRIVATE = Statement(select(PRIVATE.c.salt, PRIVATE.c.value).where(PRIVATE.c.id == bindparam("commitment")))
+_HAS_DEFINITION = Statement(
+    select(DEFINITION.c.fingerprint).where(DEFINITION.c.fingerprint == bindparam("fingerprint"))
+)
+_HAS_CALENDAR = Statement(select(CALENDAR.c.version).where(CALENDAR.c.version == bindparam("version")))
+_VERSIONS_CORE = select(CASE.c.id, CASE.c.seq, CASE.c.version).where(CASE.c.id.in_(_IDS))
+_VERSIONS = Statement(_VERSIONS_CORE)
 _LOCKED = {
-    writes: _VERSIONS.order_by(CASE.c.position, CASE.c.id).with_for_update(read=not writes) for writes in (True, False)
+    writes: Statement(_VERSIONS_CORE.order_by(CASE.c.position, CASE.c.id).with_for_update(read=not writes))
+    for writes in (True, False)
 }
-_UPDATE_CASE = (
+_UPDATE_CASE = Statement(
     update(CASE)
     .where(CASE.c.id == bindparam("case"))
     .values(
@@ -99,14 +120,20 @@ _UPDATE_CASE = (
         **{name: bindparam(name) for name in ("state", "stage", "visit", "seq", "head", "facts", "recorded_at")},
     )
 )
-_TOUCH = update(CASE).where(CASE.c.id.in_(_IDS)).values(version=CASE.c.version + 1)
-_WITHOUT_PARTIES = delete(PARTY).where(PARTY.c.case_id == bindparam("case"))
-_WITHOUT_FACTS = delete(FACT).where(FACT.c.case_id == bindparam("case"))
-_WITHOUT_MEMBERS = delete(MEMBER).where(MEMBER.c.cohort_id == bindparam("case"))
+_TOUCH = Statement(update(CASE).where(CASE.c.id.in_(_IDS)).values(version=CASE.c.version + 1))
+_WITHOUT_PARTIES = Statement(delete(PARTY).where(PARTY.c.case_id == bindparam("case")))
+_WITHOUT_FACTS = Statement(delete(FACT).where(FACT.c.case_id == bindparam("case")))
+_WITHOUT_MEMBERS = Statement(delete(MEMBER).where(MEMBER.c.cohort_id == bindparam("case")))
 _THIS_DEADLINE = and_(DEADLINE.c.case_id == bindparam("case"), DEADLINE.c.name == bindparam("deadline"))
-_WITHOUT_DEADLINE = delete(DEADLINE).where(_THIS_DEADLINE)
-_INSERTS = {table.name: insert(table) for table in METADATA.sorted_tables}
-_UPDATE_DEADLINE = update(DEADLINE).where(_THIS_DEADLINE).values(**_but(DEADLINE, "case_id", "name"))
+_WITHOUT_DEADLINE = Statement(delete(DEADLINE).where(_THIS_DEADLINE))
+_INSERTS = {table.name: Statement(insert(table)) for table in METADATA.sorted_tables}
+_UPDATE_DEADLINE = Statement(update(DEADLINE).where(_THIS_DEADLINE).values(**_but(DEADLINE, "case_id", "name")))
+
+
+def by_chunks(link: Link, statement: Statement, ids: Iterable[str], **values: Any) -> Iterator[Any]:
+    """The rows a statement finds for any number of `ids`, asked for in pieces."""
+    for some in chunks(ids):
+        yield from link.execute(statement, {**values, IDS: some})
 
 
 def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
@@ -117,10 +144,10 @@ def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
 
 
 class Rows:
-    """The rows of the record, over one open connection. It begins and ends no transaction."""
+    """The rows of the record, over one open transaction, which it neither begins nor ends."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, link: Link) -> None:
+        self.link = link
 
     # ── reading ──
 
@@ -128,100 +155,73 @@ class Rows:
         """The cases with their parties. An unknown id is simply not among them."""
         found: dict[str, CaseState] = {}
         for some in chunks(ids):
-            for row in self.connection.execute(_CASES, {"ids": some}):
-                found[row.id] = CaseState(
-                    id=row.id,
-                    kind=row.kind,
-                    state=row.state,
-                    stage=row.stage or "",
-                    visit=row.visit,
-                    round=row.round_id,
-                    parent=row.parent_id,
-                    of=row.of_id,
-                    position=row.position,
-                    facts=json.loads(row.facts),
-                    parties={},
-                    opened_at=row.opened_at,
-                    recorded_at=row.recorded_at,
-                    seq=row.seq,
-                    head=row.head,
-                    version=row.version,
-                    loaded=Loaded(row.seq, row.version),
-                )
-            for party in self.connection.execute(_PARTIES, {"ids": some}):
-                if party.case_id in found:
-                    found[party.case_id].parties[Role(party.role)] = party.scope
+            cases, parties = self.link.gather([(_CASES, {IDS: some}), (_PARTIES, {IDS: some})])
+            _put_together(found, cases, parties)
         return list(found.values())
+
+    def about(
+        self, ids: Sequence[str], case_id: str | None
+    ) -> tuple[list[CaseState], dict[str, dict[str, Running]], list[tuple[str, str, str, int]]]:
+        """These cases and their deadlines, and the cohorts that list one of them, in one look. At most `CHUNK` ids."""
+        given = {IDS: list(ids)}
+        cases, parties, deadlines, acts = self.link.gather(
+            [(_CASES, given), (_PARTIES, given), (_DEADLINES, given), (_ACTS, {IDS: [case_id] if case_id else []})]
+        )
+        found: dict[str, CaseState] = {}
+        _put_together(found, cases, parties)
+        return list(found.values()), _by_case(deadlines), [_act(r) for r in acts]
 
     def children(self, parent_ids: Sequence[str], kind: str) -> list[tuple[str, str]]:
         """(parent, child) of a kind."""
-        found = (self.connection.execute(_CHILDREN, {"kind": kind, "ids": some}) for some in chunks(parent_ids))
-        return [(r[0], r[1]) for rows in found for r in rows]
+        return [(r[0], r[1]) for r in by_chunks(self.link, _CHILDREN, parent_ids, kind=kind)]
 
     def belonging(self, of_id: str, kind: str) -> list[str]:
         """The cases of a kind that belong to an act."""
-        return list(self.connection.execute(_BELONGING, {"of": of_id, "kind": kind}).scalars())
+        return self.link.execute(_BELONGING, {"of": of_id, "kind": kind}).scalars()
 
     def members(self, cohort_id: str) -> list[tuple[str, int]]:
         """The applications a cohort lists, with the visit it lists them for, in its order."""
-        return [(r.application_id, r.visit) for r in self.connection.execute(_MEMBERS, {"cohort": cohort_id})]
+        return [(r.application_id, r.visit) for r in self.link.execute(_MEMBERS, {"cohort": cohort_id})]
 
     def acts(self, application_ids: Iterable[str]) -> list[tuple[str, str, str, int]]:
         """The cohorts that list applications: (application, cohort, its kind, the visit it lists it for)."""
-        found = (self.connection.execute(_ACTS, {"ids": some}) for some in chunks(application_ids))
-        return [(r.application_id, r.cohort_id, r.kind, r.visit) for rows in found for r in rows]
+        return [_act(r) for r in by_chunks(self.link, _ACTS, application_ids)]
 
     def applications(self, round_id: str, stages: Sequence[str]) -> list[str]:
         """The applications of a round that stand in these stages."""
-        return list(self.connection.execute(_APPLICATIONS, {"round": round_id, "ids": list(stages)}).scalars())
+        return [r.id for r in by_chunks(self.link, _APPLICATIONS, stages, round=round_id)]
 
     def having(self, round_id: str, name: str, value: str, kind: str = "application") -> list[str]:
         """The cases of a kind in a round whose searchable fact begins as `value` does, as far as the index goes."""
         values = {"name": name, "value": value[:INDEXED], "round": round_id, "kind": kind}
-        return list(self.connection.execute(_HAVING, values).scalars())
+        return self.link.execute(_HAVING, values).scalars()
 
     def phases(self, round_id: str) -> dict[str, str]:
         """The phases of a round: stage instance → phase."""
-        return {r.stage: r.id for r in self.connection.execute(_PHASES, {"round": round_id})}
+        return {r.stage: r.id for r in self.link.execute(_PHASES, {"round": round_id})}
 
     def deadlines(self, case_ids: Iterable[str]) -> dict[str, dict[str, Running]]:
         """The deadlines of some cases: case → name → deadline."""
-        found: dict[str, dict[str, Running]] = {}
-        for some in chunks(case_ids):
-            for row in self.connection.execute(_DEADLINES, {"ids": some}):
-                found.setdefault(row.case_id, {})[row.name] = Running(
-                    row.name, row.status, row.due_at, row.rule, row.fires, row.armed_at, row.remainder, row.calendar
-                )
-        return found
+        return _by_case(by_chunks(self.link, _DEADLINES, case_ids))
 
-    def due(
-        self, before: datetime, limit: int, case_ids: Sequence[str] | None = None
-    ) -> list[tuple[str, str, datetime]]:
+    def due(self, before: datetime, limit: int) -> list[tuple[str, str, datetime]]:
         """(case, deadline, due instant) of what was due before that instant, in the order of due instants."""
-        values: dict[str, Any] = {"before": before, "most": limit}
-        if case_ids is None:
-            pieces = [self.connection.execute(_DUE, values)]
-        else:
-            pieces = [self.connection.execute(_DUE_OF, {**values, "ids": some}) for some in chunks(case_ids)]
-        found = [(r.case_id, r.name, r.due_at) for rows in pieces for r in rows]
-        return sorted(found, key=lambda r: (r[2], r[0], r[1]))[:limit]
+        found = self.link.execute(_DUE, {"before": before, "most": limit})
+        return [(r.case_id, r.name, r.due_at) for r in found]
 
     def awaiting(self, limit: int, after: tuple[str, str]) -> list[tuple[str, str]]:
         """(case, deadline) of what waits for a year's calendar, in order, after that one."""
-        query = select(DEADLINE.c.case_id, DEADLINE.c.name).where(
-            DEADLINE.c.status == "awaiting_calendar", tuple_(DEADLINE.c.case_id, DEADLINE.c.name) > tuple_(*after)
-        )
-        query = query.order_by(DEADLINE.c.case_id, DEADLINE.c.name).limit(limit)
-        return [(r.case_id, r.name) for r in self.connection.execute(query)]
+        values = {"after": after[0], "then": after[1], "most": limit}
+        return [(r.case_id, r.name) for r in self.link.execute(_AWAITING, values)]
 
     def event_by_key(self, key: str) -> str | None:
         """The body of the event that was written under an idempotency key."""
-        body: str | None = self.connection.execute(_BY_KEY, {"key": key}).scalar()
+        body: str | None = self.link.execute(_BY_KEY, {"key": key}).scalar()
         return body
 
     def private(self, commitment: str) -> tuple[str | None, str | None] | None:
         """(salt, canonical value) behind a commitment; (None, None) once erased; None if there is none."""
-        row = self.connection.execute(select(PRIVATE.c.salt, PRIVATE.c.value).where(PRIVATE.c.id == commitment)).first()
+        row = self.link.execute(_PRIVATE, {"commitment": commitment}).first()
         return None if row is None else (row.salt, row.value)
 
     # ── locking ──
@@ -232,21 +232,15 @@ class Rows:
         What will be `written` is locked for itself; what was only read is locked so that nobody changes it, and others
         may read it too. SQLite has no row locks: there the transaction already holds the write lock.
         """
-        if self.connection.dialect.name == "sqlite":
+        if self.link.dialect.name == "sqlite":
             return self.versions(ids)
-        found: dict[str, tuple[int, int]] = {}
-        for writes, group in groupby(ids, key=lambda i: i in written):
-            for some in chunks(group):
-                rows = self.connection.execute(_LOCKED[writes], {"ids": some})
-                found |= {r.id: (r.seq, r.version) for r in rows}
-        return found
+        groups = [(_LOCKED[w], {IDS: some}) for w, g in groupby(ids, key=lambda i: i in written) for some in chunks(g)]
+        # Sent together or not, each is carried out after the one before.
+        return {r.id: (r.seq, r.version) for rows in self.link.gather(groups) for r in rows}
 
     def versions(self, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
         """(seq, version) of each case as it is now, without a lock."""
-        found: dict[str, tuple[int, int]] = {}
-        for some in chunks(ids):
-            found |= {r.id: (r.seq, r.version) for r in self.connection.execute(_VERSIONS, {"ids": some})}
-        return found
+        return {r.id: (r.seq, r.version) for r in by_chunks(self.link, _VERSIONS, ids)}
 
     # ── writing ──
 
@@ -274,11 +268,11 @@ class Rows:
     def touch(self, ids: Sequence[str]) -> None:
         """Raise the version of cases whose set of children, acts or applications has changed."""
         for some in chunks(ids):
-            self.connection.execute(_TOUCH, {"ids": some})
+            self.link.execute(_TOUCH, {IDS: some})
 
     def write_members(self, cohort: CaseState) -> None:
         """A cohort's list, whole."""
-        self.connection.execute(_WITHOUT_MEMBERS, {"case": cohort.id})
+        self.link.execute(_WITHOUT_MEMBERS, {"case": cohort.id})
         self._insert(
             MEMBER,
             [
@@ -316,25 +310,59 @@ class Rows:
 
     def keep_definition(self, fingerprint: str, body: str, now: datetime) -> None:
         """A definition, once."""
-        if (
-            self.connection.execute(
-                select(DEFINITION.c.fingerprint).where(DEFINITION.c.fingerprint == fingerprint)
-            ).first()
-            is None
-        ):
+        if self.link.execute(_HAS_DEFINITION, {"fingerprint": fingerprint}).first() is None:
             self._insert(DEFINITION, [{"fingerprint": fingerprint, "body": body, "recorded_at": now}])
 
-    def keep_calendar(self, version: str, document: dict[str, Any], now: datetime) -> None:
+    def keep_calendar(self, calendar: WorkingCalendar, now: datetime) -> None:
         """A calendar version, once."""
-        if self.connection.execute(select(CALENDAR.c.version).where(CALENDAR.c.version == version)).first() is None:
-            self._insert(CALENDAR, [{"version": version, "body": encode(document), "recorded_at": now}])
+        version = calendar.version
+        if self.link.execute(_HAS_CALENDAR, {"version": version}).first() is None:
+            self._insert(CALENDAR, [{"version": version, "body": encode(calendar.document()), "recorded_at": now}])
 
     def _insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
         self._each(_INSERTS[table.name], rows)
 
-    def _each(self, statement: UpdateBase, rows: Sequence[dict[str, Any]]) -> None:
-        if rows:
-            self.connection.execute(statement, list(rows))
+    def _each(self, statement: Statement, rows: Sequence[dict[str, Any]]) -> None:
+        self.link.executemany(statement, rows)
+
+
+def _put_together(found: dict[str, CaseState], cases: Iterable[Any], parties: Iterable[Any]) -> None:
+    for row in cases:
+        found[row.id] = CaseState(
+            id=row.id,
+            kind=row.kind,
+            state=row.state,
+            stage=row.stage or "",
+            visit=row.visit,
+            round=row.round_id,
+            parent=row.parent_id,
+            of=row.of_id,
+            position=row.position,
+            facts=orjson.loads(row.facts),
+            parties={},
+            opened_at=row.opened_at,
+            recorded_at=row.recorded_at,
+            seq=row.seq,
+            head=row.head,
+            version=row.version,
+            loaded=Loaded(row.seq, row.version),
+        )
+    for party in parties:
+        if party.case_id in found:
+            found[party.case_id].parties[Role(party.role)] = party.scope
+
+
+def _by_case(rows: Iterable[Any]) -> dict[str, dict[str, Running]]:
+    found: dict[str, dict[str, Running]] = {}
+    for row in rows:
+        found.setdefault(row.case_id, {})[row.name] = Running(
+            row.name, row.status, row.due_at, row.rule, row.fires, row.armed_at, row.remainder, row.calendar
+        )
+    return found
+
+
+def _act(row: Any) -> tuple[str, str, str, int]:
+    return row.application_id, row.cohort_id, row.kind, row.visit
 
 
 def _changing(case: CaseState) -> dict[str, Any]:

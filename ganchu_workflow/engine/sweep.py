@@ -94,11 +94,11 @@ class _Sweep:
 
     def _due(self, before: datetime, most: int) -> list[tuple[str, str, datetime]]:
         limit = most + len(self.left)
-        found = self.engine.transactions.read(lambda connection: Rows(connection).due(before, limit))
+        found = self.engine.transactions.read(lambda link: Rows(link).due(before, limit))
         return [row for row in found if row not in self.left]
 
     def _awaiting(self, after: tuple[str, str]) -> list[tuple[str, str]]:
-        return self.engine.transactions.read(lambda connection: Rows(connection).awaiting(LOOK, after))
+        return self.engine.transactions.read(lambda link: Rows(link).awaiting(LOOK, after))
 
     def _not_fired(self, row: DueRow, error: WorkflowError) -> None:
         self.left.add(row)

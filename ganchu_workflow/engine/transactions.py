@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import RLock
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from ganchu_workflow.engine.crash_points import reached
 from ganchu_workflow.engine.workspace import Stale
-from ganchu_workflow.errors import Contention
-from ganchu_workflow.store.database import database_fault, read, write
+from ganchu_workflow.errors import Contention, Invalid
+from ganchu_workflow.store.database import database_fault, read
+from ganchu_workflow.store.failures import driver_errors, host_fault, is_conflict
+from ganchu_workflow.store.link import Link, SqlalchemyDriver
+from ganchu_workflow.store.own import transaction
 
 T = TypeVar("T")
 TRIES = 30
 """How often an act is computed again because others changed what it had read."""
-_SERIALISATION = {"40001", "40P01", "55P03"}
+_SAVEPOINT = "ganchu_act"
 
 
 class Transactions(Protocol):
@@ -35,12 +37,16 @@ class Transactions(Protocol):
         """The cases whose version this transaction has raised already: nobody else sees one raised twice."""
         ...
 
-    def write(self, work: Callable[[Connection], T]) -> T:
+    def write(self, work: Callable[[Link], T]) -> T:
         """Run `work` so that all it writes is kept, or nothing. It may be called again after `Stale`."""
         ...
 
-    def read(self, work: Callable[[Connection], T]) -> T:
+    def read(self, work: Callable[[Link], T]) -> T:
         """Run `work`, which only reads."""
+        ...
+
+    def scan(self, work: Callable[[Connection], T]) -> T:
+        """Run `work`, which reads through whole tables, on a connection of SQLAlchemy."""
         ...
 
 
@@ -61,38 +67,44 @@ class OwnTransactions:
         """None: each piece of work is a transaction."""
         return set()
 
-    def write(self, work: Callable[[Connection], T]) -> T:
+    def write(self, work: Callable[[Link], T]) -> T:
         """Commit what `work` wrote. Computes it again when something it read has changed, at most `TRIES` times.
 
         Raises `Contention` at that bound, `DatabaseFault` when the database fails.
         """
-        last: Exception | None = None
+        last: BaseException | None = None
         for _ in range(TRIES):
             try:
-                with self._turn, write(self.engine) as connection:
-                    result = work(connection)
+                with self._turn, transaction(self.engine, writes=True) as link:
+                    result = work(link)
                     reached("committing")
                 reached("committed")
                 return result
             except Stale as error:
                 last = error
-            except IntegrityError as error:
-                # Another act took the next number of a history, or the same key: it is seen on the next try.
-                last = error
-            except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) not in _SERIALISATION:
+            except driver_errors(self.engine.dialect) as error:
+                # Also where another act took the next number of a history, or the same key: it is seen on the next try.
+                if not is_conflict(error):
                     raise database_fault(self.engine, error) from error
                 last = error
         raise Contention(
             f"others kept changing the same cases; gave up after {TRIES} tries. Try again later", tries=TRIES
         ) from last
 
-    def read(self, work: Callable[[Connection], T]) -> T:
+    def read(self, work: Callable[[Link], T]) -> T:
+        """Run `work` in a transaction that is then rolled back. Raises `DatabaseFault` when the database fails."""
+        try:
+            with transaction(self.engine, writes=False) as link:
+                return work(link)
+        except driver_errors(self.engine.dialect) as error:
+            raise database_fault(self.engine, error) from error
+
+    def scan(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a connection that is rolled back afterwards. Raises `DatabaseFault` when the database fails."""
         try:
             with read(self.engine) as connection:
                 return work(connection)
-        except DBAPIError as error:
+        except driver_errors(self.engine.dialect) as error:
             raise database_fault(self.engine, error) from error
 
 
@@ -105,10 +117,8 @@ class HostTransaction:
 
     own = False
 
-    def __init__(
-        self, connection: Callable[[], Connection], *, ours: bool = False, raised: set[str] | None = None
-    ) -> None:
-        self._connection = connection
+    def __init__(self, link: Callable[[], Link], *, ours: bool = False, raised: set[str] | None = None) -> None:
+        self._link = link
         self.ours = ours
         self._raised = set() if raised is None else raised
 
@@ -117,29 +127,70 @@ class HostTransaction:
         """Those of the acts before in this transaction; in a host's none are known, as it may have undone them."""
         return self._raised if self.ours else set()
 
-    def write(self, work: Callable[[Connection], T]) -> T:
+    def write(self, work: Callable[[Link], T]) -> T:
         """Run `work` inside a savepoint of the host's transaction.
 
-        Before anything is written an act may be computed again; after that the database's error is the host's to see.
+        Before anything is written an act may be computed again; after that the act has failed, and what the host does
+        about its transaction is the host's to decide. Raises `DatabaseFault` when the database fails (in a
+        transaction of our own: the driver's error, for that transaction to be run again).
         """
-        connection = self._connection()
-        raw = connection.connection.dbapi_connection
-        if connection.dialect.name == "sqlite" and raw is not None and not raw.in_transaction:
-            # The driver begins a transaction only before a change; a savepoint outside one would commit on release.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
         before = set(self._raised)
         try:
-            with connection.begin_nested():
-                for _ in range(TRIES):
-                    try:
-                        return work(connection)
-                    except Stale:
-                        continue
+            with self._translated() as link:
+                _begun(link)
+                with _savepoint(link):
+                    for _ in range(TRIES):
+                        try:
+                            return work(link)
+                        except Stale:
+                            continue
         except BaseException:
             self._raised.intersection_update(before)
             raise
         raise Contention("others kept changing the same cases; end this transaction and try again", tries=TRIES)
 
-    def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in the host's transaction."""
-        return work(self._connection())
+    def read(self, work: Callable[[Link], T]) -> T:
+        """Run `work` in the host's transaction. Raises `DatabaseFault` as `write` does."""
+        with self._translated() as link:
+            return work(link)
+
+    def scan(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on the host's connection, which must be one of SQLAlchemy. Raises `Invalid` if it is not."""
+        with self._translated() as link:
+            if not isinstance(link.driver, SqlalchemyDriver):
+                raise Invalid("the whole record is read through the Workflow itself, not through using() or together()")
+            return work(link.driver.connection)
+
+    @contextmanager
+    def _translated(self) -> Iterator[Link]:
+        link = self._link()
+        if self.ours:
+            yield link
+            return
+        try:
+            yield link
+        except driver_errors(link.dialect) as error:
+            raise host_fault(error) from error
+
+
+def _begun(link: Link) -> None:
+    raw = link.driver.raw
+    if link.dialect.name == "sqlite" and not getattr(raw, "in_transaction", True):
+        # The driver begins a transaction only before a change; a savepoint outside one would commit on release.
+        link.command("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _savepoint(link: Link) -> Iterator[None]:
+    link.command(f"SAVEPOINT {_SAVEPOINT}")
+    try:
+        yield
+    except BaseException:
+        # Of a connection that is gone, and of a deadlock on MariaDB, nothing is left to roll back to.
+        try:
+            link.command(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+            link.command(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+        except driver_errors(link.dialect):
+            pass
+        raise
+    link.command(f"RELEASE SAVEPOINT {_SAVEPOINT}")

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from ganchu_workflow.actors import CLOCK
@@ -22,6 +21,7 @@ from ganchu_workflow.engine.attempts import keep_attempt, label
 from ganchu_workflow.engine.crash_points import reached
 from ganchu_workflow.engine.deadlines import ARMED, AWAITING, resolved
 from ganchu_workflow.engine.events import Receipt
+from ganchu_workflow.engine.known import Known
 from ganchu_workflow.engine.privacy import PrivateLeak
 from ganchu_workflow.engine.recorder import Recorder, plain
 from ganchu_workflow.engine.repeats import receipt_again
@@ -29,10 +29,12 @@ from ganchu_workflow.engine.requests import Due, Request, Step
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.steps import RuleCrashed, Run
+from ganchu_workflow.engine.surroundings import Surroundings
 from ganchu_workflow.engine.transactions import HostTransaction, Transactions
-from ganchu_workflow.engine.workspace import Stale, Surroundings, Workspace
+from ganchu_workflow.engine.workspace import Stale, Workspace
 from ganchu_workflow.entropy import Entropy, new_id
 from ganchu_workflow.errors import DatabaseFault, DoesNotRest, Fault, NotCanonical, Refusal, Refused, WorkflowError
+from ganchu_workflow.store.link import Link
 from ganchu_workflow.timing import WorkingCalendar
 
 T = TypeVar("T")
@@ -53,13 +55,20 @@ class Engine:
     """Carries out acts on a database, in its own transactions or in the host's."""
 
     def __init__(
-        self, transactions: Transactions, books: Books, clock: Clock, entropy: Entropy, calendar: WorkingCalendar
+        self,
+        transactions: Transactions,
+        books: Books,
+        clock: Clock,
+        entropy: Entropy,
+        calendar: WorkingCalendar,
+        known: Known | None = None,
     ) -> None:
         self.transactions = transactions
         self.books = books
         self.clock = clock
         self.entropy = entropy
         self.calendar = calendar
+        self.known = known or Known()
 
     def carry_out(self, request: Request, book: Rulebook | None = None) -> Receipt:
         """Carry out one act: one transaction, or nothing.
@@ -82,7 +91,7 @@ class Engine:
 
     def resolve(self, case_id: str, name: str) -> None:
         """A deadline that waits for a year's calendar gets its end, if that calendar is loaded now."""
-        self.transactions.write(lambda connection: self._resolve(case_id, name, Rows(connection)))
+        self.transactions.write(lambda link: self._resolve(case_id, name, Rows(link)))
 
     def _resolve(self, case_id: str, name: str, rows: Rows) -> None:
         cases = rows.cases([case_id])
@@ -98,26 +107,37 @@ class Engine:
             work.commit()
 
     def _workspace(self, rows: Rows, book: Rulebook, round_id: str) -> Workspace:
-        around = Surroundings(self.calendar, book.zone, book.close_of_business, self.entropy, self.clock.now())
+        kept = self.calendar.version in self.known.calendars
+        around = Surroundings(self.calendar, book.zone, book.close_of_business, self.entropy, self.clock.now(), kept)
         work = Workspace(rows, around)
         work.in_round(round_id)
+        phases = self.known.phases(round_id)
+        if phases is None:
+            self.known.has_phases(round_id, work.phases(round_id))
+        else:
+            work.knows_phases(phases)
         return work
 
     # ── one transaction ──
 
     def _once(self, request: Request, book: Rulebook | None, settled: set[tuple[str, str, datetime]]) -> Receipt:
-        return self.transactions.write(lambda connection: self._in_transaction(connection, request, book, settled))
+        receipt, calendar = self.transactions.write(lambda link: self._in_transaction(link, request, book, settled))
+        if self.transactions.own:
+            self.known.belongs({receipt.case_id: request.round or receipt.case_id})
+            self.known.calendars.update([calendar] if calendar else [])
+        return receipt
 
     def _in_transaction(
-        self, connection: Connection, request: Request, book: Rulebook | None, settled: set[tuple[str, str, datetime]]
-    ) -> Receipt:
+        self, link: Link, request: Request, book: Rulebook | None, settled: set[tuple[str, str, datetime]]
+    ) -> tuple[Receipt, str | None]:
+        """The receipt, and the version of the calendar that is stored with it, if one was used."""
         reached("begun")
-        rows = Rows(connection)
+        rows = Rows(link)
         book = book or self.books(request.round, rows)
         if request.key is not None:
             earlier = rows.event_by_key(request.key)
             if earlier is not None:
-                return receipt_again(rows, book, request, decode(earlier))
+                return receipt_again(rows, book, request, decode(earlier)), None
         work = self._workspace(rows, book, request.round)
         asked: set[str] = set()
         if request.step.due is None:
@@ -141,15 +161,14 @@ class Engine:
         self._require_settled(work, request, settled, work.content_read - asked)
         reached("read")
         work.commit(self.transactions.raised)
-        return receipt
+        return receipt, self.calendar.version if work.pending.calendar_used else None
 
     def _require_settled(
         self, work: Workspace, request: Request, settled: set[tuple[str, str, datetime]], ids: Iterable[str]
     ) -> None:
         """Every deadline of these cases that ran out before the act was received has been seen to."""
-        stored = sorted(i for i in ids if not work.is_new(i))
-        if request.step.due is None and stored:
-            for row in work.rows.due(request.received_at, 1 + len(settled), stored):
+        if request.step.due is None:
+            for row in work.ran_out(ids, request.received_at):
                 if row not in settled:
                     raise _DueFirst(row)
 
@@ -158,8 +177,8 @@ class Engine:
     ) -> Receipt | WorkflowError | None:
         """Fire one deadline. Returns what stood in the way, if anything did; None when it was no longer due."""
 
-        def locate(connection: Connection) -> tuple[str, str] | None:
-            rows = Rows(connection)
+        def locate(link: Link) -> tuple[str, str] | None:
+            rows = Rows(link)
             cases = rows.cases([case_id])
             running = rows.deadlines([case_id]).get(case_id, {}).get(name)
             return None if not cases or running is None or running.fires is None else (cases[0].round, running.fires)
@@ -189,12 +208,12 @@ class Engine:
 
     # ── several acts in one transaction ──
 
-    def inside(self, connection: Callable[[], Connection]) -> Engine:
+    def inside(self, link: Callable[[], Link]) -> Engine:
         """The same engine inside an open transaction of the host's, which it does not end."""
-        return self._inside(HostTransaction(connection))
+        return self._inside(HostTransaction(link))
 
     def _inside(self, transaction: HostTransaction) -> Engine:
-        return Engine(transaction, self.books, self.clock, self.entropy, self.calendar)
+        return Engine(transaction, self.books, self.clock, self.entropy, self.calendar, self.known)
 
     def together(self, work: Callable[[Engine], T], *, dry_run: bool = False) -> T:
         """Run `work` with an engine inside one transaction; with `dry_run`, undo all of it at the end.
@@ -202,9 +221,9 @@ class Engine:
         A refusal that `work` lets through is kept as a row once everything is undone, as that of a single act is.
         """
 
-        def run(connection: Connection) -> T:
+        def run(link: Link) -> T:
             held = self.transactions
-            inside = HostTransaction(lambda: connection, ours=held.ours, raised=held.raised)
+            inside = HostTransaction(lambda: link, ours=held.ours, raised=held.raised)
             result = work(self._inside(inside))
             if dry_run:
                 raise _Undone(result)
@@ -226,7 +245,7 @@ class Engine:
         """Write the row of an act that failed in somebody's transaction, unless it is there or there is none."""
         row = error.fields.get("attempt")
         if row is not None:
-            self.transactions.write(lambda connection: keep_attempt(connection, row))
+            self.transactions.write(lambda link: keep_attempt(link, row))
 
     def _kept(self, request: Request, act: Callable[[], Receipt]) -> Receipt:
         try:
@@ -253,7 +272,7 @@ class Engine:
         """Our own transaction: the attempt becomes a row. The host's: the host is handed the row, to keep or not."""
         error.fields["attempt"] = row
         if self.transactions.own:
-            self.transactions.write(lambda connection: keep_attempt(connection, row))
+            self.transactions.write(lambda link: keep_attempt(link, row))
 
     def _attempt(self, request: Request, kind: str, refusal: Refusal) -> dict[str, Any]:
         step = request.step
@@ -303,19 +322,17 @@ def _still_due(work: Workspace, step: Step) -> bool:
 def _concerned(work: Workspace, request: Request) -> list[str]:
     """The cases whose deadlines may govern the act: its case, parent, act, the cohorts that list it, every phase."""
     step = request.step
-    ids: list[str | None] = []
-    phases = [] if step.opening is not None and step.opening.kind == "round" else work.phases(request.round).values()
+    if step.opening is not None and step.opening.kind == "round":
+        return []
+    # All phases: an act may lead into any stage, and meet there what the end of its phase did.
+    phases = list(work.phases(request.round).values())
+    first = [step.case] if step.case is not None else []
     # One look for all of them: nearly every act reads its round and its phase.
-    work.load([i for i in (step.case, request.round, *phases) if i])
+    cohorts = work.look_around([*first, request.round, *phases], step.case)
+    ids: list[str | None] = []
     if step.case is not None:
         case = work.get(step.case)
-        ids += [case.id, case.parent, case.of]
-        if case.kind == "application":
-            ids += [cohort for _, cohort, _, _ in work.rows.acts([case.id])]
+        ids += [case.id, case.parent, case.of, *cohorts]
     elif step.opening is not None:
-        if step.opening.kind == "round":
-            return []
         ids += [step.opening.parent, step.opening.of]
-    # All of them: an act may lead into any stage, and meet there what the end of its phase did.
-    ids += phases
-    return list(dict.fromkeys(i for i in ids if i))
+    return list(dict.fromkeys(i for i in [*ids, *phases] if i))

@@ -10,46 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, time
-from typing import Any
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.engine.cases import CaseState, Running
 from ganchu_workflow.engine.crash_points import reached
 from ganchu_workflow.engine.rows import Rows
-from ganchu_workflow.entropy import Entropy, new_id, new_salt
+from ganchu_workflow.engine.surroundings import Pending, Surroundings
+from ganchu_workflow.entropy import new_id, new_salt
 from ganchu_workflow.errors import Unknown
 from ganchu_workflow.process.values import CaseView
-from ganchu_workflow.timing import Period, Reckoning, WorkingCalendar, reckon
+from ganchu_workflow.timing import Period, Reckoning, reckon
 
 
 class Stale(Exception):
     """Something that was read has changed before it could be locked: compute the act again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a transaction takes from outside the database: calendar, zone, hours, chance and the present instant."""
-
-    calendar: WorkingCalendar
-    zone: ZoneInfo
-    close_of_business: time
-    entropy: Entropy
-    now: datetime
-    """When it records: one instant for the whole transaction."""
-
-
-@dataclass
-class Pending:
-    """The rows a transaction will add beside those of its cases."""
-
-    events: list[dict[str, Any]] = field(default_factory=list)
-    outbox: list[dict[str, Any]] = field(default_factory=list)
-    private: list[dict[str, Any]] = field(default_factory=list)
-    calendar_used: bool = False
-    definition: tuple[str, str] | None = None
 
 
 class Workspace:
@@ -63,6 +38,8 @@ class Workspace:
         self.sets_read: set[str] = set()
         self.touched: set[str] = set()
         self._cases: dict[str, CaseState] = {}
+        self._running: dict[str, dict[str, Running]] = {}
+        """The stored deadlines of cases that were asked for, by case and name."""
         self._children: dict[tuple[str, str], list[str]] = {}
         self._belonging: dict[tuple[str, str], list[str]] = {}
         self._acts: dict[str, list[tuple[str, str, int]]] = {}
@@ -109,15 +86,42 @@ class Workspace:
     def deadlines(self, case: CaseState) -> dict[str, Running]:
         """The deadlines of a case, read when first asked for."""
         if case.deadlines is None:
-            # With those of all its kind that are here: an act on a cohort asks for those of each member.
-            others = [] if case.new else [c for c in self._stored(case.kind) if c.deadlines is None and c is not case]
-            found = {} if case.new else self.rows.deadlines([case.id, *(c.id for c in others)])
-            for other in others:
-                other.deadlines = found.get(other.id, {})
-                other.stored_deadlines = frozenset(other.deadlines)
-            case.deadlines = found.get(case.id, {})
+            if not case.new and case.id not in self._running:
+                # With those of all its kind that are here: an act on a cohort asks for those of each member.
+                self._read_deadlines([case.id, *(c.id for c in self._stored(case.kind))])
+            case.deadlines = dict(self._running.get(case.id, ()))
             case.stored_deadlines = frozenset(case.deadlines)
         return case.deadlines
+
+    def _read_deadlines(self, ids: Iterable[str]) -> None:
+        missing = [i for i in dict.fromkeys(ids) if i not in self._running]
+        if missing:
+            self._running |= {i: {} for i in missing} | self.rows.deadlines(missing)
+
+    def look_around(self, ids: Sequence[str], case_id: str | None) -> list[str]:
+        """Read these cases and their deadlines in one look; gives the cohorts that list the case `case_id`."""
+        cases, running, acts = self.rows.about(ids, case_id)
+        self._cases |= {c.id: c for c in cases}
+        self._running |= {i: {} for i in ids} | running
+        return [cohort for _, cohort, _, _ in acts]
+
+    def ran_out(self, ids: Iterable[str], before: datetime) -> list[tuple[str, str, datetime]]:
+        """(case, deadline, due instant) of the stored deadlines of these cases that fire and were due before that
+        instant, in the order of due instants; in a round that was called off nothing is due any more."""
+        stored = [i for i in ids if not self.is_new(i)]
+        if not stored or (self._round in self._cases and self._cases[self._round].state == "cancelled"):
+            return []
+        # Of a case that has not been read yet they are not kept: what changes before it is read would go unseen.
+        here = [i for i in stored if i in self._cases]
+        found = self.rows.deadlines([i for i in stored if i not in self._cases or i not in self._running])
+        self._running |= {i: found.get(i, {}) for i in here if i not in self._running}
+        due = [
+            (i, r.name, r.due_at)
+            for i in stored
+            for r in (self._running.get(i) or found.get(i, {})).values()
+            if r.status == "armed" and r.fires is not None and r.due_at is not None and r.due_at < before
+        ]
+        return sorted(due, key=lambda row: (row[2], row[0], row[1]))
 
     def set_members(self, cohort: CaseState, members: Sequence[tuple[str, int]]) -> None:
         """A cohort's new list; the acts of everybody on the old and the new list have changed."""
@@ -144,6 +148,10 @@ class Workspace:
         if self._phases is None:
             self._phases = self.rows.phases(round_id)
         return self._phases
+
+    def knows_phases(self, phases: dict[str, str]) -> None:
+        """The phases of the round, as an earlier transaction read them: they are those it was opened with."""
+        self._phases = phases
 
     def crossed(self, round_id: str, *stages: str) -> None:
         """An application entered or left these stages: the counts their phases own have changed."""
@@ -305,11 +313,16 @@ class Workspace:
         if not self._same(self.rows.lock(ids, touched | {c.id for c in changed}), ids):
             raise Stale
         reached("locked")
-        rows = self.rows
         if self.pending.definition is not None:
-            rows.keep_definition(*self.pending.definition, self.around.now)
-        if self.pending.calendar_used:
-            rows.keep_calendar(self.around.calendar.version, self.around.calendar.document(), self.around.now)
+            self.rows.keep_definition(*self.pending.definition, self.around.now)
+        if self.pending.calendar_used and not self.around.calendar_kept:
+            self.rows.keep_calendar(self.around.calendar, self.around.now)
+        with self.rows.link.batch():
+            self._write(changed, sorted(touched - raised))
+        raised |= touched | {c.id for c in changed}
+
+    def _write(self, changed: Sequence[CaseState], touched: Sequence[str]) -> None:
+        rows = self.rows
         rows.insert_cases([c for c in changed if c.new])
         rows.update_cases([c for c in changed if not c.new])
         for case in changed:
@@ -318,8 +331,7 @@ class Workspace:
         reached("case_written")
         rows.write_deadlines(changed)
         reached("deadlines_written")
-        rows.touch(sorted(touched - raised))
-        raised |= touched | {c.id for c in changed}
+        rows.touch(touched)
         rows.insert_private(self.pending.private)
         rows.insert_events(self.pending.events)
         reached("history_written")

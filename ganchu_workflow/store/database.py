@@ -173,12 +173,12 @@ def file_identity(engine: Engine) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def database_fault(engine: Engine, error: DBAPIError) -> DatabaseFault:
+def database_fault(engine: Engine, error: BaseException) -> DatabaseFault:
     """`error` as a `DatabaseFault` in plain words, without the statement, its values or a password.
 
     `fields["reason"]` is `locked`, `full`, `read_only` or `unusable`.
     """
-    text = " ".join(str(error.orig).split())
+    text = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
     password = engine.url.password
     if password:
         text = text.replace(str(password), "***")

@@ -1,14 +1,14 @@
 """Many at once: nothing is taken twice, nothing is left behind, and whoever is refused is told the truth."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from multiprocessing import get_context
-from threading import Barrier, BrokenBarrierError, Event, Lock, Thread, get_ident
+from threading import Barrier, BrokenBarrierError, Event, Thread, get_ident
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from ganchu_workflow import Refused, SimulatedClock, SystemEntropy
 from ganchu_workflow.store.tables import METADATA
@@ -26,6 +26,7 @@ from tests.engine.small_process import (
     hooked,
     public,
 )
+from tests.listening import hearing
 
 PATIENCE = 1
 """How long one waits for the other in a guard: on SQLite the other waits for the write lock, and never comes."""
@@ -252,35 +253,16 @@ def test_eight_threads_on_one_case_are_put_in_a_line(many: Small) -> None:
 # ── the lock order ──
 
 
-def recording_locks(small: Small) -> tuple[list[tuple[Any, list[str]]], AbstractContextManager[None]]:
-    """(connection, ids) of every SELECT … FOR UPDATE, in the order in which they were asked for."""
-    from contextlib import contextmanager
-
-    found: list[tuple[Any, list[str]]] = []
-    guard = Lock()
-
-    def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        if "FOR UPDATE" in statement:
-            assert "ORDER BY ganchu_case.position, ganchu_case.id" in statement
-            values = list(parameters.values()) if isinstance(parameters, dict) else list(parameters)
-            with guard:
-                found.append((id(connection), [str(v) for v in values]))
-
-    @contextmanager
-    def listening() -> Any:
-        event.listen(small.wf.database, "before_cursor_execute", note)
-        try:
-            yield
-        finally:
-            event.remove(small.wf.database, "before_cursor_execute", note)
-
-    return found, listening()
-
-
 def test_locks_are_taken_from_the_round_downwards(make: Callable[..., Small], postgres_url: str) -> None:
     small = make(postgres_url)
-    locks, listening = recording_locks(small)
-    with listening:
+    locks: list[list[str]] = []
+
+    def note(connection: Any, sql: str, values: Sequence[str]) -> None:
+        if "FOR UPDATE" in sql:
+            assert "ORDER BY ganchu_case.position, ganchu_case.id" in sql
+            locks.append(list(dict.fromkeys(values)))
+
+    with hearing(before=note):
         small.open_round()
         case = small.listed()
         notice = small.notice(case)
@@ -293,7 +275,7 @@ def test_locks_are_taken_from_the_round_downwards(make: Callable[..., Small], po
     with small.wf.database.connect() as connection:
         place = {r.id: (r.position, r.id) for r in connection.execute(select(table.c.id, table.c.position))}
 
-    orders = [[place[i] for i in ids] for _, ids in locks]
+    orders = [[place[i] for i in ids] for ids in locks]
     assert len(orders) > 15
     assert orders == [sorted(order) for order in orders]
     assert {position for order in orders for position, _ in order} == {0, 1, 2, 3, 4}

@@ -7,7 +7,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from ganchu_workflow import Refusal, Refused, SystemEntropy, Workflow
 from ganchu_workflow.errors import Unknown
@@ -16,6 +16,7 @@ from ganchu_workflow.store.tables import INDEXED, METADATA
 from ganchu_workflow.testing import RoundScript, credit_code_of, declaration_of, firm
 from tests.engine.small_process import Declare, Rules, Small, applicant, declaration, hooked
 from tests.engine.test_concurrency import Handover, at_once, outcome, together
+from tests.listening import hearing
 from tests.rounds.script import plan_of
 
 TIMES = 8
@@ -328,15 +329,8 @@ def statements(round_: RoundScript) -> Iterator[list[tuple[str, int]]]:
     """Every statement that is sent, with how many values: an identifier more is a row more that is read."""
     sent: list[tuple[str, int]] = []
 
-    def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        values = sum(map(len, parameters)) if many else len(parameters)
-        sent.append((statement.partition(" ")[0], values))
-
-    event.listen(round_.wf.database, "before_cursor_execute", note)
-    try:
+    with hearing(before=lambda _, sql, values: sent.append((sql.partition(" ")[0], len(values)))):
         yield sent
-    finally:
-        event.remove(round_.wf.database, "before_cursor_execute", note)
 
 
 def test_submitting_among_three_hundred_reads_what_it_reads_among_ten(script: Callable[..., RoundScript]) -> None:

@@ -7,7 +7,7 @@ from threading import Barrier, Event
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 from sqlmodel import Session
 
 from ganchu_workflow import Refused, SystemEntropy, Workflow
@@ -33,6 +33,7 @@ from tests.engine.small_process import (
     refusal_of,
 )
 from tests.engine.test_concurrency import outcome
+from tests.listening import hearing
 
 TRUE = {"truthful": True, "statement": "本企业承诺材料属实"}
 
@@ -388,14 +389,14 @@ def test_a_deadline_moved_between_the_question_and_the_reading_is_settled(
     other = make(postgres_url, clock=small.simulated, entropy=SystemEntropy())
     moved: list[str] = []
 
-    def move(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        if "ganchu_deadline.due_at <" in statement and not moved:
+    def move(connection: Any, statement: str, values: Any) -> None:
+        if "FROM ganchu_deadline" in statement and notice in values and not moved:
             moved.append(notice)
             past = small.simulated.now() - MICROSECOND
             other.wf.fire(notice, "extend", {"closes_at": past}, actor=OFFICE)
 
-    event.listen(small.wf.database, "after_cursor_execute", move)
-    refusal = refusal_of(lambda: small.wf.open("objection", {"text": "迟"}, actor=public(), parent=case, of=notice))
+    with hearing(after=move):
+        refusal = refusal_of(lambda: small.wf.open("objection", {"text": "迟"}, actor=public(), parent=case, of=notice))
 
     assert (moved, refusal.code) == ([notice], "window_closed")
     assert (small.state(notice), small.state(case)) == ("closed", "finish.decided")

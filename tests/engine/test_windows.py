@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from freezegun import freeze_time
-from sqlalchemy import event
 
 from ganchu_workflow import Refusal, SimulatedClock, Swept, SystemClock, SystemEntropy
+from ganchu_workflow.engine import crash_points
 from ganchu_workflow.process import Effects
 from ganchu_workflow.timing import WorkingCalendar
 from tests.engine.small_process import (
@@ -37,6 +37,7 @@ from tests.engine.small_process import (
     refusal_of,
     registry,
 )
+from tests.listening import hearing
 
 swept = pytest.mark.parametrize("swept", [False, True], ids=["no sweep", "swept"])
 CALENDAR_OF_2090 = WorkingCalendar.built_in().with_year(
@@ -165,15 +166,15 @@ def test_a_phase_closed_by_the_office_is_closed_from_then_on(small: Small) -> No
 # ── reception ──
 
 
-def test_reception_is_taken_before_the_database_is_asked_anything(small: Small) -> None:
+def test_reception_is_taken_before_the_transaction_begins(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     draft = small.draft("early")
     small.drift_to(CLOSES)
 
-    def time_passes(*_: Any) -> None:
-        if small.simulated.now() == CLOSES:
+    def time_passes(point: str) -> None:
+        if point == "begun":
             small.simulated.advance(HOUR)
 
-    event.listen(small.wf.database, "before_cursor_execute", time_passes)
+    monkeypatch.setattr(crash_points, "listener", time_passes)
     submitted = small.wf.fire(draft, "submit", {"truthful": True}, actor=applicant("early"))
 
     assert (submitted.state, submitted.effective_at) == ("declare.submitted", CLOSES)
@@ -187,8 +188,8 @@ def test_reception_is_taken_before_the_opening_asks_which_round(small: Small) ->
         if small.simulated.now() == CLOSES:
             small.simulated.advance(HOUR)
 
-    event.listen(small.wf.database, "before_cursor_execute", time_passes)
-    opened = small.wf.open("application", declaration(), actor=applicant())
+    with hearing(before=time_passes):
+        opened = small.wf.open("application", declaration(), actor=applicant())
 
     assert (opened.effective_at, opened.recorded_at) == (CLOSES, CLOSES + HOUR)
 

@@ -1,0 +1,164 @@
+"""The reading half of the facade: what can be asked of the record. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine as DatabaseEngine
+
+from ganchu_workflow.actors import Actor
+from ganchu_workflow.audit.verify import Report, verify
+from ganchu_workflow.clock import Clock, SystemClock
+from ganchu_workflow.engine import queries
+from ganchu_workflow.engine.books import Books
+from ganchu_workflow.engine.foresee import foresee
+from ganchu_workflow.engine.naming import Case, id_of
+from ganchu_workflow.engine.queries import Allowed, Task
+from ganchu_workflow.engine.rows import Rows
+from ganchu_workflow.engine.transactions import OwnTransactions
+from ganchu_workflow.engine.transition import Engine
+from ganchu_workflow.entropy import Entropy, SystemEntropy
+from ganchu_workflow.errors import Invalid, Unknown
+from ganchu_workflow.plugins import Registry
+from ganchu_workflow.process.definition import Process
+from ganchu_workflow.process.values import CaseView
+from ganchu_workflow.store.database import connect, require_schema
+from ganchu_workflow.store.link import Link
+from ganchu_workflow.timing import WorkingCalendar
+
+T = TypeVar("T")
+
+
+class Questions:
+    """What can be asked of the selection rounds in one database. See `Workflow` for what it is made with."""
+
+    def __init__(
+        self,
+        database: str | DatabaseEngine,
+        *,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+        calendar: WorkingCalendar | None = None,
+        stages: Registry | None = None,
+    ) -> None:
+        self.database = connect(database)
+        self.clock = clock or SystemClock()
+        self.entropy = entropy or SystemEntropy()
+        self.calendar = calendar or WorkingCalendar.built_in()
+        self.stages = stages or Registry.discover()
+        self._books = Books(self.stages)
+        self._checked = False
+        self._received: datetime | None = None
+        self._engine = Engine(
+            OwnTransactions(self.database), self._books.of_round, self.clock, self.entropy, self.calendar
+        )
+
+    def case(self, case: Case) -> CaseView:
+        """A case as it stands now. Raises `Unknown`."""
+        found = self._read(lambda c: Rows(c).cases([id_of(case)]))
+        if not found:
+            raise Unknown(f"there is no case '{id_of(case)}'", case=id_of(case))
+        return found[0].view()
+
+    def cases(
+        self, round: Case, kind: str | None = None, state: str | None = None, *, parent: Case | None = None
+    ) -> list[CaseView]:
+        """The cases of a round, in the order of opening; of one kind, in one state, under one parent if given."""
+        parent_id = id_of(parent) if parent is not None else None
+        return self._read(lambda c: queries.cases(c, id_of(round), kind, state, parent_id))
+
+    def cohorts(self, application: Case, kind: str) -> list[CaseView]:
+        """The acts of a kind that list an application on its present visit, in the order of opening."""
+        return self._read(lambda c: queries.cohorts(c, id_of(application), kind))
+
+    def find(self, round: Case, name: str, value: str, kind: str = "application") -> list[CaseView]:
+        """The cases of a kind in a round whose fact `name` is `value`, in the order of opening.
+
+        Only facts that the kind declares as `indexed` can be searched for. Raises `Unknown` for any other.
+        """
+        round_id = id_of(round)
+        indexed = self.process(round_id).indexed(kind)
+        if name not in indexed:
+            raise Unknown(f"the fact '{name}' of a {kind} is not indexed; it has: {', '.join(indexed) or 'none'}")
+        return self._read(lambda c: queries.having(c, round_id, kind, name, value))
+
+    def rounds(self) -> list[CaseView]:
+        """All rounds of the database."""
+        return self._read(queries.rounds)
+
+    def history(self, case: Case) -> list[dict[str, Any]]:
+        """The events of a case, oldest first."""
+        return self._read(lambda c: queries.events(c, id_of(case)))
+
+    def attempts(self, round: Case) -> list[dict[str, Any]]:
+        """What was tried in a round and refused, and what was decided about its messages, oldest first."""
+        return self._read(lambda c: queries.attempts(c, id_of(round)))
+
+    def messages(self, round: Case) -> list[dict[str, Any]]:
+        """The outbox of a round, oldest first."""
+        return self._read(lambda c: list(queries.messages(c, id_of(round))))
+
+    def allowed(self, case: Case, actor: Actor) -> list[Allowed]:
+        """What can be asked for where the case stands; for what this actor may not do now, why not.
+
+        Authority and windows are always asked. Rules on content are asked only of triggers that take no data: of the
+        others they are known when the data is given.
+        """
+
+        def ask(link: Link) -> list[Allowed]:
+            rows = Rows(link)
+            book = self._books.of_round(queries.round_of(link, [id_of(case)]), rows)
+            return foresee(rows, book, id_of(case), actor, self.clock.now(), self.calendar, self.entropy)
+
+        return self._read(ask)
+
+    def tasks(self, actor: Actor) -> list[Task]:
+        """待办: the open cases that wait for this actor, in every round, soonest deadline first.
+
+        A round that the installed stages can no longer run is left out, with a warning in the log.
+        """
+        return self._read(lambda c: queries.tasks_everywhere(c, self._books.of_round, actor))
+
+    def process(self, round: Case) -> Process:
+        """The process a round is played by: its kinds, states, labels and edges."""
+
+        def ask(link: Link) -> Process:
+            # Asked of the database too: the rulebook of a round whose opening was undone may still be known.
+            queries.require_round(link, id_of(round))
+            return self._books.of_round(id_of(round), Rows(link)).process
+
+        return self._read(ask)
+
+    def next_due(self, round: Case | None = None, *, since: datetime | None = None) -> datetime | None:
+        """The nearest instant at which a deadline runs out, of all rounds or of one; None when none is running.
+
+        With `since`, those that ran out before it are left out.
+        """
+        return self._read(lambda c: queries.next_due(c, None if round is None else id_of(round), since))
+
+    def last_recorded_at(self) -> datetime | None:
+        """When the newest event of the database was recorded, in UTC; None in an empty one."""
+        return self._read(queries.last_recorded_at)
+
+    def verify(self) -> Report:
+        """Check the whole record: chains, digests, and that every row is what its history says."""
+        self._ready()
+        return self._engine.transactions.scan(verify)
+
+    # ── inside ──
+
+    def _ready(self) -> None:
+        if self._checked:
+            return
+        require_schema(self.database)
+        if self.entropy.seeded:
+            real = [r.id for r in OwnTransactions(self.database).read(queries.rounds) if not r.facts["demonstration"]]
+            if real:
+                raise Invalid(f"a seeded source of chance is refused here: the database holds the real round {real[0]}")
+        self._checked = True
+
+    def _read(self, work: Callable[[Link], T]) -> T:
+        self._ready()
+        return self._engine.transactions.read(work)
