@@ -73,7 +73,8 @@ def _tasks(full: World, wanted: Wanted, backend: str) -> Line:
         "SELECT c.*, (SELECT min(due_at) FROM ganchu_deadline d WHERE d.case_id = c.id AND d.status = 'armed')"
         # A cross join: SQLite keeps to its order, and begins with the few that are the clerk's.
         " FROM ganchu_party p CROSS JOIN ganchu_case c"
-        " WHERE c.id = p.case_id AND p.role = 'local_authority' AND p.scope = ? AND c.state = 'recommend.pending' AND c.round_id = ?"
+        " WHERE c.id = p.case_id AND p.role = 'local_authority' AND p.scope = ?"
+        " AND c.state = 'recommend.pending' AND c.round_id = ?"
     )
 
     def by_hand() -> float:
