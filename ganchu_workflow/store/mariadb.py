@@ -53,9 +53,9 @@ def collation(dialect: Any) -> str:
     return f"CHARACTER SET utf8mb4 COLLATE {'utf8mb4_nopad_bin' if dialect.is_mariadb else 'utf8mb4_0900_bin'}"
 
 
-def error_code(error: DBAPIError) -> int | None:
-    """The server's number of an error."""
-    args = getattr(error.orig, "args", ())
+def error_code(error: BaseException) -> int | None:
+    """The server's number of an error, of the driver's or SQLAlchemy's around it."""
+    args = getattr(error.orig if isinstance(error, DBAPIError) else error, "args", ())
     return args[0] if args and isinstance(args[0], int) else None
 
 
