@@ -41,7 +41,7 @@ def host_fault(error: BaseException) -> DatabaseFault:
     plain = error.orig if isinstance(error, DBAPIError) else error
     # SQLite: another writer holds the file, or has written since this transaction first read.
     busy = str(getattr(plain, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
-    busy = busy or mariadb.error_code(plain) in mariadb.LOCKED
+    busy = busy or mariadb.error_code(error) in mariadb.LOCKED
     if busy or is_conflict(error):
         return DatabaseFault(
             "another transaction was in the way; nothing was tried again, as this transaction is the host's:"

@@ -19,10 +19,10 @@ DIALECTS = ("mysql", "mariadb")
 OPTIONS: immutabledict[str, Any] = immutabledict(isolation_level="READ COMMITTED", pool_recycle=14400)
 """For `create_engine`. At REPEATABLE READ, the servers' default, what is read after waiting for a lock is stale."""
 
-RETRIED = frozenset({1020, 1213})
+RETRIED: frozenset[int | None] = frozenset({1020, 1213})
 """The errors after which a transaction of ours may be computed again: a row changed since it was read, a deadlock."""
 
-LOCKED = frozenset({1205})
+LOCKED: frozenset[int | None] = frozenset({1205})
 """The server gave up waiting for another's lock (`innodb_lock_wait_timeout`)."""
 
 READ_ONLY = frozenset({1290, 1792, 1836})
