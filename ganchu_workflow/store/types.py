@@ -1,14 +1,17 @@
 """Column types that mean the same on every database."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, Dialect, String, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DontWrapMixin
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ganchu_workflow.clock import from_micros, to_micros
 from ganchu_workflow.errors import Invalid
+from ganchu_workflow.store import mariadb
 
 
 class NaiveInstant(Invalid, DontWrapMixin):
@@ -41,16 +44,33 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else from_micros(value)
 
 
+class _Varchar(mysql.VARCHAR):
+    """Text on MariaDB or MySQL in which every character counts, a blank at the end too."""
+
+
+class _LongText(mysql.LONGTEXT):
+    """Text of any length on MariaDB or MySQL in which every character counts. Their TEXT ends at 64 KiB."""
+
+
+@compiles(_Varchar, *mariadb.DIALECTS)
+def _varchar(type_: _Varchar, compiler: Any, **options: Any) -> str:
+    return f"VARCHAR({type_.length}) {mariadb.collation(compiler.dialect)}"
+
+
+@compiles(_LongText, *mariadb.DIALECTS)
+def _long_text(type_: _LongText, compiler: Any, **options: Any) -> str:
+    return f"LONGTEXT {mariadb.collation(compiler.dialect)}"
+
+
 def name_type(length: int) -> TypeEngine[str]:
     """Text of at most `length` characters that is compared and sorted by code point, as SQLite does by default."""
     return (
         String(length)
         .with_variant(String(length, collation="C"), "postgresql")
-        .with_variant(mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+        .with_variant(_Varchar(length), *mariadb.DIALECTS)
     )
 
 
 def document_type() -> TypeEngine[str]:
     """Canonical JSON as text of any length, never as a database's JSON type: that would not keep it to the byte."""
-    # MySQL's TEXT ends at 64 KiB.
-    return Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+    return Text().with_variant(_LongText(), *mariadb.DIALECTS)

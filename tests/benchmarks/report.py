@@ -119,4 +119,4 @@ def _postgres(wanted: Wanted) -> str:
     finally:
         raw.close()
     said = f"fsync {settings['fsync']}, synchronous_commit {settings['synchronous_commit']}"
-    return f"PostgreSQL {settings['server_version'].split()[0]} on the same machine ({said})"
+    return f"PostgreSQL {settings['server_version'].split()[0]} ({said})"

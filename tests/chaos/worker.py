@@ -169,13 +169,13 @@ class Worker:
                 self.dispatcher = self.dispatcher or dispatcher_of(self.wf, self.spec.folder, self.spec.number)
                 self.dispatcher.run_once(10)
             case _:
-                self._act()
+                self.act()
 
     def _sweep(self) -> None:
         for row in self.wf.tick().refused:
             append(self.spec.folder / "crashes", f"a deadline did not fire: {row}")
 
-    def _act(self) -> None:
+    def act(self) -> None:
         """A few acts from one look at a round: by the time of the last, others have gone on."""
         known, looked = self.ledger.known, monotonic()
         story = Story(self.wf, self.wf.rounds()[-1].id, self.spec.size, self.spec.number, self.spec.workers)

@@ -1,8 +1,7 @@
-"""The folder of a round's papers, written from a round that has really been played, on SQLite and on PostgreSQL."""
+"""The folder of a round's papers, written from a round that has really been played, on each database."""
 
 import json
 import os
-import shutil
 import sys
 import tomllib
 import zipfile
@@ -18,8 +17,7 @@ from stat import S_IMODE
 
 import pytest
 from openpyxl import load_workbook
-from sqlalchemy import create_engine, make_url, select
-from sqlalchemy.pool import NullPool
+from sqlalchemy import select
 
 from ganchu_workflow import Role
 from ganchu_workflow.canonical import encode
@@ -39,6 +37,7 @@ from ganchu_workflow.store.tables import METADATA
 from ganchu_workflow.workflow import Workflow
 from tests.cli.paper_reading import Page
 from tests.cli.test_papers import wide
+from tests.conftest import KINDS, DatabaseOf
 
 PRIVATE = METADATA.tables["ganchu_private_value"]
 HEADINGS = ("序号", "申报编号", "企业名称", "产品名称", "所在地", "推荐单位", "环节", "状态", "推荐函", "推荐排序")
@@ -69,25 +68,11 @@ def playing(url: str, *, story: bool = True) -> Iterator[Played]:
         workflow.database.dispose()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+@pytest.fixture(scope="module", params=KINDS)
+def played(request: pytest.FixtureRequest, database_of: DatabaseOf) -> Iterator[Played]:
     """The round played once for all tests of the module, on each kind of server."""
-    if request.param == "sqlite":
-        template = request.getfixturevalue("sqlite_template")
-        path = shutil.copyfile(template, tmp_path_factory.mktemp("papers") / "ganchu.db")
-        with playing(f"sqlite:///{path}") as found:
-            yield found
-        return
-    server, template = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_template")
-    name = f"{template}_papers"
-    admin = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
-    url = make_url(server).set(database=name).render_as_string(hide_password=False)
-    with playing(url) as found:
+    with database_of(request.param) as url, playing(url) as found:
         yield found
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

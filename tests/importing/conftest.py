@@ -7,10 +7,9 @@ from datetime import datetime
 import pytest
 
 from ganchu_workflow import Registry, SimulatedClock, Workflow
-from ganchu_workflow.store.database import connect, migrate
 from ganchu_workflow.testing import RoundScript
 from tests.cli.command import Dump, dump
-from tests.conftest import _postgres_database
+from tests.conftest import KINDS, DatabaseOf
 from tests.rounds.script import BOTH, GANZHOU, local, plan_of
 
 REGISTRY = Registry.discover()
@@ -69,20 +68,10 @@ def scene(database_url: str) -> Iterator[Scene]:
     found.wf.database.dispose()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def still(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+@pytest.fixture(scope="module", params=KINDS)
+def still(request: pytest.FixtureRequest, database_of: DatabaseOf) -> Iterator[Scene]:
     """The scene, for tests after which it is as it was before."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('still') / 'still.db'}"
-        engine = connect(url)
-        migrate(engine)
-        engine.dispose()
-        found = build(url)
-        yield found
-        found.wf.database.dispose()
-        return
-    server, template = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_template")
-    with _postgres_database(server, template=template) as url:
+    with database_of(request.param) as url:
         found = build(url)
         yield found
         found.wf.database.dispose()

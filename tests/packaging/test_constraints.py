@@ -13,7 +13,7 @@ PINS = {canonicalize_name(name): pin for name, _, pin in (line.partition("==") f
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
-EXTRAS = ("postgres", "xlsx", "dev")
+EXTRAS = ("postgres", "mysql", "xlsx", "dev")
 
 
 def everything() -> list[Requirement]:

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, Row, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Engine, Row, make_url, select
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from ganchu_workflow.errors import DatabaseFault
-from ganchu_workflow.store import triggers
-from ganchu_workflow.store.database import connect, read, write
+from ganchu_workflow.store import mariadb, triggers
+from ganchu_workflow.store.database import connect, read, require_schema, write
 from ganchu_workflow.store.tables import METADATA
 
 PAYLOAD = {
@@ -34,6 +34,18 @@ def attacks(table: str, dialect: str) -> dict[str, str]:
     found = {
         "update": f"UPDATE {table} SET {payload} = 'changed'",
         "delete": f"DELETE FROM {table}",
+    }
+    if dialect in mariadb.DIALECTS:
+        again = f"INTO {table} ({columns}) SELECT {changed} FROM {table} AS stored"
+        upsert = f"{again} ON DUPLICATE KEY UPDATE {payload} = 'changed'"
+        return found | {
+            "update ignore": f"UPDATE IGNORE {table} SET {payload} = 'changed'",
+            "delete ignore": f"DELETE IGNORE FROM {table}",
+            "replace": f"REPLACE {again}",
+            "upsert": f"INSERT {upsert}",
+            "upsert ignore": f"INSERT IGNORE {upsert}",
+        }
+    found |= {
         "upsert": f"INSERT INTO {table} ({columns}) SELECT {changed} FROM {table} WHERE true"
         f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {payload} = 'changed'",
     }
@@ -65,7 +77,8 @@ def drop_triggers(connection: Connection, table: str) -> None:
 def refused(engine: Engine, statement: str) -> str:
     with pytest.raises(IntegrityError) as caught, write(engine) as connection:
         connection.exec_driver_sql(statement)
-    return str(caught.value.orig).splitlines()[0]
+    assert caught.value.orig is not None
+    return str(caught.value.orig.args[-1]).splitlines()[0]
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -86,18 +99,21 @@ def test_every_change_is_refused_and_would_work_without_the_triggers(engine: Eng
             connection.rollback()
         assert (name, "changed" in after[0] if after else None) == (
             name,
-            None if name in ("delete", "truncate") else True,
+            None if name in ("delete", "delete ignore", "truncate") else True,
         )
 
 
-def test_replacing_an_event_by_its_idempotency_key_is_refused(sqlite_url: str, rows: Rows) -> None:
-    engine = connect(sqlite_url)
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+def test_replacing_an_event_by_its_idempotency_key_is_refused(
+    request: pytest.FixtureRequest, kind: str, rows: Rows
+) -> None:
+    engine = connect(request.getfixturevalue(f"{kind}_url"))
     table = "ganchu_history"
     with write(engine) as connection:
         insert(connection, table, rows[table])
         before = stored(connection, table)
     columns, other = copied(table), copied(table, case_id="'other'", digest="'changed'")
-    attack = f"INSERT OR REPLACE INTO {table} ({columns}) SELECT {other} FROM {table}"
+    attack = f"REPLACE INTO {table} ({columns}) SELECT {other} FROM {table} AS stored"
     assert refused(engine, attack) == "ganchu_history is append-only"
     with read(engine) as connection:
         assert stored(connection, table) == before
@@ -138,7 +154,8 @@ def test_a_private_value_can_be_erased(engine: Engine, rows: Rows) -> None:
 
 
 def test_all_triggers_are_there(engine: Engine) -> None:
-    endings = {"sqlite": ("upd", "del", "ins"), "postgresql": ("upd", "del", "trunc")}[engine.dialect.name]
+    more = {"sqlite": ("ins",), "postgresql": ("trunc",)}.get(engine.dialect.name, ())
+    endings = ("upd", "del", *more)
     with read(engine) as connection:
         assert triggers.present(connection) == triggers.expected(engine.dialect.name)
         assert triggers.present(connection) == {f"{table}_{ending}" for table in TABLES for ending in endings}
@@ -152,8 +169,13 @@ def test_a_trigger_that_was_dropped_or_emptied_is_missed(engine: Engine) -> None
             connection.exec_driver_sql(
                 "CREATE TRIGGER ganchu_history_upd BEFORE UPDATE ON ganchu_history BEGIN SELECT 1; END"
             )
-        else:
+        elif engine.dialect.name == "postgresql":
             connection.exec_driver_sql("ALTER TABLE ganchu_history DISABLE TRIGGER ganchu_history_upd")
+        else:
+            connection.exec_driver_sql("DROP TRIGGER ganchu_history_upd")
+            connection.exec_driver_sql(
+                "CREATE TRIGGER ganchu_history_upd BEFORE UPDATE ON ganchu_history FOR EACH ROW SET @nothing = 1"
+            )
         missing = triggers.expected(engine.dialect.name) - triggers.present(connection)
         seal = {name for name in triggers.expected(engine.dialect.name) if name.startswith("ganchu_seal_")}
         assert missing == seal | {"ganchu_history_upd"}
@@ -168,6 +190,41 @@ def test_a_function_that_was_emptied_leaves_no_trigger(postgres_url: str) -> Non
         )
         assert triggers.present(connection) == frozenset()
     engine.dispose()
+
+
+def test_on_mariadb_an_account_that_may_only_write_rows_cannot_truncate_or_drop_a_trigger(
+    mariadb_url: str, rows: Rows
+) -> None:
+    owner = connect(mariadb_url)
+    user, password = make_url(mariadb_url).database, "a-password"
+    with write(owner) as connection:
+        insert(connection, "ganchu_seal", rows["ganchu_seal"])
+        connection.exec_driver_sql(f"CREATE USER {user} IDENTIFIED BY '{password}'")
+        connection.exec_driver_sql(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {user}.* TO {user}")
+    clerk = connect(make_url(mariadb_url).set(username=user, password=password))
+    try:
+        require_schema(clerk)
+        assert refused(clerk, "UPDATE ganchu_seal SET root = 'changed'") == "ganchu_seal is append-only"
+        for attack in (
+            "TRUNCATE ganchu_seal",
+            "DROP TRIGGER ganchu_seal_upd",
+            "DROP TABLE ganchu_seal",
+            "ALTER TABLE ganchu_seal ADD COLUMN more INTEGER",
+            "RENAME TABLE ganchu_seal TO gone",
+        ):
+            with pytest.raises(OperationalError) as caught, write(clerk) as connection:
+                connection.exec_driver_sql(attack)
+            assert (attack, mariadb.error_code(caught.value)) == (attack, 1142)
+        with read(owner) as connection:
+            assert len(stored(connection, "ganchu_seal")) == 1
+            connection.exec_driver_sql("TRUNCATE ganchu_seal")
+            # No trigger can refuse it to the owner.
+            assert stored(connection, "ganchu_seal") == []
+    finally:
+        clerk.dispose()
+        with write(owner) as connection:
+            connection.exec_driver_sql(f"DROP USER {user}")
+        owner.dispose()
 
 
 def test_a_database_without_such_triggers_is_refused() -> None:

@@ -2,15 +2,18 @@
 
 import sqlite3
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from ganchu_workflow.errors import DatabaseFault
-from ganchu_workflow.store.database import connect, migrate, read, require_schema, write
+from ganchu_workflow.store.database import connect, database_fault, migrate, read, require_schema, write
+from ganchu_workflow.store.migrations import VERSION_TABLE
 
 
 def raw_begin_immediate(path: str) -> str:
@@ -36,6 +39,122 @@ def test_a_plain_postgresql_url_means_psycopg_3() -> None:
         engine = connect(plain)
         assert engine.url.render_as_string(hide_password=False) == "postgresql+psycopg://u:p@db.example/x"
         assert engine.driver == "psycopg"
+
+
+@pytest.mark.parametrize("kind", ["mysql", "mariadb"])
+def test_a_plain_mysql_url_means_pymysql_and_all_of_unicode(kind: str) -> None:
+    engine = connect(f"{kind}://u:p@db.example/x?charset=latin1")
+    assert engine.url.render_as_string(hide_password=False) == f"{kind}+pymysql://u:p@db.example/x?charset=utf8mb4"
+    assert (engine.dialect.name, engine.driver) == (kind, "pymysql")
+
+
+@pytest.mark.parametrize("kind", ["mysql", "mariadb"])
+def test_a_mysql_url_must_name_the_database(kind: str) -> None:
+    with pytest.raises(DatabaseFault) as caught:
+        connect(f"{kind}://u:secret@db.example")
+    assert caught.value.message == f"name the database at the end of the address: {kind}+pymysql://user@host/name"
+
+
+@pytest.fixture(params=["mysql", "mariadb"])
+def mariadb_engine(request: pytest.FixtureRequest, mariadb_url: str) -> Iterator[Engine]:
+    """Our Engine on MariaDB, by either name."""
+    engine = connect(make_url(mariadb_url).set(drivername=request.param))
+    yield engine
+    engine.dispose()
+
+
+def test_mariadb_is_set_up_for_a_record(mariadb_engine: Engine) -> None:
+    with read(mariadb_engine) as connection:
+        found = connection.exec_driver_sql(
+            "SELECT @@SESSION.sql_mode, @@SESSION.tx_isolation, @@character_set_client, @@SESSION.wait_timeout"
+        ).one()
+        engines = connection.exec_driver_sql(
+            "SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema = DATABASE()"
+            f" AND table_name <> '{VERSION_TABLE}'"
+        ).all()
+    assert tuple(found) == (
+        "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION",
+        "READ-COMMITTED",
+        "utf8mb4",
+        28800,
+    )
+    assert engines == [("InnoDB",)]
+
+
+def test_mariadb_refuses_what_is_too_long(mariadb_engine: Engine) -> None:
+    with pytest.raises(DataError), write(mariadb_engine) as connection:
+        connection.exec_driver_sql(f"INSERT INTO ganchu_party VALUES ('c', '{'r' * 31}', 's')")
+
+
+def test_a_host_s_engine_on_mariadb_is_isolated_as_ours_for_our_transactions_only(mariadb_url: str) -> None:
+    host = create_engine(mariadb_url, pool_size=1, max_overflow=0)
+    count = "SELECT count(*) FROM ganchu_member"
+    with read(connect(host)) as reader:
+        assert reader.exec_driver_sql(count).scalar() == 0
+        ours = connect(mariadb_url)
+        with write(ours) as writer:
+            writer.exec_driver_sql("INSERT INTO ganchu_member VALUES ('c', 'a', 1, 1)")
+        assert reader.exec_driver_sql(count).scalar() == 1
+    with host.connect() as connection:
+        assert connection.exec_driver_sql(count).scalar() == 1
+        with write(ours) as writer:
+            writer.exec_driver_sql("INSERT INTO ganchu_member VALUES ('c', 'b', 1, 1)")
+        assert connection.exec_driver_sql(count).scalar() == 1
+    ours.dispose()
+    host.dispose()
+
+
+def test_a_host_s_engine_on_mariadb_that_would_cut_text_is_refused(mariadb_url: str) -> None:
+    host = create_engine(mariadb_url, connect_args={"sql_mode": "NO_ENGINE_SUBSTITUTION"})
+    for act in (require_schema, migrate):
+        with pytest.raises(DatabaseFault) as caught:
+            act(host)
+        assert (caught.value.fields["reason"], caught.value.fields["sql_mode"]) == (
+            "unusable",
+            "NO_ENGINE_SUBSTITUTION",
+        )
+        assert "put STRICT_TRANS_TABLES into the sql_mode" in caught.value.message
+    host.dispose()
+
+
+def test_a_row_locked_on_mariadb_is_said_to_be_locked(mariadb_url: str) -> None:
+    engine = connect(mariadb_url)
+    with write(engine) as connection:
+        connection.exec_driver_sql("INSERT INTO ganchu_member VALUES ('c', 'a', 1, 1)")
+    with write(engine) as holder:
+        holder.exec_driver_sql("UPDATE ganchu_member SET visit = 2")
+        with pytest.raises(DBAPIError) as caught, write(engine) as other:
+            other.exec_driver_sql("SET SESSION innodb_lock_wait_timeout = 0")
+            other.exec_driver_sql("UPDATE ganchu_member SET visit = 3")
+        assert database_fault(engine, caught.value).fields["reason"] == "locked"
+    engine.dispose()
+
+
+def test_a_read_only_transaction_on_mariadb_is_said_to_be_read_only(mariadb_url: str) -> None:
+    engine = connect(mariadb_url)
+    with pytest.raises(DBAPIError) as caught, write(engine) as connection:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        connection.exec_driver_sql("INSERT INTO ganchu_member VALUES ('c', 'a', 1, 1)")
+    assert database_fault(engine, caught.value).fields["reason"] == "read_only"
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("replaced", "said"),
+    [
+        ({"database": "no_such_database"}, "Unknown database 'no_such_database'"),
+        ({"username": "nobody", "password": "s3cret"}, "Access denied for user 'nobody'"),
+    ],
+)
+def test_what_mariadb_does_not_let_us_into_is_said_without_the_password(
+    mariadb_url: str, replaced: dict[str, str], said: str
+) -> None:
+    engine = connect(make_url(mariadb_url).set(**replaced))  # type: ignore[arg-type]
+    with pytest.raises(DatabaseFault) as caught:
+        require_schema(engine)
+    assert caught.value.fields["reason"] == "unusable"
+    assert said in caught.value.message
+    assert "s3cret" not in caught.value.message
 
 
 def test_an_engine_is_given_back_as_it_is(database_url: str) -> None:
@@ -182,7 +301,17 @@ def test_an_unknown_database_is_named(name: str) -> None:
     ("module", "url", "todo"),
     [
         ("psycopg", "postgresql://u:secret@h/x", "pip install '.[postgres]')"),
-        ("pymysql", "mysql+pymysql://u:secret@h/x", "use sqlite or postgresql+psycopg"),
+        (
+            "pymysql",
+            "mysql://u:secret@h/x",
+            "pip install '.[mysql]')",
+        ),
+        ("pymysql", "mariadb+pymysql://u:secret@h/x", "pip install '.[mysql]')"),
+        (
+            "oracledb",
+            "oracle+oracledb://u:secret@h/x",
+            "or mariadb+pymysql",
+        ),
     ],
 )
 def test_a_missing_driver_says_what_to_install(
@@ -202,11 +331,13 @@ def test_an_asynchronous_driver_is_refused() -> None:
     assert "asynchronous" in caught.value.message
 
 
-def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
-    engine = connect("postgresql://clerk:secret@127.0.0.1:1/round?application_name=secret")
+@pytest.mark.parametrize("kind", ["postgresql", "mysql", "mariadb"])
+def test_a_server_that_is_not_there_is_named_without_the_password(kind: str) -> None:
+    option = "application_name" if kind == "postgresql" else "program_name"
+    engine = connect(f"{kind}://clerk:secret@127.0.0.1:1/round?{option}=secret")
     for act in (require_schema, migrate):
         with pytest.raises(DatabaseFault) as caught:
             act(engine)
-        assert caught.value.fields == {"reason": "unusable", "database": "postgresql://127.0.0.1:1/round"}
-        assert "postgresql://127.0.0.1:1/round cannot be used" in caught.value.message
+        assert caught.value.fields == {"reason": "unusable", "database": f"{kind}://127.0.0.1:1/round"}
+        assert f"{kind}://127.0.0.1:1/round cannot be used" in caught.value.message
         assert "secret" not in caught.value.message

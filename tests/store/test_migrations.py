@@ -11,13 +11,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine, inspect
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine, event, inspect
+from sqlalchemy.pool import NullPool
 
 import ganchu_workflow.store.migrations as migrations
 from ganchu_workflow.errors import DatabaseFault, SchemaFault
-from ganchu_workflow.store import triggers
+from ganchu_workflow.store import mariadb, triggers
 from ganchu_workflow.store.database import connect, migrate, read, require_schema, write
 from ganchu_workflow.store.tables import METADATA
+from ganchu_workflow.testing.databases import created
 
 
 def difference(engine: Engine, metadata: MetaData = METADATA) -> list[object]:
@@ -163,6 +165,86 @@ def test_a_failed_migration_leaves_nothing(empty_database_url: str) -> None:
     engine.dispose()
 
 
+class Killed(Exception):
+    """The process is gone."""
+
+
+def migrate_until(engine: Engine, statement: int) -> str:
+    """Migrate, but be killed before a statement that changes the database: the one of that number, from 0."""
+    before: list[str] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def kill(connection: object, cursor: object, sql: str, parameters: object, context: object, many: bool) -> None:
+        if sql.split()[0] in ("CREATE", "INSERT", "UPDATE"):
+            before.append(sql)
+            if len(before) == statement + 1:
+                raise Killed
+
+    try:
+        migrate(engine)
+    except Killed:
+        return " ".join(before[-1].split()[:3])
+    finally:
+        event.remove(engine, "before_cursor_execute", kill)
+    return "finished"
+
+
+@pytest.mark.parametrize(
+    ("statement", "killed_at"),
+    [
+        (0, "CREATE TABLE ganchu_alembic_version"),
+        (1, "CREATE TABLE ganchu_case"),
+        (4, "CREATE INDEX ganchu_case_of_ix"),
+        (23, "CREATE TRIGGER ganchu_history_del"),
+        (32, "INSERT INTO ganchu_alembic_version"),
+        (35, "CREATE TABLE ganchu_inbox"),
+        (37, "UPDATE ganchu_alembic_version SET"),
+    ],
+)
+def test_a_migration_that_was_killed_on_mariadb_is_finished_by_the_next(
+    mariadb_server: str, statement: int, killed_at: str
+) -> None:
+    with created(create_engine(mariadb_server, poolclass=NullPool)) as url:
+        engine = connect(url)
+        assert migrate_until(engine, statement) == killed_at
+        with pytest.raises(SchemaFault):
+            require_schema(engine)
+
+        migrate(engine)
+
+        require_schema(engine)
+        assert difference(engine) == []
+        with read(engine) as connection:
+            assert triggers.present(connection) == triggers.expected(engine.dialect.name)
+        engine.dispose()
+
+
+def test_a_migration_on_mariadb_waits_for_another_no_longer_than_it_must(
+    mariadb_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ganchu_workflow.store.mariadb.PATIENCE", 0)
+    engine = connect(mariadb_url)
+    with read(engine) as other:
+        with mariadb.migrating(other, migrations.VERSION_TABLE, "x"), pytest.raises(DatabaseFault) as caught:
+            migrate(engine)
+        assert caught.value.fields["reason"] == "locked"
+        migrate(engine)
+    engine.dispose()
+
+
+def test_a_statement_that_could_not_be_resumed_on_mariadb_is_no_part_of_a_migration(mariadb_url: str) -> None:
+    engine = connect(mariadb_url)
+    with (
+        read(engine) as connection,
+        pytest.raises(NotImplementedError),
+        mariadb.migrating(connection, migrations.VERSION_TABLE, "x"),
+    ):
+        connection.exec_driver_sql("DROP TABLE ganchu_seal")
+    with read(engine) as connection:
+        assert inspect(connection).has_table("ganchu_seal")
+    engine.dispose()
+
+
 @pytest.mark.parametrize("revision", migrations.REVISIONS)
 def test_no_migration_drops_the_record(engine: Engine, revision: str) -> None:
     config = Config()
@@ -175,7 +257,7 @@ def test_no_migration_drops_the_record(engine: Engine, revision: str) -> None:
 
 
 def test_a_database_that_cannot_keep_the_record_is_refused_before_it_is_reached() -> None:
-    engine = create_engine("mysql://127.0.0.1:1/x", module=sqlite3)
+    engine = create_engine("oracle://127.0.0.1:1/x", module=sqlite3)
     with pytest.raises(DatabaseFault) as caught:
         migrate(engine)
-    assert caught.value.fields == {"dialect": "mysql"}
+    assert caught.value.fields == {"dialect": "oracle"}

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from conversation import converse
 from rows import DEADLINE, MESSAGE
@@ -12,10 +12,11 @@ if url.startswith("sqlite"):
     os.environ |= {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": url.removeprefix("sqlite:///")}
 else:
     parts = urlsplit(url)
+    socket = parse_qs(parts.query).get("host", [""])[0]
     os.environ |= {
         "PERSISTENCE_MODULE": "eventsourcing.postgres",
         "POSTGRES_DBNAME": parts.path.lstrip("/"),
-        "POSTGRES_HOST": parts.hostname or "",
+        "POSTGRES_HOST": parts.hostname or socket,
         "POSTGRES_PORT": str(parts.port or 5432),
         "POSTGRES_USER": parts.username or "",
         "POSTGRES_PASSWORD": parts.password or "",

@@ -1,7 +1,7 @@
 """Viewflow's state machine on a Django model; event, deadline and message as rows in the same `atomic`."""
 
 import sys
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import django
 from conversation import converse
@@ -10,6 +10,7 @@ from rows import DEADLINE, MESSAGE
 
 url = sys.argv[1]
 parts = urlsplit(url)
+socket = parse_qs(parts.query).get("host", [""])[0]
 SQLITE = {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": url.removeprefix("sqlite:///"),
@@ -23,7 +24,7 @@ POSTGRES = {
     "NAME": parts.path.lstrip("/"),
     "USER": parts.username,
     "PASSWORD": parts.password or "",
-    "HOST": parts.hostname,
+    "HOST": parts.hostname or socket,
     "PORT": parts.port or 5432,
 }
 settings.configure(

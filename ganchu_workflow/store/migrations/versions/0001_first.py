@@ -17,20 +17,34 @@ depends_on = None
 
 # The types are spelled out and not imported: what a migration makes must not change when the library does.
 INSTANT = sa.BigInteger()
-DOCUMENT = sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+def _exact() -> dict[str, str]:
+    """How MariaDB and MySQL compare text by code point, blanks at the end included."""
+    mariadb = getattr(op.get_bind().dialect, "is_mariadb", False)
+    return {"charset": "utf8mb4", "collation": "utf8mb4_nopad_bin" if mariadb else "utf8mb4_0900_bin"}
 
 
 def _name(length: int) -> sa.types.TypeEngine[str]:
     return (
         sa.String(length)
         .with_variant(sa.String(length, collation="C"), "postgresql")
-        .with_variant(mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+        .with_variant(mysql.VARCHAR(length, **_exact()), "mysql", "mariadb")
     )
+
+
+def _document() -> sa.types.TypeEngine[str]:
+    return sa.Text().with_variant(mysql.LONGTEXT(**_exact()), "mysql", "mariadb")
+
+
+def _table(name: str, *columns: sa.schema.SchemaItem) -> None:
+    # Whatever the server's default is: no other engine has transactions.
+    op.create_table(name, *columns, mysql_engine="InnoDB", mariadb_engine="InnoDB")
 
 
 def upgrade() -> None:
     """Create everything in an empty database."""
-    op.create_table(
+    _table(
         "ganchu_case",
         sa.Column("id", _name(26), nullable=False),
         sa.Column("round_id", _name(26), nullable=False),
@@ -44,7 +58,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("head", _name(64), nullable=False),
-        sa.Column("facts", DOCUMENT, nullable=False),
+        sa.Column("facts", _document(), nullable=False),
         sa.Column("opened_at", INSTANT, nullable=False),
         sa.Column("recorded_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_ganchu_case"),
@@ -53,7 +67,7 @@ def upgrade() -> None:
     op.create_index("ganchu_case_parent_ix", "ganchu_case", ["parent_id", "kind"])
     op.create_index("ganchu_case_of_ix", "ganchu_case", ["of_id", "kind"])
 
-    op.create_table(
+    _table(
         "ganchu_member",
         sa.Column("cohort_id", _name(26), nullable=False),
         sa.Column("application_id", _name(26), nullable=False),
@@ -63,7 +77,7 @@ def upgrade() -> None:
     )
     op.create_index("ganchu_member_application_ix", "ganchu_member", ["application_id", "cohort_id"])
 
-    op.create_table(
+    _table(
         "ganchu_party",
         sa.Column("case_id", _name(26), nullable=False),
         sa.Column("role", _name(30), nullable=False),
@@ -72,7 +86,7 @@ def upgrade() -> None:
     )
     op.create_index("ganchu_party_scope_ix", "ganchu_party", ["role", "scope", "case_id"])
 
-    op.create_table(
+    _table(
         "ganchu_fact_index",
         sa.Column("case_id", _name(26), nullable=False),
         sa.Column("name", _name(60), nullable=False),
@@ -81,7 +95,7 @@ def upgrade() -> None:
     )
     op.create_index("ganchu_fact_index_value_ix", "ganchu_fact_index", ["name", "value"])
 
-    op.create_table(
+    _table(
         "ganchu_history",
         sa.Column("case_id", _name(26), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
@@ -89,14 +103,14 @@ def upgrade() -> None:
         sa.Column("name", _name(120), nullable=False),
         sa.Column("recorded_at", INSTANT, nullable=False),
         sa.Column("idempotency_key", _name(120), nullable=True),
-        sa.Column("body", DOCUMENT, nullable=False),
+        sa.Column("body", _document(), nullable=False),
         sa.Column("digest", _name(64), nullable=False),
         sa.PrimaryKeyConstraint("case_id", "seq", name="pk_ganchu_history"),
         sa.UniqueConstraint("idempotency_key", name="ganchu_history_key_uq"),
     )
     op.create_index("ganchu_history_round_ix", "ganchu_history", ["round_id", "recorded_at"])
 
-    op.create_table(
+    _table(
         "ganchu_deadline",
         sa.Column("case_id", _name(26), nullable=False),
         sa.Column("name", _name(120), nullable=False),
@@ -112,7 +126,7 @@ def upgrade() -> None:
     )
     op.create_index("ganchu_deadline_due_ix", "ganchu_deadline", ["status", "due_at"])
 
-    op.create_table(
+    _table(
         "ganchu_outbox",
         sa.Column("id", _name(26), nullable=False),
         sa.Column("round_id", _name(26), nullable=False),
@@ -121,14 +135,14 @@ def upgrade() -> None:
         sa.Column("ordinal", sa.Integer(), nullable=False),
         sa.Column("message", _name(120), nullable=False),
         sa.Column("recipient", _name(160), nullable=False),
-        sa.Column("body", DOCUMENT, nullable=False),
+        sa.Column("body", _document(), nullable=False),
         sa.Column("status", _name(20), nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_ganchu_outbox"),
     )
     op.create_index("ganchu_outbox_status_ix", "ganchu_outbox", ["status", "created_at"])
 
-    op.create_table(
+    _table(
         "ganchu_attempt",
         sa.Column("id", _name(26), nullable=False),
         sa.Column("round_id", _name(26), nullable=True),
@@ -139,44 +153,44 @@ def upgrade() -> None:
         sa.Column("actor", _name(160), nullable=False),
         sa.Column("received_at", INSTANT, nullable=False),
         sa.Column("recorded_at", INSTANT, nullable=False),
-        sa.Column("body", DOCUMENT, nullable=False),
+        sa.Column("body", _document(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_ganchu_attempt"),
     )
 
-    op.create_table(
+    _table(
         "ganchu_definition",
         sa.Column("fingerprint", _name(64), nullable=False),
-        sa.Column("body", DOCUMENT, nullable=False),
+        sa.Column("body", _document(), nullable=False),
         sa.Column("recorded_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("fingerprint", name="pk_ganchu_definition"),
     )
 
-    op.create_table(
+    _table(
         "ganchu_calendar_version",
         sa.Column("version", _name(40), nullable=False),
-        sa.Column("body", DOCUMENT, nullable=False),
+        sa.Column("body", _document(), nullable=False),
         sa.Column("recorded_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("version", name="pk_ganchu_calendar_version"),
     )
 
-    op.create_table(
+    _table(
         "ganchu_private_value",
         sa.Column("id", _name(64), nullable=False),
         sa.Column("case_id", _name(26), nullable=False),
         sa.Column("field", _name(60), nullable=False),
         sa.Column("salt", _name(64), nullable=True),
-        sa.Column("value", DOCUMENT, nullable=True),
+        sa.Column("value", _document(), nullable=True),
         sa.Column("erased_at", INSTANT, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_ganchu_private_value"),
     )
 
-    op.create_table(
+    _table(
         "ganchu_seal",
         sa.Column("round_id", _name(26), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("root", _name(64), nullable=False),
         sa.Column("signer", _name(120), nullable=False),
-        sa.Column("signature", DOCUMENT, nullable=False),
+        sa.Column("signature", _document(), nullable=False),
         sa.Column("sealed_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("round_id", "size", name="pk_ganchu_seal"),
     )
