@@ -13,7 +13,7 @@ from ganchu_workflow.engine.crash_points import reached
 from ganchu_workflow.engine.workspace import Stale
 from ganchu_workflow.errors import Contention, Invalid
 from ganchu_workflow.store.database import database_fault, read
-from ganchu_workflow.store.failures import driver_errors, host_fault, is_conflict
+from ganchu_workflow.store.failures import driver_errors, host_fault, in_the_way, is_conflict
 from ganchu_workflow.store.link import Link, SqlalchemyDriver
 from ganchu_workflow.store.own import transaction
 
@@ -147,6 +147,9 @@ class HostTransaction:
         except BaseException:
             self._raised.intersection_update(before)
             raise
+        if not self.ours:
+            # Above all where it reads the same for ever, as at REPEATABLE READ of MariaDB.
+            raise in_the_way("what it reads is no longer what is there")
         raise Contention("others kept changing the same cases; end this transaction and try again", tries=TRIES)
 
     def read(self, work: Callable[[Link], T]) -> T:

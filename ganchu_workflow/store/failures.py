@@ -43,13 +43,18 @@ def host_fault(error: BaseException) -> DatabaseFault:
     busy = str(getattr(plain, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
     busy = busy or mariadb.error_code(error) in mariadb.LOCKED
     if busy or is_conflict(error):
-        return DatabaseFault(
-            "another transaction was in the way; nothing was tried again, as this transaction is the host's:"
-            f" roll it back and do the same again ({type(plain).__name__})",
-            reason="conflict",
-        )
+        return in_the_way(type(plain).__name__)
     return DatabaseFault(
         "the host's transaction cannot carry the act: roll it back and see its cause; this is often an earlier error of"
         f" the host's in the same transaction, or a connection that is gone ({type(plain).__name__})",
         reason="broken_transaction",
+    )
+
+
+def in_the_way(what: str) -> DatabaseFault:
+    """That a host's transaction can no longer carry the act, because of what others have done meanwhile."""
+    return DatabaseFault(
+        "another transaction was in the way; nothing was tried again, as this transaction is the host's:"
+        f" roll it back and do the same again ({what})",
+        reason="conflict",
     )

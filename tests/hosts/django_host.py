@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any, ClassVar
 
 import django
+import pymysql
 from django.conf import settings
 from django.db import connection, connections, models, transaction
 from django.db.backends.signals import connection_created
@@ -18,6 +19,7 @@ from ganchu_workflow.errors import WorkflowError
 from tests.hosts.hosts import Answer, Work, reason_of
 from tests.hosts.tape import Tape
 
+pymysql.install_as_MySQLdb()
 settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], USE_TZ=True, LOGGING_CONFIG=None)
 django.setup()
 
@@ -72,7 +74,7 @@ class DjangoHost:
         self._client = Client(raise_request_exception=False)
 
     def _connected(self, sender: Any, connection: Any, **more: Any) -> None:
-        hear = {"sqlite": self._tape.sqlite, "postgresql": self._tape.postgresql}
+        hear = {"sqlite": self._tape.sqlite, "postgresql": self._tape.postgresql, "mysql": self._tape.mysql}
         hear[connection.vendor](connection.connection)
 
     def _serve(self, request: HttpRequest) -> HttpResponse:
@@ -110,7 +112,7 @@ def _forget() -> None:
 def database_of(url: str, **options: Any) -> dict[str, Any]:
     """An entry of Django's DATABASES for the same database."""
     found = make_url(url)
-    engine = {"sqlite": "sqlite3"}.get(found.get_backend_name(), found.get_backend_name())
+    engine = {"sqlite": "sqlite3", "mariadb": "mysql"}.get(found.get_backend_name(), found.get_backend_name())
     return {
         "ENGINE": f"django.db.backends.{engine}",
         "NAME": found.database,

@@ -108,6 +108,8 @@ def listen(engine: Engine, tape: Tape) -> None:
             raw.run_async(tape.aiosqlite)
         elif engine.dialect.name == "sqlite":
             tape.sqlite(raw)
+        elif engine.dialect.name in ("mysql", "mariadb"):
+            tape.mysql(raw)
         else:
             tape.postgresql(getattr(raw, "driver_connection", raw))
 

@@ -33,6 +33,16 @@ class Tape:
         raw.pgconn.trace(file.fileno())
         raw.pgconn.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
 
+    def mysql(self, raw: Any) -> None:
+        send = raw._execute_command
+
+        def heard(command: int, sql: str | bytes) -> Any:
+            self._heard.append(sql.decode() if isinstance(sql, bytes) else sql)
+            return send(command, sql)
+
+        # The driver keeps no trace, and the server's log is everybody's.
+        raw._execute_command = heard
+
     def wind_on(self) -> None:
         """Forget what was heard until now."""
         self._skip = len(self._all())

@@ -20,8 +20,14 @@ ROWS = [
 LEVELS = {
     "sqlite": ["as sqlite3 begins it", "BEGIN", "BEGIN IMMEDIATE", "AUTOCOMMIT"],
     "postgresql": ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "AUTOCOMMIT"],
+    "mariadb": ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "AUTOCOMMIT"],
 }
-NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MariaDB"}
+NO_WAITING = {
+    "sqlite": {"timeout": 0},
+    "postgresql": {},
+    "mariadb": {"init_command": "SET SESSION innodb_lock_wait_timeout = 0"},
+}
 CASES = [(database, level) for database, levels in LEVELS.items() for level in levels]
 AT_EACH_LEVEL = pytest.mark.parametrize(("database_url", "level"), CASES, indirect=["database_url"])
 HANDED = pytest.mark.parametrize("handed", ["SQLAlchemy's connection", "the driver's connection"])
@@ -51,8 +57,8 @@ def transaction(url: str, level: str) -> Iterator[Connection]:
 
 @pytest.fixture
 def others(small: Small, database_url: str) -> Iterator[Workflow]:
-    """The workflow of another node. On SQLite it does not wait for the host, which it would have to."""
-    waits = {"timeout": 0} if make_url(database_url).get_backend_name() == "sqlite" else {}
+    """The workflow of another node. It does not wait for the host, which it would have to."""
+    waits = NO_WAITING[make_url(database_url).get_backend_name()]
     engine = create_engine(database_url, connect_args=waits)
     yield Workflow(engine, clock=small.simulated, entropy=SeededEntropy("others"), stages=registry())
     engine.dispose()
