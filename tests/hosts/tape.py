@@ -57,11 +57,13 @@ class Tape:
 
     def _all(self) -> list[str]:
         sent = [*self._heard, *(s for file in self._files for s in _SENT.findall(Path(file.name).read_text("utf-8")))]
-        found = []
+        found: list[str] = []
         for statement in sent:
             match = _ABOUT.match(statement.strip().upper())
             if match is not None:
                 word = match[1]
                 whose = "" if word in ("BEGIN", "COMMIT", "ROLLBACK") else " ours" if OURS in statement else " theirs"
+                if word == "ROLLBACK" and found[-1:] in (["COMMIT"], ["ROLLBACK"]):
+                    continue  # of nothing: a pool sends it when a connection comes back
                 found.append(word + whose)
         return found

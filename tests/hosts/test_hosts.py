@@ -181,6 +181,11 @@ def ready(host: Host, tape: Tape) -> None:
     tape.wind_on()
 
 
+def begin(small: Small) -> list[str]:
+    """What a driver sends to begin: nothing on MariaDB, where a connection without autocommit is always in one."""
+    return [] if small.wf.database.dialect.name == "mariadb" else ["BEGIN"]
+
+
 @EVERYWHERE
 def test_nothing_but_savepoints_of_our_own_is_sent_between_the_hosts_begin_and_its_end(
     small: Small, host: Host, tape: Tape
@@ -197,7 +202,7 @@ def test_nothing_but_savepoints_of_our_own_is_sent_between_the_hosts_begin_and_i
     assert host.request(work) == DONE
     act = ["SAVEPOINT ours", "RELEASE ours"]
     refused = ["SAVEPOINT ours", "ROLLBACK TO ours", "RELEASE ours"]
-    assert tape.words() == ["BEGIN", *act, *act, *refused, "COMMIT"]
+    assert tape.words() == [*begin(small), *act, *act, *refused, "COMMIT"]
 
 
 @EVERYWHERE
@@ -211,7 +216,7 @@ def test_an_error_of_the_hosts_ends_its_transaction_once(small: Small, host: Hos
         raise ZeroDivisionError
 
     assert host.request(work).status == 500
-    assert tape.words() == ["BEGIN", "SAVEPOINT ours", "RELEASE ours", "ROLLBACK"]
+    assert tape.words() == [*begin(small), "SAVEPOINT ours", "RELEASE ours", "ROLLBACK"]
 
 
 @contextmanager
@@ -251,7 +256,7 @@ def test_no_engine_takes_the_hosts_connection_in_hand(small: Small, host: Host) 
 # ── others at the same time ──
 
 
-@on(databases=["postgresql"])  # of SQLite: see test_isolation
+@on(databases=["postgresql", "mariadb"])  # of SQLite: see test_isolation
 def test_what_others_changed_since_the_host_read_is_an_error_of_ours_and_nothing_is_tried_again(
     small: Small, serve: Callable[..., Host], tape: Tape
 ) -> None:
@@ -272,7 +277,7 @@ def test_what_others_changed_since_the_host_read_is_an_error_of_ours_and_nothing
 
     assert host.request(work) == Answer(503, "conflict")
     assert (asked, papers(small), small.view(case).facts["enterprise"]) == ([0], 0, "丙厂")
-    assert [w for w in tape.words() if "ours" not in w] == ["BEGIN", "ROLLBACK"]
+    assert [w for w in tape.words() if "ours" not in w] == [*begin(small), "ROLLBACK"]
 
     assert host.request(save) == DONE
     assert (papers(small), small.view(case).facts["enterprise"]) == (1, "乙厂")
