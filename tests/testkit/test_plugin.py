@@ -230,7 +230,10 @@ def test_on_a_server_each_test_has_a_database_that_is_dropped(tmp_path: Path, po
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("sqlite:///round.db", "tests run on SQLite files, with no --ganchu-db, or on a server: postgresql://user@host/postgres"),
+        (
+            "sqlite:///round.db",
+            "tests run on SQLite files, with no --ganchu-db, or on a server: postgresql://user@host/postgres",
+        ),
         ("postgresql://nobody@127.0.0.1:1/none", "cannot be used: check that it is there"),
         ("nothing at all", "this is not a database URL"),
     ],
