@@ -12,12 +12,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from ganchu_workflow.engine.workspace import Stale
 from ganchu_workflow.errors import Contention
-from ganchu_workflow.store.database import database_fault, read, write
+from ganchu_workflow.store.database import database_fault, may_be_repeated, read, write
 
 T = TypeVar("T")
 TRIES = 30
 """How often an act is computed again because others changed what it had read."""
-_SERIALISATION = {"40001", "40P01", "55P03"}
 
 
 class Transactions(Protocol):
@@ -76,7 +75,7 @@ class OwnTransactions:
                 # Another act took the next number of a history, or the same key: it is seen on the next try.
                 last = error
             except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) not in _SERIALISATION:
+                if not may_be_repeated(error):
                     raise database_fault(self.engine, error) from error
                 last = error
         raise Contention(

@@ -38,6 +38,7 @@ _DRIVERS = {
 _EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 _KNOWN = "use sqlite, postgresql+psycopg, mysql+pymysql or mariadb+pymysql"
 _PAUSE_MS = 20
+_SERIALISATION = {"40001", "40P01", "55P03"}
 _MIGRATION_LOCK = 0x67616E636875  # "ganchu"
 
 
@@ -216,6 +217,11 @@ def database_fault(engine: Engine, error: DBAPIError) -> DatabaseFault:
         reason=reason,
         database=_label(engine.url),
     )
+
+
+def may_be_repeated(error: DBAPIError) -> bool:
+    """Whether the database gave up a transaction only because of others: a deadlock, or a conflict of what was read."""
+    return getattr(error.orig, "sqlstate", None) in _SERIALISATION or mariadb.error_code(error) in mariadb.RETRIED
 
 
 def _begun(engine: Engine, *, writes: bool) -> Connection:
