@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
+from collections import namedtuple
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryFile
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Table, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Connection, CursorResult, Row, Table, select, type_coerce
+from sqlalchemy.exc import DBAPIError
 
 from ganchu_workflow.canonical import digest
 from ganchu_workflow.clock import from_micros, to_text
 from ganchu_workflow.errors import NotCanonical
+from ganchu_workflow.store import mariadb
 from ganchu_workflow.store.tables import METADATA
 from ganchu_workflow.store.types import Instant
 
@@ -36,7 +41,9 @@ class Stream:
     def __init__(self, connection: Connection, table: Table, by: str, *order: str) -> None:
         query = select(*stored_columns(table)).order_by(*(table.c[name] for name in (by, *order)))
         # On the statement: an option of the connection would stay with it, and it may be the host's.
-        self._result = connection.execute(query.execution_options(yield_per=BATCH))
+        result = connection.execute(query.execution_options(yield_per=BATCH))
+        # MariaDB and MySQL send one result at a time.
+        self._result = Spool(result) if connection.dialect.name in mariadb.DIALECTS else result
         self._at = list(table.c.keys()).index(by)
         self._next: Row[Any] | None = None
         self.key: Key | None = None
@@ -64,6 +71,33 @@ class Stream:
         elif self._next[self._at] != self._case:
             self._case = self._next[self._at]
             self.key = sort_key(self._case)
+
+
+class Spool:
+    """A result that was received to its end, and waits in a temporary file without a name; it is read once."""
+
+    def __init__(self, result: CursorResult[Any]) -> None:
+        self._row = namedtuple("_row", result.keys())  # type: ignore[misc]
+        self._file = TemporaryFile()  # noqa: SIM115
+        for rows in result.partitions(BATCH):
+            pickle.dump([tuple(row) for row in rows], self._file)
+        self._file.seek(0)
+        self._waiting: Iterator[Any] = iter(())
+
+    def fetchone(self) -> Any:
+        """The next row, its columns by name and by place; None at the end."""
+        try:
+            values = next(self._waiting, None)
+            if values is None:
+                self._waiting = iter(pickle.load(self._file))
+                values = next(self._waiting)
+        except EOFError:
+            return None
+        return self._row(*values)
+
+    def close(self) -> None:
+        """The file is gone."""
+        self._file.close()
 
 
 def sort_key(value: Any) -> Key:
@@ -141,10 +175,17 @@ def digest_or_none(text: Any, algorithm: str = "sha256") -> str:
 
 
 def one_state(connection: Connection) -> None:
-    """On PostgreSQL each statement sees its own state of the database, unless the transaction is told otherwise."""
+    """Where each statement sees its own state of the database, unless the transaction is told otherwise: tell it."""
+    driver: Any = connection.connection.dbapi_connection
+    if connection.dialect.name in mariadb.DIALECTS:
+        try:
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        except DBAPIError as error:
+            if mariadb.error_code(error) != mariadb.TRANSACTION_BEGUN:
+                raise
+        return
     if connection.dialect.name != "postgresql":
         return
-    driver: Any = connection.connection.dbapi_connection
     # 0: no statement has been sent in this transaction, so that it can still be told.
     if getattr(getattr(driver, "info", None), "transaction_status", None) == 0:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -160,6 +201,10 @@ def as_stored(connection: Connection) -> Iterator[None]:
             yield
         finally:
             driver.text_factory = before
+        return
+    if connection.dialect.name in mariadb.DIALECTS:
+        # A text column holds nothing else there: the server refuses it, whoever writes.
+        yield
         return
     from psycopg.adapt import Loader
     from psycopg.pq import Format

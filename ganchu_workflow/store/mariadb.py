@@ -25,6 +25,9 @@ RETRIED: frozenset[int | None] = frozenset({1020, 1213})
 LOCKED: frozenset[int | None] = frozenset({1205})
 """The server gave up waiting for another's lock (`innodb_lock_wait_timeout`)."""
 
+TRANSACTION_BEGUN = 1568
+"""The isolation level of a transaction can no longer be changed."""
+
 READ_ONLY = frozenset({1290, 1792, 1836})
 
 PATIENCE = 600

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from sqlalchemy import Engine, create_engine, inspect, make_url
+from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -18,7 +18,8 @@ from ganchu_workflow.errors import DatabaseFault
 from ganchu_workflow.store import mariadb
 from ganchu_workflow.store.database import connect, database_fault, migrate
 from ganchu_workflow.store.migrations import REVISIONS, VERSION_TABLE
-from ganchu_workflow.store.triggers import create_statements
+from ganchu_workflow.store.tables import METADATA
+from ganchu_workflow.store.triggers import APPEND_ONLY, create_statements
 
 
 class Databases(Protocol):
@@ -47,7 +48,8 @@ def databases(server: str, folder: Path) -> Iterator[Databases]:
         )
     admin = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     if kind != "postgresql":
-        yield _OnMariaDB(admin)
+        with ExitStack() as kept:
+            yield _OnMariaDB(admin, kept)
         return
     with created(admin, "template1") as template:
         _migrate(template)
@@ -74,29 +76,82 @@ class _OnServer:
 
 
 class _OnMariaDB:
-    """There is nothing to copy a database with: what one was migrated to is written down, and run for each."""
+    """There is nothing to copy a database with, and each table made is a wait for the disk: a database goes from test
+    to test, emptied. One whose tables or triggers a test has changed is dropped, and made anew."""
 
-    def __init__(self, admin: Engine) -> None:
+    def __init__(self, admin: Engine, kept: ExitStack) -> None:
         self._admin = admin
-        with created(admin) as template:
-            _migrate(template)
-            engine = create_engine(template, poolclass=NullPool)
-            with engine.connect() as connection:
-                names = inspect(connection).get_table_names()
-                self._statements = [
-                    str(connection.exec_driver_sql(f"SHOW CREATE TABLE {name}").one()[1]) for name in names
-                ]
-        self._statements += create_statements(engine.dialect.name)
-        self._statements.append(f"INSERT INTO {VERSION_TABLE} VALUES ('{REVISIONS[-1]}')")
+        self._kept = kept
+        self._free: list[tuple[str, ExitStack]] = []
+        url, _ = first = self._made()
+        _migrate(url)
+        with self._connected(url) as connection:
+            self._shape = _shape(connection)
+        self._free.append(first)
 
     @contextmanager
     def fresh(self, folder: Path) -> Iterator[str]:
-        with created(self._admin) as url:
-            engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-            with engine.connect() as connection:
-                for statement in self._statements:
+        if self._free:
+            url, dropping = self._free.pop()
+        else:
+            url, dropping = self._made()
+            with self._connected(url) as connection:
+                for statement in (*self._shape.tables, *create_statements(connection.dialect.name)):
                     connection.exec_driver_sql(statement)
+                connection.exec_driver_sql(f"INSERT INTO {VERSION_TABLE} VALUES ('{REVISIONS[-1]}')")
+        try:
             yield url
+        finally:
+            if self._emptied(url):
+                self._free.append((url, dropping))
+            else:
+                dropping.close()
+
+    def _made(self) -> tuple[str, ExitStack]:
+        dropping = self._kept.enter_context(ExitStack())
+        return dropping.enter_context(created(self._admin)), dropping
+
+    def _emptied(self, url: str) -> bool:
+        """Whether it is as it was made: nobody is connected, and there is no row."""
+        with self._connected(url) as connection:
+            others = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+            for (other,) in connection.exec_driver_sql(others).all():
+                with suppress(DBAPIError):  # it has gone by itself
+                    connection.exec_driver_sql(f"KILL {other}")
+            if _shape(connection) != self._shape:
+                return False
+            for table in METADATA.tables:
+                if connection.exec_driver_sql(f"SELECT EXISTS (SELECT 1 FROM {table})").scalar():
+                    connection.exec_driver_sql(f"TRUNCATE {table}" if table in APPEND_ONLY else f"DELETE FROM {table}")
+        return True
+
+    @contextmanager
+    def _connected(self, url: str) -> Iterator[Connection]:
+        with create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect() as connection:
+            yield connection
+
+
+class _Shape(NamedTuple):
+    """What a MariaDB database is made of."""
+
+    tables: tuple[str, ...]
+    triggers: tuple[tuple[object, ...], ...]
+    revision: tuple[object, ...]
+
+
+def _shape(connection: Connection) -> _Shape:
+    def rows(statement: str) -> tuple[tuple[object, ...], ...]:
+        return tuple(tuple(row) for row in connection.exec_driver_sql(statement))
+
+    names = sorted(str(name) for name, *_ in rows("SHOW TABLES"))
+    return _Shape(
+        tuple(str(rows(f"SHOW CREATE TABLE {name}")[0][1]) for name in names),
+        rows(
+            "SELECT trigger_name, event_object_table, event_manipulation, action_timing, action_statement"
+            " FROM information_schema.triggers WHERE trigger_schema = DATABASE() ORDER BY trigger_name"
+        ),
+        rows(f"SELECT version_num FROM {VERSION_TABLE}") if VERSION_TABLE in names else (),
+    )
 
 
 @contextmanager

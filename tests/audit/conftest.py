@@ -38,6 +38,22 @@ def record(engine: Engine, written: Written) -> Record:
     return _copied(engine, written)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def octet_record(request: pytest.FixtureRequest, written: Written) -> Iterator[Record]:
+    """The record, where a text column can be made to hold octets that are no text."""
+    engine = connect(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+    yield _copied(engine, written)
+    engine.dispose()
+
+
+@pytest.fixture
+def mariadb_record(mariadb_url: str, written: Written) -> Iterator[Record]:
+    """The record, where the server lets no such octets in."""
+    engine = connect(mariadb_url)
+    yield _copied(engine, written)
+    engine.dispose()
+
+
 @pytest.fixture
 def sqlite_record(sqlite_url: str, written: Written) -> Iterator[Record]:
     """The record, for what only SQLite can store."""

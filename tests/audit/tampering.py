@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Engine, text
 
 from ganchu_workflow.audit.verify import verify
 from ganchu_workflow.canonical import digest, encode
-from ganchu_workflow.store.triggers import expected, present
+from ganchu_workflow.store.mariadb import DIALECTS
+from ganchu_workflow.store.triggers import create_statements, expected, present
 
 Found = list[tuple[str, str]]
 """The code and the row of each problem, sorted."""
@@ -48,6 +49,9 @@ class Record:
                 connection.exec_driver_sql(f"DROP TRIGGER {name}{where}")
             yield Bench(connection)
             connection.rollback()
+            if connection.dialect.name in DIALECTS:  # no rollback brings back what was dropped
+                for statement in create_statements(connection.dialect.name):
+                    connection.exec_driver_sql(statement)
         with self.engine.connect() as connection:
             assert found_in(connection) == []
 

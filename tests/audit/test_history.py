@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from ganchu_workflow import SeededEntropy
 from ganchu_workflow.canonical import digest, encode
+from ganchu_workflow.store.mariadb import error_code
 from tests.audit.tampering import Bench, Found, Record
 
 HISTORY = "ganchu_history"
@@ -174,7 +176,8 @@ def test_one_character_of_any_event_at_a_place_drawn_by_lot(record: Record) -> N
     assert codes == {"digest_wrong", "event_malformed", "not_canonical"}
 
 
-def test_one_octet_of_any_event_at_a_place_drawn_by_lot(record: Record) -> None:
+def test_one_octet_of_any_event_at_a_place_drawn_by_lot(octet_record: Record) -> None:
+    record = octet_record
     lot = SeededEntropy("octets")
     found = []
     with record.disarmed() as bench:
@@ -192,7 +195,17 @@ def test_one_octet_of_any_event_at_a_place_drawn_by_lot(record: Record) -> None:
     ]
 
 
-def test_octets_that_are_no_text_are_found_in_every_column(record: Record) -> None:
+def test_mariadb_takes_no_octets_that_are_no_text(mariadb_record: Record) -> None:
+    with mariadb_record.disarmed() as bench:
+        for column in ("body", "digest", "name", "round_id", "idempotency_key"):
+            with pytest.raises(DBAPIError) as caught:
+                bench.execute(f"UPDATE {HISTORY} SET {column} = :octets WHERE seq = 1", {"octets": b"36\xff"})
+            assert (column, error_code(caught.value)) == (column, 1366)
+        assert bench.found() == []
+
+
+def test_octets_that_are_no_text_are_found_in_every_column(octet_record: Record) -> None:
+    record = octet_record
     case, name = record["a"], record.event("a", 1)
     with record.disarmed() as bench:
         allow_octets(bench.connection)

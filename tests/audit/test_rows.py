@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from ganchu_workflow.canonical import commitment, digest, encode
 from ganchu_workflow.store import triggers
+from ganchu_workflow.store.mariadb import DIALECTS
 from ganchu_workflow.store.tables import METADATA
 from tests.audit.tampering import Record, found_in
 
@@ -342,13 +343,16 @@ def test_a_changed_calendar_is_found(record: Record, version: str | None) -> Non
 def test_a_dropped_trigger_is_found(record: Record) -> None:
     dialect = record.engine.dialect.name
     wanted = sorted(triggers.expected(dialect))
+    made = {s.split()[2]: s for s in triggers.create_statements(dialect)}
     found = []
     for name in wanted:
         with record.engine.connect() as connection:
             drop(connection, name)
             found.append(found_in(connection))
             connection.rollback()
-    assert len(wanted) == 15
+            if dialect in DIALECTS:  # no rollback brings it back
+                connection.exec_driver_sql(made[name])
+    assert len(wanted) == (10 if dialect in DIALECTS else 15)
     assert found == [[("trigger_missing", name)] for name in wanted]
 
 

@@ -42,7 +42,7 @@ REPORT = Path(__file__).parents[2] / "docs" / "performance.md"
 def quick(wanted: Wanted) -> Wanted:
     """So small that every benchmark runs in a moment; its numbers mean nothing."""
     return replace(
-        wanted, patience=Patience(1, 5), block=2, bulk=5, due=3, armed=40, stored=40, cases=20, on_one_case=20,
+        wanted, patience=Patience(1), block=2, bulk=5, due=3, armed=40, stored=40, cases=20, on_one_case=20,
         verified=200,
         memory=(SQLITE,),
         demo=("--small",),
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 folder,
                 found,
                 postgres=server,
-                patience=Patience(asked.pairs, asked.seconds),
+                patience=Patience(asked.pairs, asked.seconds, asked.longest),
                 block=asked.block,
                 bulk=asked.bulk,
                 due=asked.due,
@@ -130,7 +130,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=[*BENCHMARKS, PEERS], help="this one, and no report")
     parser.add_argument("--pairs", type=int, default=40, help=f"pairs of blocks; below {ENOUGH} nothing is judged")
-    parser.add_argument("--seconds", type=float, default=100, help="after so long a line begins no further pair")
+    parser.add_argument("--seconds", type=float, default=15, help=f"after so long {ENOUGH} pairs of a line will do")
+    parser.add_argument("--longest", type=float, default=240, help="after so long a line ends in any case")
     parser.add_argument("--quick", action="store_true", help="one pair of everything, small: only to see it run")
     parser.add_argument("--peers", action="store_true", help="other libraries too, in an environment made for them")
     parser.add_argument("--block", type=int, default=20, help="transitions in a block of a pair")

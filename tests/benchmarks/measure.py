@@ -10,6 +10,8 @@ from time import perf_counter
 
 ENOUGH = 30
 """With fewer pairs nothing is judged."""
+A_FEW = 10
+"""How many pairs a line takes that has no bar."""
 
 Block = Callable[[], float]
 """Does a block of the same work each time, and says how many seconds that took; what it prepares is not in them."""
@@ -91,24 +93,33 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How many pairs are wanted, and after how many seconds no further one is begun."""
+    """How many pairs are wanted, and when fewer will do."""
 
-    pairs: int = ENOUGH
-    seconds: float = 60.0
+    pairs: int = 40
+    seconds: float = 15.0
+    """After so long those that it takes to be judged are enough."""
+    longest: float = 240.0
+    """After so long no further pair is begun in any case."""
+
+    def more(self, done: int, passed: float, needed: int) -> bool:
+        """Whether one more pair is to be measured."""
+        if done >= self.pairs:
+            return False
+        return passed < (self.seconds if done >= needed else self.longest)
 
 
-def measure(patience: Patience, *blocks: Block, warm: bool = True) -> Pairs:
+def measure(patience: Patience, *blocks: Block, warm: bool = True, needed: int = ENOUGH) -> Pairs:
     """Run the blocks of all sides in turn, once each per pair, and the other way round in every second pair.
 
     What drifts (the machine's clock rate, a checkpoint, a neighbour) then falls on all sides alike. With `warm` a first
-    pair warms up and is thrown away.
+    pair warms up and is thrown away. `needed` is how many pairs it takes, if there is the time.
     """
     found: list[tuple[float, ...]] = []
     if warm:
         for block in blocks:
             block()
     begun = perf_counter()
-    while len(found) < patience.pairs and (len(found) < 2 or perf_counter() - begun < patience.seconds):
+    while not found or patience.more(len(found), perf_counter() - begun, needed):
         taken = [0.0] * len(blocks)
         order = range(len(blocks)) if len(found) % 2 == 0 else reversed(range(len(blocks)))
         for side in order:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from tests.benchmarks.measure import Line, measure
+from tests.benchmarks.measure import A_FEW, Line, measure
 from tests.benchmarks.worlds import POSTGRES, Wanted
 
 PEERS = {
@@ -100,7 +100,7 @@ def lines(wanted: Wanted, trouble: list[str]) -> Iterator[Line]:
                     workers.pop(name, None)
                     trouble.append(f"{PEERS[name]} on {backend}: {error}")
             sides = [ours, *workers.values()]
-            pairs = measure(wanted.patience, *[lambda side=side: side(wanted.block) for side in sides])
+            pairs = measure(wanted.patience, *[lambda side=side: side(wanted.block) for side in sides], needed=A_FEW)
             for number, name in enumerate(workers, 1):
                 yield Line(
                     f"{PEERS[name]} {installed[name]}, {backend}",

@@ -13,7 +13,7 @@ from subprocess import PIPE, Popen
 from typing import Any
 
 from ganchu_workflow.canonical import commitment
-from tests.benchmarks.measure import Bar, Line, interval, measure, timed
+from tests.benchmarks.measure import A_FEW, Bar, Line, interval, measure, timed
 from tests.benchmarks.worlds import Raw, Wanted, World, compiled, worlds
 from tests.engine.small_process import CONTACT, OFFICE, applicant, declaration
 
@@ -37,6 +37,7 @@ def opening(wanted: Wanted) -> Iterator[Line]:
                 wanted.patience,
                 partial(_repeat, partial(_declare, ours), wanted.block),
                 partial(_repeat, _declared_by_hand(theirs, rows), wanted.block),
+                needed=A_FEW,
             )
             yield Line(
                 f"opening an application, {backend}",

@@ -11,7 +11,7 @@ from datetime import UTC
 from functools import partial
 
 from tests.benchmarks.by_hand import ByHand, Recorded
-from tests.benchmarks.measure import Bar, Line, each, measure, timed
+from tests.benchmarks.measure import A_FEW, Bar, Line, each, measure, timed
 from tests.benchmarks.transition import drafts, submit
 from tests.benchmarks.worlds import Wanted, World, worlds
 from tests.engine.small_process import BEGUN, CITY, applicant, authority
@@ -80,7 +80,7 @@ def _tasks(full: World, wanted: Wanted, backend: str) -> Line:
     def by_hand() -> float:
         return timed(lambda: full.raw.execute(sql, (CLERK, full.small.round)).fetchall())
 
-    pairs = measure(wanted.patience, lambda: timed(lambda: full.wf.tasks(clerk)), by_hand)
+    pairs = measure(wanted.patience, lambda: timed(lambda: full.wf.tasks(clerk)), by_hand, needed=A_FEW)
     return Line(
         f"tasks() of a clerk, {backend}",
         f"{mine:,} of {wanted.cases:,} cases wait for him; against the join by hand, nothing parsed",

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from tests.benchmarks.measure import Bar, Interval, Line, measure, timed
+from tests.benchmarks.measure import A_FEW, Bar, Interval, Line, measure, timed
 from tests.benchmarks.worlds import Wanted, compiled
 
 _IMPORT = "from time import perf_counter as now; begun = now(); {}; print(now() - begun)"
@@ -41,6 +41,7 @@ def lines(wanted: Wanted) -> Iterator[Line]:
     pairs = measure(
         wanted.patience, lambda: timed(lambda: _ganchu(wanted, "--help")), lambda: timed(lambda: _python(_SQLMODEL)),
         warm=False,
+        needed=A_FEW,
     )  # fmt: skip
     yield Line(
         "ganchu --help",

@@ -91,10 +91,24 @@ def test_the_sides_take_turns() -> None:
         order.append(name)
         return 1.0
 
-    pairs = measure(Patience(3, 60), lambda: side("a"), lambda: side("b"))
+    pairs = measure(Patience(3), lambda: side("a"), lambda: side("b"))
 
     assert "".join(order) == "ab" + "ab" + "ba" + "ab"
     assert pairs.sides == ((1.0, 1.0),) * 3
+
+
+@pytest.mark.parametrize(
+    ("done", "passed", "more"),
+    [
+        (39, 14.9, True),
+        (40, 14.9, False),
+        (30, 15.0, False),
+        (29, 15.0, True),
+        (29, 240.0, False),
+    ],
+)
+def test_patience_ends_early_only_once_there_are_enough(done: int, passed: float, more: bool) -> None:
+    assert Patience(40, 15, 240).more(done, passed, 30) is more
 
 
 @pytest.mark.parametrize(

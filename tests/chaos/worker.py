@@ -116,7 +116,7 @@ def dispatcher_of(wf: Workflow, folder: Path, number: int) -> Dispatcher:
 
 
 def live(spec: Spec) -> None:
-    """What the process does, until it is killed or the run's folder is gone."""
+    """What the process does, until it is killed or the run is over."""
     try:
         _arm(spec)
         Worker(spec).work()
@@ -152,7 +152,9 @@ class Worker:
 
     def work(self) -> None:
         """Repeat what nothing is known of; then act, sweep and deliver by turns."""
-        while self.spec.folder.exists():
+        # It was started by a server of processes that ends with the driver: nobody is left over when that is killed.
+        parent = os.getppid()
+        while self.spec.folder.exists() and os.getppid() == parent:
             try:
                 for key in self.ledger.known.unanswered:
                     self._ask(Intent(**self.ledger.known.intents[key]))
