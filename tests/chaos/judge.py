@@ -147,18 +147,23 @@ def _states(events: Events, rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def unfinished(wf: Workflow) -> list[str]:
-    """The applications that have not come to an end, and whether a round has led nobody through all stages."""
+    """The rounds that nobody has declared anything in, and the applications that have not come to an end."""
     found = []
     for round_ in wf.rounds():
         process = wf.process(round_.id)
         applications = wf.cases(round_.id, "application")
+        if not applications:
+            found.append(f"nobody has declared anything in {round_.facts['code']}")
         for a in applications:
             state = process.state(a)
             if not (state.final or state.success):
                 found.append(f"{a.facts['product']} still stands in {a.state}")
-        if not any(process.state(a).success for a in applications):
-            found.append(f"nobody has come to the announcement of {round_.facts['code']}")
     return found
+
+
+def announced(wf: Workflow) -> int:
+    """How many applications have come through all stages."""
+    return sum(len(wf.cases(round_.id, "application", "announcement.announced")) for round_ in wf.rounds())
 
 
 def _quotas(wf: Workflow) -> Iterator[str]:

@@ -25,7 +25,7 @@ from ganchu_workflow import SystemEntropy, Workflow
 from ganchu_workflow.clock import MICROSECOND, to_text
 from ganchu_workflow.engine.crash_points import POINTS
 from ganchu_workflow.testing import OFFICE
-from tests.chaos.judge import EVENT, judge, unfinished
+from tests.chaos.judge import EVENT, announced, judge, unfinished
 from tests.chaos.ledger import read
 from tests.chaos.story import START, plan_of
 from tests.chaos.worker import HANDED_OVER, LEASE, Dice, FileClock, Spec, dispatcher_of, idle_since, live
@@ -181,7 +181,10 @@ class Run:
     def _wanting(self) -> list[str]:
         killed = self._killed()
         missing = [place for place in (*PLACES, RANDOM) if killed[place] < self.kills]
-        return [*missing, *(["the restart"] if self.server is not None and not self.restarts else [])]
+        if self.server is not None and not self.restarts:
+            missing.append("the restart")
+        # Of few declarations it may be that none is good enough.
+        return [*missing, *([] if announced(self.wf) else ["an announcement"])]
 
     def _start(self, number: int) -> None:
         killed = self._killed()
@@ -213,7 +216,7 @@ class Run:
                 self._start(number)
 
     def _kill_at_random(self) -> None:
-        if RANDOM in self._wanting() and not self.dice.below(12):
+        if self.at_random < self.kills and not self.dice.below(12):
             process, _ = self.alive[self.dice.below(self.workers)]
             process.kill()
             process.join()

@@ -180,7 +180,9 @@ class Worker:
     def act(self) -> None:
         """A few acts from one look at a round: by the time of the last, others have gone on."""
         known, looked = self.ledger.known, monotonic()
-        story = Story(self.wf, self.wf.rounds()[-1].id, self.spec.size, self.spec.number, self.spec.workers)
+        # One that has only just been opened would refuse everything, and a client does not ask again after a refusal.
+        round_ = [r for r in self.wf.rounds() if r.state != "planning"][-1]
+        story = Story(self.wf, round_.id, self.spec.size, self.spec.number, self.spec.workers)
         possible = [i for i in story.possible() if i.key not in known.acknowledged and i.key not in known.refused]
         for _ in range(min(4, len(possible))):
             intent = possible.pop(self.dice.below(len(possible)))
