@@ -12,7 +12,9 @@ import typer
 from sqlalchemy import text
 
 from ganchu_workflow.cli.main import app
+from ganchu_workflow.store.mariadb import DIALECTS
 from ganchu_workflow.store.tables import METADATA
+from ganchu_workflow.store.triggers import create_statements
 from tests.cli.command import Done, dump, ganchu, meddling, workflow
 from tests.cli.conftest import DECLARATION, OFFICE, Scene, as_json
 
@@ -261,6 +263,10 @@ def test_an_event_rewritten_by_who_took_the_triggers_away_is_named(scene: Scene)
         if connection.dialect.name == "sqlite":
             query = "SELECT sql FROM sqlite_master WHERE name = 'ganchu_history_upd'"
             trigger = str(connection.exec_driver_sql(query).scalar_one())
+            for statement in ("DROP TRIGGER ganchu_history_upd", rewrite, trigger):
+                connection.exec_driver_sql(statement)
+        elif connection.dialect.name in DIALECTS:
+            trigger = create_statements(connection.dialect.name, ["ganchu_history"])[0]
             for statement in ("DROP TRIGGER ganchu_history_upd", rewrite, trigger):
                 connection.exec_driver_sql(statement)
         else:

@@ -126,14 +126,14 @@ class Handover:
         self.other.round = small.round
         self.finished = Event()
         self.thread = Thread(target=self.do, args=(done,))
-        self.waits = make is not None and small.wf.database.dialect.name == "postgresql"
+        self.waits = small.wf.database.dialect.name != "sqlite"
 
     def do(self, done: Callable[[Small], Any]) -> None:
         done(self.other)
         self.finished.set()
 
     def rule(self, ctx: Rules) -> None:
-        """Of the guard: the other begins when the act has read all it needs, and is waited for on PostgreSQL."""
+        """Of the guard: the other begins when the act has read all it needs, and is waited for, but on SQLite."""
         if not self.thread.ident:
             self.thread.start()
             if self.waits:

@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, text
 from ganchu_workflow import SystemClock
 from ganchu_workflow.clock import from_text
 from ganchu_workflow.store.database import WRITE, connect
+from ganchu_workflow.store.mariadb import DIALECTS
 from tests.cli.command import ganchu, workflow
 from tests.heartbeat.process import HOUR, ONCE, open_rounds, overdue, triggers, worker
 
@@ -38,9 +39,13 @@ def held(url: str) -> Iterator[None]:
     engine = connect(url)
     sqlite = engine.dialect.name == "sqlite"
     with engine.connect().execution_options(**{WRITE: True}) as connection, connection.begin():
-        if not sqlite:
+        if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("LOCK TABLE ganchu_deadline IN ACCESS EXCLUSIVE MODE")
+        elif not sqlite:
+            connection.exec_driver_sql("LOCK TABLES ganchu_deadline WRITE")
         yield
+        if connection.dialect.name in DIALECTS:
+            connection.exec_driver_sql("UNLOCK TABLES")
     engine.dispose()
 
 
