@@ -32,6 +32,9 @@ class Transactions(Protocol):
     ours: bool
     """Whether the commit that decides in the end is ours, and not a host's."""
 
+    depth: int
+    """In how many savepoints of ours its work stands."""
+
     @property
     def raised(self) -> set[str]:
         """The cases whose version this transaction has raised already: nobody else sees one raised twice."""
@@ -55,6 +58,7 @@ class OwnTransactions:
 
     own = True
     ours = True
+    depth = 0
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -117,9 +121,12 @@ class HostTransaction:
 
     own = False
 
-    def __init__(self, link: Callable[[], Link], *, ours: bool = False, raised: set[str] | None = None) -> None:
+    def __init__(
+        self, link: Callable[[], Link], *, ours: bool = False, raised: set[str] | None = None, depth: int = 0
+    ) -> None:
         self._link = link
         self.ours = ours
+        self.depth = depth + 1
         self._raised = set() if raised is None else raised
 
     @property
@@ -138,7 +145,7 @@ class HostTransaction:
         try:
             with self._translated() as link:
                 _begun(link)
-                with _savepoint(link):
+                with _savepoint(link, self.depth):
                     for _ in range(TRIES):
                         try:
                             return work(link)
@@ -184,16 +191,18 @@ def _begun(link: Link) -> None:
 
 
 @contextmanager
-def _savepoint(link: Link) -> Iterator[None]:
-    link.command(f"SAVEPOINT {_SAVEPOINT}")
+def _savepoint(link: Link, depth: int) -> Iterator[None]:
+    # On MariaDB a savepoint ends an outer one of the same name.
+    name = _SAVEPOINT if depth == 1 else f"{_SAVEPOINT}_{depth}"
+    link.command(f"SAVEPOINT {name}")
     try:
         yield
     except BaseException:
         # Of a connection that is gone, and of a deadlock on MariaDB, nothing is left to roll back to.
         try:
-            link.command(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
-            link.command(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+            link.command(f"ROLLBACK TO SAVEPOINT {name}")
+            link.command(f"RELEASE SAVEPOINT {name}")
         except driver_errors(link.dialect):
             pass
         raise
-    link.command(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+    link.command(f"RELEASE SAVEPOINT {name}")

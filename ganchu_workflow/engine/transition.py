@@ -223,7 +223,7 @@ class Engine:
 
         def run(link: Link) -> T:
             held = self.transactions
-            inside = HostTransaction(lambda: link, ours=held.ours, raised=held.raised)
+            inside = HostTransaction(lambda: link, ours=held.ours, raised=held.raised, depth=held.depth)
             result = work(self._inside(inside))
             if dry_run:
                 raise _Undone(result)
