@@ -172,7 +172,8 @@ class Workflow(Questions):
         # Taken before the database is asked anything: it is what decides whether the act is in time.
         received_at = self._received_at()
         case_id = id_of(case)
-        round_id = self._round_of([case_id])
+        # Of a case that is met here for the first time, the transaction itself asks for the round.
+        round_id = self._engine.known.round_of([case_id]) or ""
         step = Step(trigger, case_id, plain(data or {}), actor)
         return self._act(Request(step, round_id, received_at, key, document))
 

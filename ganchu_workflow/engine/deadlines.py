@@ -117,16 +117,21 @@ def _started(work: Workspace, process: Process, case: CaseState, timer: Timer, a
 
 
 def _armed(work: Workspace, timer: Timer, start: datetime, period: Period) -> Running:
+    written = str(period)
     waiting = Running(
-        timer.name, AWAITING, None, f"{timer.deadline.rule} = {period}", _fires(timer), start, remainder=str(period)
+        timer.name, AWAITING, None, f"{timer.deadline.rule} = {written}", _fires(timer), start, remainder=written
     )
-    return resolved(work, waiting) or waiting
+    return _reckoned(work, waiting, period) or waiting
 
 
 def resolved(work: Workspace, waiting: Running) -> Running | None:
     """The deadline with its end, reckoned from where it started; None while a year it reaches into is not loaded."""
+    return _reckoned(work, waiting, Period.parse(str(waiting.remainder)))
+
+
+def _reckoned(work: Workspace, waiting: Running, period: Period) -> Running | None:
     try:
-        reckoning = work.reckon(Period.parse(str(waiting.remainder)), waiting.armed_at)
+        reckoning = work.reckon(period, waiting.armed_at)
     except YearNotPublished:
         return None
     return replace(waiting, status=ARMED, due_at=reckoning.due_at, remainder=None, calendar=reckoning.calendar_version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ganchu_workflow.actors import Actor
@@ -146,8 +146,23 @@ class Receipt:
     """Whether the act had been done before, under the same key, and nothing was done now."""
 
     @classmethod
-    def of(cls, body: Mapping[str, Any], event_digest: str, *, repeated: bool = False) -> Receipt:
-        """The receipt of a stored event."""
+    def of(cls, event: Event, event_digest: str) -> Receipt:
+        """The receipt of an event that has just been written."""
+        return cls(
+            event.case,
+            event.kind,
+            event.seq,
+            event.trigger,
+            event.source,
+            event.target,
+            event.effective_at.astimezone(UTC),
+            event.recorded_at.astimezone(UTC),
+            event_digest,
+        )
+
+    @classmethod
+    def again(cls, body: Mapping[str, Any], event_digest: str) -> Receipt:
+        """The receipt of a stored event, given once more."""
         return cls(
             case_id=body["case"],
             kind=body["kind"],
@@ -158,5 +173,5 @@ class Receipt:
             effective_at=from_text(body["effective_at"]),
             recorded_at=from_text(body["recorded_at"]),
             digest=event_digest,
-            repeated=repeated,
+            repeated=True,
         )

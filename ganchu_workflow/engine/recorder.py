@@ -204,7 +204,7 @@ class Recorder:
         case.moved = True
         self.work.pending.events.append(row)
         if self.first is None:
-            self.first = Receipt.of(event.document_of(), row["digest"])
+            self.first = Receipt.of(event, row["digest"])
 
 
 def _recipient(message: Message, case: CaseState) -> str:

@@ -32,7 +32,7 @@ def receipt_again(rows: Rows, book: Rulebook, request: Request, body: dict[str, 
                 trigger=request.step.trigger,
             )
         )
-    return Receipt.of(body, digest(encode(body), body["algorithm"]), repeated=True)
+    return Receipt.again(body, digest(encode(body), body["algorithm"]))
 
 
 def _same_request(rows: Rows, book: Rulebook, request: Request, body: dict[str, Any]) -> bool:

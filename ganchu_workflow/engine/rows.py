@@ -54,6 +54,7 @@ def _but(table: Table, *key: str) -> dict[str, Any]:
 
 _CASES = Statement(select(CASE).where(CASE.c.id.in_(_IDS)))
 _PARTIES = Statement(select(PARTY).where(PARTY.c.case_id.in_(_IDS)))
+_ROUND_OF = Statement(select(CASE.c.round_id).where(CASE.c.id == bindparam("case")))
 _CHILDREN = Statement(
     select(CASE.c.parent_id, CASE.c.id).where(CASE.c.kind == bindparam("kind"), CASE.c.parent_id.in_(_IDS))
 )
@@ -196,6 +197,11 @@ class Rows:
         values = {"name": name, "value": value[:INDEXED], "round": round_id, "kind": kind}
         return self.link.execute(_HAVING, values).scalars()
 
+    def round_of(self, case_id: str) -> str | None:
+        """The round of a case; None where there is no such case."""
+        found: str | None = self.link.execute(_ROUND_OF, {"case": case_id}).scalar()
+        return found
+
     def phases(self, round_id: str) -> dict[str, str]:
         """The phases of a round: stage instance → phase."""
         return {r.stage: r.id for r in self.link.execute(_PHASES, {"round": round_id})}
@@ -323,7 +329,8 @@ class Rows:
         self._each(_INSERTS[table.name], rows)
 
     def _each(self, statement: Statement, rows: Sequence[dict[str, Any]]) -> None:
-        self.link.executemany(statement, rows)
+        if rows:
+            self.link.executemany(statement, rows)
 
 
 def _put_together(found: dict[str, CaseState], cases: Iterable[Any], parties: Iterable[Any]) -> None:

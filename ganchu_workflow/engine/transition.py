@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -33,7 +34,16 @@ from ganchu_workflow.engine.surroundings import Surroundings
 from ganchu_workflow.engine.transactions import HostTransaction, Transactions
 from ganchu_workflow.engine.workspace import Stale, Workspace
 from ganchu_workflow.entropy import Entropy, new_id
-from ganchu_workflow.errors import DatabaseFault, DoesNotRest, Fault, NotCanonical, Refusal, Refused, WorkflowError
+from ganchu_workflow.errors import (
+    DatabaseFault,
+    DoesNotRest,
+    Fault,
+    NotCanonical,
+    Refusal,
+    Refused,
+    Unknown,
+    WorkflowError,
+)
 from ganchu_workflow.store.link import Link
 from ganchu_workflow.timing import WorkingCalendar
 
@@ -123,7 +133,8 @@ class Engine:
     def _once(self, request: Request, book: Rulebook | None, settled: set[tuple[str, str, datetime]]) -> Receipt:
         receipt, calendar = self.transactions.write(lambda link: self._in_transaction(link, request, book, settled))
         if self.transactions.own:
-            self.known.belongs({receipt.case_id: request.round or receipt.case_id})
+            if request.step.opening is not None:
+                self.known.belongs({receipt.case_id: request.round or receipt.case_id})
             self.known.calendars.update([calendar] if calendar else [])
         return receipt
 
@@ -133,6 +144,7 @@ class Engine:
         """The receipt, and the version of the calendar that is stored with it, if one was used."""
         reached("begun")
         rows = Rows(link)
+        request = self._in_its_round(request, rows)
         book = book or self.books(request.round, rows)
         if request.key is not None:
             earlier = rows.event_by_key(request.key)
@@ -162,6 +174,17 @@ class Engine:
         reached("read")
         work.commit(self.transactions.raised)
         return receipt, self.calendar.version if work.pending.calendar_used else None
+
+    def _in_its_round(self, request: Request, rows: Rows) -> Request:
+        """The request, with the round of its case where that was not known. Raises `Unknown`: there is no such case."""
+        case_id = request.step.case
+        if request.round or case_id is None:
+            return request
+        found = rows.round_of(case_id)
+        if found is None:
+            raise Unknown(f"there is no case '{case_id}'", case=case_id)
+        self.known.belongs({case_id: found})
+        return replace(request, round=found)
 
     def _require_settled(
         self, work: Workspace, request: Request, settled: set[tuple[str, str, datetime]], ids: Iterable[str]
@@ -277,6 +300,8 @@ class Engine:
     def _attempt(self, request: Request, kind: str, refusal: Refusal) -> dict[str, Any]:
         step = request.step
         now = self.clock.now()
+        if not request.round:
+            request = self.transactions.read(lambda link: self._in_its_round(request, Rows(link)))
         return {
             "id": new_id(self.entropy, now),
             "round_id": request.round or None,

@@ -50,26 +50,31 @@ class Spelt:
     sql: str
     fixed: Mapping[str, Any]
     """What is the same at every execution; of an INSERT, what stands where nothing is given: NULL."""
-    converted: Mapping[str, Processor]
-    """Of which parameters the value is stored in another form."""
-    places: tuple[str, ...]
-    """Every place in the text, in order; each of the `ids` has one."""
+    places: tuple[tuple[str, Processor | None], ...]
+    """Every place in the text, in order, with what puts a value into the form in which it is stored."""
     room: int
+    """How many of the places are for `ids`."""
     positional: bool
     row: Callable[[Sequence[Any]], Any] | None
     """What a row is made of; None where the statement gives none."""
 
     def bind(self, values: Mapping[str, Any]) -> Parameters:
         """The values as the driver takes them."""
-        bound = {**self.fixed, **values}
-        for name, convert in self.converted.items():
-            bound[name] = convert(bound[name])
         if self.room:
-            ids = bound.pop(IDS)
+            ids = values[IDS]
             # Places to spare repeat the last one: so one text serves for many lengths.
-            for place, value in enumerate([*ids, *[ids[-1]] * (self.room - len(ids))], start=1):
-                bound[f"{IDS}_{place}"] = value
-        return tuple([bound[name] for name in self.places]) if self.positional else bound
+            padded = [*ids, *[ids[-1]] * (self.room - len(ids))]
+            values = {**values, **{f"{IDS}_{place}": value for place, value in enumerate(padded, start=1)}}
+        fixed = self.fixed
+        bound = [
+            fixed[name] if name not in values else values[name] if convert is None else convert(values[name])
+            for name, convert in self.places
+        ]
+        return (
+            tuple(bound)
+            if self.positional
+            else {place[0]: value for place, value in zip(self.places, bound, strict=True)}
+        )
 
 
 def _room(ids: int) -> int:
@@ -98,8 +103,7 @@ def _spell(core: Executable, dialect: Dialect, room: int) -> Spelt:
     return Spelt(
         sql=expanded.statement,
         fixed=fixed,
-        converted={n: p for n, p in converted.items() if n not in written and n != IDS},
-        places=places,
+        places=tuple((n, None if n in written else converted.get(n)) for n in places),
         room=room,
         positional=bool(compiled.positional),
         row=_row_of(core, dialect) if isinstance(core, Select) else None,

@@ -12,6 +12,7 @@ from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -264,7 +265,7 @@ def _count_days(period: Period, start_day: date, calendar: WorkingCalendar) -> l
     days = [] if period.counts_start else [Day(start_day, False, "start_day")]
     first = start_day if period.counts_start else start_day + _DAY
     if period.unit is Unit.WORKING_DAYS:
-        return days + _working_days(period.length, first, calendar)
+        return [*days, *_working_days(period.length, first, calendar)]
     if period.unit is Unit.CALENDAR_DAYS:
         last = first + timedelta(days=period.length - 1)
         days += [Day(day, True, "calendar_day") for day in _dates(first, last)]
@@ -276,7 +277,8 @@ def _count_days(period: Period, start_day: date, calendar: WorkingCalendar) -> l
     return days + _rolled(last, calendar) if period.rolls else days
 
 
-def _working_days(length: int, first: date, calendar: WorkingCalendar) -> list[Day]:
+@lru_cache(maxsize=256)  # in a round many windows begin on the same day
+def _working_days(length: int, first: date, calendar: WorkingCalendar) -> tuple[Day, ...]:
     days: list[Day] = []
     day, counted = first, 0
     while counted < length:
@@ -284,7 +286,7 @@ def _working_days(length: int, first: date, calendar: WorkingCalendar) -> list[D
         days.append(Day(day, kind.works, kind.code, kind.name))
         counted += kind.works
         day += _DAY
-    return days
+    return tuple(days)
 
 
 def _rolled(last: date, calendar: WorkingCalendar) -> list[Day]:
