@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from ganchu_workflow.canonical import digest
 from ganchu_workflow.clock import from_micros, to_text
 from ganchu_workflow.errors import NotCanonical
-from ganchu_workflow.store import mariadb
+from ganchu_workflow.store.mariadb import DIALECTS, TRANSACTION_BEGUN, error_code
 from ganchu_workflow.store.tables import METADATA
 from ganchu_workflow.store.types import Instant
 
@@ -43,7 +43,7 @@ class Stream:
         # On the statement: an option of the connection would stay with it, and it may be the host's.
         result = connection.execute(query.execution_options(yield_per=BATCH))
         # MariaDB and MySQL send one result at a time.
-        self._result = Spool(result) if connection.dialect.name in mariadb.DIALECTS else result
+        self._result = Spool(result) if connection.dialect.name in DIALECTS else result
         self._at = list(table.c.keys()).index(by)
         self._next: Row[Any] | None = None
         self.key: Key | None = None
@@ -177,11 +177,11 @@ def digest_or_none(text: Any, algorithm: str = "sha256") -> str:
 def one_state(connection: Connection) -> None:
     """Where each statement sees its own state of the database, unless the transaction is told otherwise: tell it."""
     driver: Any = connection.connection.dbapi_connection
-    if connection.dialect.name in mariadb.DIALECTS:
+    if connection.dialect.name in DIALECTS:
         try:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         except DBAPIError as error:
-            if mariadb.error_code(error) != mariadb.TRANSACTION_BEGUN:
+            if error_code(error) != TRANSACTION_BEGUN:
                 raise
         return
     if connection.dialect.name != "postgresql":
@@ -202,7 +202,7 @@ def as_stored(connection: Connection) -> Iterator[None]:
         finally:
             driver.text_factory = before
         return
-    if connection.dialect.name in mariadb.DIALECTS:
+    if connection.dialect.name in DIALECTS:
         # A text column holds nothing else there: the server refuses it, whoever writes.
         yield
         return

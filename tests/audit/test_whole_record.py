@@ -78,6 +78,7 @@ def test_verification_imports_nothing_that_writes_the_record() -> None:
         "ganchu_workflow.canonical",
         "ganchu_workflow.clock",
         "ganchu_workflow.errors",
+        "ganchu_workflow.store.mariadb",
         "ganchu_workflow.store.tables",
         "ganchu_workflow.store.triggers",
         "ganchu_workflow.store.types",

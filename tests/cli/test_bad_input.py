@@ -179,7 +179,10 @@ def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
 
 
 UNUSABLE = {
-    "oracle+nothing://h/d": ("'oracle+nothing' is not a database this library knows; use sqlite or postgresql",),
+    "oracle+nothing://h/d": (
+        "'oracle+nothing' is not a database this library knows; use sqlite, postgresql+psycopg, mysql+pymysql or"
+        " mariadb+pymysql",
+    ),
     "round.db": ("this is not a database URL; it looks like sqlite:///round.db",),
     "sqlite://": ("a SQLite database in memory cannot be shared", "use a file: sqlite:///round.db"),
     "sqlite:///:memory:": ("a SQLite database in memory cannot be shared", "use a file: sqlite:///round.db"),

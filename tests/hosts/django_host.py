@@ -118,7 +118,7 @@ def database_of(url: str, **options: Any) -> dict[str, Any]:
         "NAME": found.database,
         "USER": found.username or "",
         "PASSWORD": found.password or "",
-        "HOST": found.host or "",
+        "HOST": found.host or found.query.get("host", ""),  # the folder of a server's socket is not in the authority
         "PORT": found.port or "",
         "CONN_MAX_AGE": None,  # the connection outlives a request, so that the tape hears only what a request does
         "OPTIONS": options,
