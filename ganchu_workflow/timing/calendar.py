@@ -72,7 +72,7 @@ class WorkingCalendar:
     @cache
     def built_in() -> WorkingCalendar:
         """The calendar that comes with the installed chinesecalendar: 2007 up to the last year it covers."""
-        # Here, because to import it costs more than this whole module, and many need no calendar.
+        # Here, because whoever defines a stage, or brings a calendar of their own, needs none of it.
         from chinese_calendar.constants import Holiday, holidays, workdays
 
         covered = {day.year for day in holidays if day.month < _DECEMBER}
