@@ -7,7 +7,6 @@ A package that holds life cycles declares what their effects tell in a data fold
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -150,6 +149,9 @@ def declared_in(package: str) -> Mapping[str, MessageKind]:
     place = _folder(package) / "messages.toml" if package else None
     if place is None or not place.is_file():
         return {}
+    # Here, because most packages declare nothing.
+    import tomllib
+
     try:
         tables = tomllib.loads(place.read_text("utf-8"))
     except (OSError, ValueError) as error:

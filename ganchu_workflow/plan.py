@@ -6,7 +6,6 @@ listed as such: a default is not a rule of 赣出精品.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
@@ -90,6 +89,9 @@ def read_plan(source: str | Path | Mapping[str, Any], registry: Registry) -> Pla
 def _raw(source: str | Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     if isinstance(source, Mapping):
         return "a mapping", source
+    # Here, because a service that runs its rounds reads no plan.
+    import tomllib
+
     path = Path(source)
     try:
         return str(path), tomllib.loads(path.read_text(encoding="utf-8-sig"))

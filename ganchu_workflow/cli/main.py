@@ -34,6 +34,23 @@ app.add_typer(cases.app)
 app.add_typer(worker.app)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"ganchu-workflow {version('ganchu-workflow')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="名称和版本 / print name and version")
+    ] = False,
+) -> None:
+    pass
+
+
 def run() -> None:
     """The entry point: runs a command, and turns what went wrong into a message and an exit code."""
     from ganchu_workflow.errors import Fault, Refused, WorkflowError

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Dialect, String, Text
-from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -44,11 +43,12 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else from_micros(value)
 
 
-class _Varchar(mysql.VARCHAR):
+# Not the dialect's own types: they bring every driver of it along, on whatever database.
+class _Varchar(String):
     """Text on MariaDB or MySQL in which every character counts, a blank at the end too."""
 
 
-class _LongText(mysql.LONGTEXT):
+class _LongText(Text):
     """Text of any length on MariaDB or MySQL in which every character counts. Their TEXT ends at 64 KiB."""
 
 

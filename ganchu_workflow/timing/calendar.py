@@ -13,8 +13,6 @@ from datetime import date, datetime
 from functools import cache, cached_property
 from typing import Any, Literal
 
-from chinese_calendar.constants import Holiday, holidays, workdays
-
 from ganchu_workflow.canonical import digest_of
 from ganchu_workflow.errors import CalendarInvalid, Invalid, YearNotPublished
 
@@ -74,6 +72,9 @@ class WorkingCalendar:
     @cache
     def built_in() -> WorkingCalendar:
         """The calendar that comes with the installed chinesecalendar: 2007 up to the last year it covers."""
+        # Here, because whoever defines a stage, or brings a calendar of their own, needs none of it.
+        from chinese_calendar.constants import Holiday, holidays, workdays
+
         covered = {day.year for day in holidays if day.month < _DECEMBER}
         off: dict[int, set[date]] = {year: set() for year in covered}
         work: dict[int, set[date]] = {year: set() for year in covered}

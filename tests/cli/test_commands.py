@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ganchu_workflow.cli.main import app
 from ganchu_workflow.store.mariadb import DIALECTS
 from ganchu_workflow.store.tables import METADATA
 from ganchu_workflow.store.triggers import create_statements
-from tests.cli.command import Done, dump, ganchu, meddling, workflow
+from tests.cli.command import ROOT, Done, dump, ganchu, meddling, workflow
 from tests.cli.conftest import DECLARATION, OFFICE, Scene, as_json
 
 ID = re.compile(r"[0-9a-v]{26}")
@@ -25,6 +26,11 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 def read(done: Done) -> Any:
     assert (done.code, done.err) == (0, ""), done
     return json.loads(done.out)
+
+
+def test_it_says_its_name_and_version(tmp_path: Path) -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert ganchu("--version", cwd=tmp_path) == Done(0, f"{declared['name']} {declared['version']}\n", "")
 
 
 def test_the_whole_way_of_a_small_round(empty_database_url: str, plan: Path) -> None:
