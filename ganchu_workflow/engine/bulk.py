@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,7 +15,7 @@ from ganchu_workflow.actors import Actor
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.recorder import plain
 from ganchu_workflow.engine.requests import Request, Step
-from ganchu_workflow.engine.transition import Engine
+from ganchu_workflow.engine.transition import Engine, OneByOne
 from ganchu_workflow.errors import Contention, DatabaseFault, Unknown, WorkflowError
 
 BATCH = 200
@@ -83,17 +84,34 @@ def carry_out_many(engine: Engine, acts: Sequence[tuple[str, Request | WorkflowE
 
 
 def _batch(acts: Sequence[tuple[str, Request | WorkflowError]], inside: Engine) -> list[Item]:
-    return [_item(inside, case, act) for case, act in acts]
+    became: dict[str, Receipt | WorkflowError] = {case: act for case, act in acts if isinstance(act, WorkflowError)}
+    asked = [(case, act) for case, act in acts if isinstance(act, Request)]
+    for _, group in groupby(asked, key=lambda act: act[1].round):
+        cases, requests = zip(*group, strict=True)
+        became |= zip(cases, _outcomes(inside, requests), strict=True)
+    items = [_item(case, became[case]) for case, _ in acts]
+    if inside.transactions.ours:
+        for item in items:
+            if item.error is not None:
+                inside.keep(item.error)
+    return items
 
 
-def _item(inside: Engine, case: str, act: Request | WorkflowError) -> Item:
-    if isinstance(act, WorkflowError):
-        return Item(case, None, act)
+def _item(case: str, outcome: Receipt | WorkflowError) -> Item:
+    return Item(case, outcome, None) if isinstance(outcome, Receipt) else Item(case, None, outcome)
+
+
+def _outcomes(inside: Engine, requests: Sequence[Request]) -> Sequence[Receipt | WorkflowError]:
     try:
-        return Item(case, inside.carry_out(act), None)
+        return inside.carry_out_as_set(requests)
+    except OneByOne:
+        return [_by_itself(inside, request) for request in requests]
+
+
+def _by_itself(inside: Engine, request: Request) -> Receipt | WorkflowError:
+    try:
+        return inside.carry_out(request)
     except (DatabaseFault, Contention):
         raise
     except WorkflowError as error:
-        if inside.transactions.ours:
-            inside.keep(error)
-        return Item(case, None, error)
+        return error

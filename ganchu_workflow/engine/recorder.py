@@ -56,6 +56,7 @@ class Recorder:
         work, case, edge, step = self.work, taken.case, taken.edge, taken.step
         opens = edge.source is None
         facts, parties = self._gather(taken)
+        work.changes += 1
         if step.opening is not None:
             facts = {**step.opening.facts, **facts}
         self._change(case, edge, facts, parties)
@@ -85,6 +86,7 @@ class Recorder:
     def not_carried_out(self, step: Step, refusal: Refusal | None = None) -> None:
         """An optional follow-up was refused: that is an event of its own, on the case it was meant for."""
         case = self.work.get(str(step.case))
+        self.work.changes += 1
         reason = refusal or Refusal("not_here", "当前状态下不能办理", f"cannot be done while it stands in {case.state}")
         event = self._event(step, case, None, NOT_CARRIED_OUT)
         event.refusal = {"code": reason.code, "zh": reason.zh, "en": reason.en, "detail": plain(reason.detail)}

@@ -102,6 +102,7 @@ _AWAITING = Statement(
     .limit(bindparam("most"))
 )
 _BY_KEY = Statement(select(EVENT.c.body).where(EVENT.c.idempotency_key == bindparam("key")))
+_USED = Statement(select(EVENT.c.idempotency_key).where(EVENT.c.idempotency_key.in_(_IDS)))
 _PRIVATE = Statement(select(PRIVATE.c.salt, PRIVATE.c.value).where(PRIVATE.c.id == bindparam("commitment")))
 _HAS_DEFINITION = Statement(
     select(DEFINITION.c.fingerprint).where(DEFINITION.c.fingerprint == bindparam("fingerprint"))
@@ -161,16 +162,26 @@ class Rows:
         return list(found.values())
 
     def about(
-        self, ids: Sequence[str], case_id: str | None
+        self, ids: Sequence[str], listed: Container[str]
     ) -> tuple[list[CaseState], dict[str, dict[str, Running]], list[tuple[str, str, str, int]]]:
-        """These cases and their deadlines, and the cohorts that list one of them, in one look. At most `CHUNK` ids."""
-        given = {IDS: list(ids)}
-        cases, parties, deadlines, acts = self.link.gather(
-            [(_CASES, given), (_PARTIES, given), (_DEADLINES, given), (_ACTS, {IDS: [case_id] if case_id else []})]
-        )
+        """These cases and their deadlines, and the cohorts that list those of them in `listed`, in one look."""
         found: dict[str, CaseState] = {}
-        _put_together(found, cases, parties)
-        return list(found.values()), _by_case(deadlines), [_act(r) for r in acts]
+        running: dict[str, dict[str, Running]] = {}
+        cohorts: list[tuple[str, str, str, int]] = []
+        for some in chunks(ids):
+            given = {IDS: some}
+            cases, parties, deadlines, acts = self.link.gather(
+                [
+                    (_CASES, given),
+                    (_PARTIES, given),
+                    (_DEADLINES, given),
+                    (_ACTS, {IDS: [i for i in some if i in listed]}),
+                ]
+            )
+            _put_together(found, cases, parties)
+            running |= _by_case(deadlines)
+            cohorts += [_act(r) for r in acts]
+        return list(found.values()), running, cohorts
 
     def children(self, parent_ids: Sequence[str], kind: str) -> list[tuple[str, str]]:
         """(parent, child) of a kind."""
@@ -219,6 +230,10 @@ class Rows:
         """(case, deadline) of what waits for a year's calendar, in order, after that one."""
         values = {"after": after[0], "then": after[1], "most": limit}
         return [(r.case_id, r.name) for r in self.link.execute(_AWAITING, values)]
+
+    def keys_used(self, keys: Iterable[str]) -> list[str]:
+        """Those of the idempotency keys under which an event was written."""
+        return [r.idempotency_key for r in by_chunks(self.link, _USED, keys)]
 
     def event_by_key(self, key: str) -> str | None:
         """The body of the event that was written under an idempotency key."""

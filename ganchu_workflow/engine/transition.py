@@ -8,7 +8,7 @@ one transaction. A refusal changes nothing and is a row of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -16,15 +16,15 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from ganchu_workflow.actors import CLOCK
-from ganchu_workflow.canonical import decode, encode
+from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import Clock
-from ganchu_workflow.engine.attempts import keep_attempt, label
+from ganchu_workflow.engine.attempts import attempt, keep_attempt
 from ganchu_workflow.engine.crash_points import reached
 from ganchu_workflow.engine.deadlines import ARMED, AWAITING, resolved
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.known import Known
 from ganchu_workflow.engine.privacy import PrivateLeak
-from ganchu_workflow.engine.recorder import Recorder, plain
+from ganchu_workflow.engine.recorder import Recorder
 from ganchu_workflow.engine.repeats import receipt_again
 from ganchu_workflow.engine.requests import Due, Request, Step
 from ganchu_workflow.engine.rows import Rows
@@ -35,6 +35,7 @@ from ganchu_workflow.engine.transactions import HostTransaction, Transactions
 from ganchu_workflow.engine.workspace import Stale, Workspace
 from ganchu_workflow.entropy import Entropy, new_id
 from ganchu_workflow.errors import (
+    Contention,
     DatabaseFault,
     DoesNotRest,
     Fault,
@@ -51,6 +52,10 @@ T = TypeVar("T")
 log = logging.getLogger("ganchu_workflow")
 Books = Callable[[str, Rows], Rulebook]
 """The rulebook of a round."""
+
+
+class OneByOne(Exception):
+    """These acts cannot be carried out as a set: each is to be carried out by itself."""
 
 
 class _DueFirst(Exception):
@@ -98,6 +103,53 @@ class Engine:
                 # One at a time: what it fires may start another that was due before the rest.
                 settled.add(due.row)
                 self.fire_due(*due.row, request.received_at)
+
+    def carry_out_as_set(self, requests: Sequence[Request]) -> list[Receipt | WorkflowError]:
+        """Carry out acts on cases of one round as a set: what became of each, as if one came after the other.
+
+        They are computed one after the other on one view of the round, which is read, locked, compared and written in
+        one go. One that is refused leaves nothing of itself. Raises `OneByOne`, and nothing is done, where this is not
+        how it would come out: a deadline is due first, a key was used before, or one failed halfway.
+        """
+        return self.transactions.write(lambda link: self._set(requests, Rows(link)))
+
+    def _set(self, requests: Sequence[Request], rows: Rows) -> list[Receipt | WorkflowError]:
+        round_id, received_at = requests[0].round, requests[0].received_at
+        reached("begun")
+        if rows.keys_used([r.key for r in requests if r.key is not None]):
+            raise OneByOne
+        book = self.books(round_id, rows)
+        work = self._workspace(rows, book, round_id)
+        concerned = _concerned(work, round_id, [r.step for r in requests])
+        asked = {i for i in concerned if work.has(i)}
+        if work.ran_out(concerned, received_at):
+            raise OneByOne
+        outcomes, calendar_used = [], False
+        for request in requests:
+            # What an event says of the calendar is about its own act.
+            work.pending.calendar_used = False
+            outcomes.append(self._in_the_set(work, book, request))
+            calendar_used |= work.pending.calendar_used
+        work.pending.calendar_used = calendar_used
+        if work.ran_out(work.content_read - asked, received_at):
+            raise OneByOne
+        reached("read")
+        work.commit(self.transactions.raised)
+        return outcomes
+
+    def _in_the_set(self, work: Workspace, book: Rulebook, request: Request) -> Receipt | WorkflowError:
+        changes, events = work.changes, len(work.pending.events)
+        try:
+            receipt = self._kept(request, lambda: Run(work, book, request).to_rest())
+        except (DatabaseFault, Contention):
+            raise
+        except WorkflowError as error:
+            if work.changes > changes:
+                raise OneByOne from error
+            return error
+        if any(work.due_already(event["case_id"], request.received_at) for event in work.pending.events[events:]):
+            raise OneByOne
+        return receipt
 
     def resolve(self, case_id: str, name: str) -> None:
         """A deadline that waits for a year's calendar gets its end, if that calendar is loaded now."""
@@ -153,7 +205,7 @@ class Engine:
         work = self._workspace(rows, book, request.round)
         asked: set[str] = set()
         if request.step.due is None:
-            concerned = _concerned(work, request)
+            concerned = _concerned(work, request.round, [request.step])
             # Read before they are asked about: of what is read only later, a change in between would go unseen.
             asked = {i for i in concerned if work.has(i)}
             self._require_settled(work, request, settled, concerned)
@@ -298,31 +350,10 @@ class Engine:
             self.transactions.write(lambda link: keep_attempt(link, row))
 
     def _attempt(self, request: Request, kind: str, refusal: Refusal) -> dict[str, Any]:
-        step = request.step
         now = self.clock.now()
         if not request.round:
             request = self.transactions.read(lambda link: self._in_its_round(request, Rows(link)))
-        return {
-            "id": new_id(self.entropy, now),
-            "round_id": request.round or None,
-            "case_id": step.case,
-            "name": (refusal.trigger or step.trigger or "open")[:120],
-            "kind": kind,
-            "code": refusal.code,
-            "actor": label(step.actor),
-            "received_at": request.received_at,
-            "recorded_at": now,
-            "body": encode(
-                {
-                    "state": refusal.state,
-                    "zh": refusal.zh,
-                    "en": refusal.en,
-                    "detail": plain(refusal.detail),
-                    "opening": step.opening.kind if step.opening else None,
-                    "key": request.key,
-                }
-            ),
-        }
+        return attempt(request, kind, refusal, new_id(self.entropy, now), now)
 
 
 class _Undone(Exception):
@@ -344,20 +375,19 @@ def _still_due(work: Workspace, step: Step) -> bool:
     return running is not None and running.status == ARMED and running.due_at == step.due.due_at
 
 
-def _concerned(work: Workspace, request: Request) -> list[str]:
-    """The cases whose deadlines may govern the act: its case, parent, act, the cohorts that list it, every phase."""
-    step = request.step
-    if step.opening is not None and step.opening.kind == "round":
+def _concerned(work: Workspace, round_id: str, steps: Sequence[Step]) -> list[str]:
+    """The cases whose deadlines may govern the acts: their cases, parents, acts, the cohorts that list them, phases."""
+    if any(step.opening is not None and step.opening.kind == "round" for step in steps):
         return []
     # All phases: an act may lead into any stage, and meet there what the end of its phase did.
-    phases = list(work.phases(request.round).values())
-    first = [step.case] if step.case is not None else []
+    phases = list(work.phases(round_id).values())
+    first = [step.case for step in steps if step.case is not None]
     # One look for all of them: nearly every act reads its round and its phase.
-    cohorts = work.look_around([*first, request.round, *phases], step.case)
-    ids: list[str | None] = []
-    if step.case is not None:
-        case = work.get(step.case)
-        ids += [case.id, case.parent, case.of, *cohorts]
-    elif step.opening is not None:
-        ids += [step.opening.parent, step.opening.of]
+    ids: list[str | None] = [*work.look_around([*first, round_id, *phases], set(first))]
+    for step in steps:
+        if step.case is not None and work.has(step.case):
+            case = work.get(step.case)
+            ids += [case.id, case.parent, case.of]
+        elif step.opening is not None:
+            ids += [step.opening.parent, step.opening.of]
     return list(dict.fromkeys(i for i in [*ids, *phases] if i))

@@ -8,7 +8,7 @@ anything moved in between, it raises `Stale` and the whole act is computed again
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -37,6 +37,8 @@ class Workspace:
         self.content_read: set[str] = set()
         self.sets_read: set[str] = set()
         self.touched: set[str] = set()
+        self.changes = 0
+        """How many steps have changed something here: what failed before its first one has left nothing behind."""
         self._cases: dict[str, CaseState] = {}
         self._running: dict[str, dict[str, Running]] = {}
         """The stored deadlines of cases that were asked for, by case and name."""
@@ -98,12 +100,12 @@ class Workspace:
         if missing:
             self._running |= {i: {} for i in missing} | self.rows.deadlines(missing)
 
-    def look_around(self, ids: Sequence[str], case_id: str | None) -> list[str]:
-        """Read these cases and their deadlines in one look; gives the cohorts that list the case `case_id`."""
-        cases, running, acts = self.rows.about(ids, case_id)
+    def look_around(self, ids: Sequence[str], listed: Container[str]) -> list[str]:
+        """Read these cases and their deadlines in one look; gives the cohorts that list those of them in `listed`."""
+        cases, running, acts = self.rows.about(ids, listed)
         self._cases |= {c.id: c for c in cases}
         self._running |= {i: {} for i in ids} | running
-        return [cohort for _, cohort, _, _ in acts]
+        return list(dict.fromkeys(cohort for _, cohort, _, _ in acts))
 
     def ran_out(self, ids: Iterable[str], before: datetime) -> list[tuple[str, str, datetime]]:
         """(case, deadline, due instant) of the stored deadlines of these cases that fire and were due before that
@@ -116,12 +118,15 @@ class Workspace:
         found = self.rows.deadlines([i for i in stored if i not in self._cases or i not in self._running])
         self._running |= {i: found.get(i, {}) for i in here if i not in self._running}
         due = [
-            (i, r.name, r.due_at)
+            (i, name, due_at)
             for i in stored
-            for r in (self._running.get(i) or found.get(i, {})).values()
-            if r.status == "armed" and r.fires is not None and r.due_at is not None and r.due_at < before
+            for name, due_at in _fire_before(before, (self._running.get(i) or found.get(i, {})).values())
         ]
         return sorted(due, key=lambda row: (row[2], row[0], row[1]))
+
+    def due_already(self, case_id: str, before: datetime) -> bool:
+        """Whether a deadline of a case that is here fires and is due before that instant, as it stands now."""
+        return any(_fire_before(before, (self._cases[case_id].deadlines or {}).values()))
 
     def set_members(self, cohort: CaseState, members: Sequence[tuple[str, int]]) -> None:
         """A cohort's new list; the acts of everybody on the old and the new list have changed."""
@@ -381,3 +386,9 @@ class Workspace:
     def _sorted(self, ids: Iterable[str]) -> list[CaseView]:
         found = sorted((self.get(i) for i in ids), key=lambda c: (c.opened_at, c.id))
         return [c.view() for c in found]
+
+
+def _fire_before(before: datetime, running: Iterable[Running]) -> Iterator[tuple[str, datetime]]:
+    for r in running:
+        if r.status == "armed" and r.fires is not None and r.due_at is not None and r.due_at < before:
+            yield r.name, r.due_at
