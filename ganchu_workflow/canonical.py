@@ -16,14 +16,17 @@ from ganchu_workflow.errors import NotCanonical
 
 ALGORITHMS = ("sha256", "sm3")
 _LARGEST = 2**53 - 1
+_TEXT = frozenset({str})
+_LEAVES = frozenset({str, int, bool, type(None)})
 
 
 def encode(value: Any) -> str:
     """The canonical text of `value`. Raises `NotCanonical`, naming the path, for anything outside the subset."""
     try:
-        if _plain(value):
-            # Five times faster; on what is plain by exact type the two agree to the byte.
-            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        # Five times faster; where it gives a text the two agree to the byte.
+        text = _at_once(value)
+        if text is not None:
+            return text
         _check(value, "$")
         return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except RecursionError as error:
@@ -41,28 +44,30 @@ def decode(text: str) -> Any:
     return value
 
 
-def _plain(value: Any) -> bool:
-    """Whether the value is canonical at first sight; of any other, `_check` says what is wrong, or that nothing is."""
-    # By exact type and without a path: every event is checked several times, and hardly ever is anything wrong.
-    kind = type(value)
-    if kind is str:
-        return "\x00" not in value and (value.isascii() or _encodable(value))
-    if kind is dict:
-        for key, item in value.items():
-            if type(key) is not str or not key.isascii() or "\x00" in key or not _plain(item):
-                return False
-        return True
-    if kind is list or kind is tuple:
-        return all(map(_plain, value))
-    return value is None or kind is bool or (kind is int and -_LARGEST <= value <= _LARGEST)
-
-
-def _encodable(text: str) -> bool:
+def _at_once(value: Any) -> str | None:
+    """The text of a value that is canonical at first sight. Of any other, `_check` says what is wrong, if anything."""
+    # By exact type and without a path: every event is written several times, and hardly ever is anything wrong.
+    if not _plain(value):
+        return None
     try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER).decode()
+    except orjson.JSONEncodeError:
+        return None
+    return None if "\\u0000" in text else text
+
+
+def _plain(value: Any) -> bool:
+    """Whether every key is ASCII, and everything else of a type that has one text."""
+    kind = type(value)
+    if kind is dict:
+        keys, items = value.keys(), value.values()
+        if not (_TEXT.issuperset(map(type, keys)) and "".join(keys).isascii()):
+            return False
+    elif kind is list or kind is tuple:
+        items = value
+    else:
+        return kind in _LEAVES
+    return all(_plain(item) for item in items if type(item) not in _LEAVES)
 
 
 def _check(value: Any, path: str) -> None:
@@ -104,7 +109,7 @@ def digest(text: str, algorithm: str = "sha256") -> str:
     except UnicodeEncodeError as error:
         raise NotCanonical("a lone surrogate has no digest") from error
     try:
-        return hashlib.new(algorithm, octets).hexdigest()
+        return (hashlib.sha256(octets) if algorithm == "sha256" else hashlib.new(algorithm, octets)).hexdigest()
     except ValueError as error:
         raise NotCanonical(f"this Python's OpenSSL has no {algorithm}; use a build that has, or sha256") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -42,8 +43,11 @@ def refuse_leaks(values: Any, private: Iterable[str], open_already: Any) -> None
 
     What stands in the open anyway, in `open_already`, is no secret, though somebody gave it as one.
     """
+    watched = [p for p in private if p]
+    if not watched:
+        return
     known = set(_texts(open_already))
-    watched = [p for p in private if p and p not in known]
+    watched = [p for p in watched if p not in known]
     for text in _texts(values) if watched else ():
         if any(p == text or (len(p) >= LONG and p in text and text not in known) for p in watched):
             raise PrivateLeak(
@@ -54,9 +58,9 @@ def refuse_leaks(values: Any, private: Iterable[str], open_already: Any) -> None
 def private_values(value: Any) -> Iterator[str]:
     """The private texts of what was given, however deep."""
     if isinstance(value, BaseModel):
-        for name, field in type(value).model_fields.items():
+        for name, private in _fields(type(value)):
             inner = getattr(value, name)
-            yield from _texts(_plain(inner)) if _is_private(field) else private_values(inner)
+            yield from _texts(_plain(inner)) if private else private_values(inner)
     elif isinstance(value, Mapping):
         for inner in value.values():
             yield from private_values(inner)
@@ -68,8 +72,8 @@ def private_values(value: Any) -> Iterator[str]:
 def _commit(value: Any, plain: Any, case_id: str, salt: Callable[[], str], rows: list[Row]) -> Any:
     if isinstance(value, BaseModel):
         out: dict[str, Any] = {}
-        for name, field in type(value).model_fields.items():
-            if not _is_private(field):
+        for name, private in _fields(type(value)):
+            if not private:
                 out[name] = _commit(getattr(value, name), plain[name], case_id, salt, rows)
             elif plain[name] in (None, "", [], {}):
                 out[name] = None
@@ -81,6 +85,12 @@ def _commit(value: Any, plain: Any, case_id: str, salt: Callable[[], str], rows:
     if isinstance(value, list | tuple):
         return [_commit(v, p, case_id, salt, rows) for v, p in zip(value, plain, strict=True)]
     return plain
+
+
+@cache
+def _fields(model: type[BaseModel]) -> tuple[tuple[str, bool], ...]:
+    """The fields of a model, and whether each is private."""
+    return tuple((name, _is_private(field)) for name, field in model.model_fields.items())
 
 
 def _is_private(field: Any) -> bool:

@@ -80,7 +80,7 @@ class Run:
             return self.recorder.not_carried_out(step)
         try:
             actor = self._authorised(step, case, edge)
-            self._carry_out(replace(step, actor=actor), case, edge)
+            self._carry_out(step if actor is step.actor else replace(step, actor=actor), case, edge)
         except Refused as refused:
             if step.automatic:
                 return None
