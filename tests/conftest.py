@@ -85,7 +85,7 @@ def mariadb_server() -> str:
     given = os.environ.get("GANCHU_TEST_MARIADB")
     if not given:
         pytest.skip("no MariaDB: set GANCHU_TEST_MARIADB=mariadb://root@127.0.0.1/mysql")
-    return connect(given).url.render_as_string(hide_password=False)
+    return connect(given).url.set(drivername="mariadb+pymysql").render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")
