@@ -50,14 +50,21 @@ def _begin(engine: Engine, raw: Any, link: Link, writes: bool) -> None:
     if link.dialect.name == "sqlite":
         if not raw.in_transaction:
             link.command("BEGIN IMMEDIATE" if writes else "BEGIN")
-    elif link.dialect.name == "postgresql" and getattr(raw, "autocommit", False):
+        return
+    if _commits_each_statement(raw):
         raise DatabaseFault(
             "this Engine commits each statement by itself (AUTOCOMMIT): an act is one transaction. Give the library an "
             "Engine of another isolation level",
             reason="no_transaction",
         )
-    elif link.dialect.name in mariadb.DIALECTS and not engine.get_execution_options().get(OWN):
+    if link.dialect.name in mariadb.DIALECTS and not engine.get_execution_options().get(OWN):
         link.command(mariadb.READ_COMMITTED)
+
+
+def _commits_each_statement(raw: Any) -> bool:
+    # PyMySQL's `autocommit` is a method, and always true.
+    ask = getattr(raw, "get_autocommit", None)
+    return bool(ask() if ask is not None else getattr(raw, "autocommit", False))
 
 
 def _give_up(engine: Engine, held: PoolProxiedConnection, error: BaseException) -> None:

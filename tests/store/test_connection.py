@@ -126,6 +126,20 @@ def test_our_transactions_on_a_host_s_engine_on_mariadb_read_what_others_have_co
     host.dispose()
 
 
+@pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_host_s_engine_that_commits_each_statement_carries_no_transaction_of_ours(
+    database_url: str, writes: bool
+) -> None:
+    host = create_engine(database_url, isolation_level="AUTOCOMMIT")
+
+    with pytest.raises(DatabaseFault) as caught, transaction(host, writes=writes):
+        pass
+
+    host.dispose()
+    assert caught.value.fields["reason"] == "no_transaction"
+
+
 @pytest.mark.parametrize("ours", [_at_sqlalchemy, _at_the_driver])
 def test_a_host_s_own_transactions_on_mariadb_stay_isolated_as_it_chose(mariadb_url: str, ours: Ours) -> None:
     host, other = create_engine(mariadb_url, pool_size=1, max_overflow=0), connect(mariadb_url)
