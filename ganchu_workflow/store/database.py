@@ -242,8 +242,7 @@ def _begun(engine: Engine, *, writes: bool) -> Connection:
             if raw is not None and not raw.in_transaction:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
         if connection.dialect.name in mariadb.DIALECTS and not connection.get_execution_options().get(OWN):
-            # For this transaction alone: the Engine is the host's, and so is how it isolates its own.
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            connection.exec_driver_sql(mariadb.READ_COMMITTED)
     except DBAPIError as error:
         connection.close()
         raise database_fault(engine, error) from error

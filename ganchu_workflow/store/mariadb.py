@@ -19,6 +19,9 @@ DIALECTS = ("mysql", "mariadb")
 OPTIONS: immutabledict[str, Any] = immutabledict(isolation_level="READ COMMITTED", pool_recycle=14400)
 """For `create_engine`. At REPEATABLE READ, the servers' default, what is read after waiting for a lock is stale."""
 
+READ_COMMITTED = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
+"""Before a transaction of ours on a host's Engine, and for it alone: how the host isolates its own is the host's."""
+
 RETRIED: frozenset[int | None] = frozenset({1020, 1213})
 """The errors after which a transaction of ours may be computed again: a row changed since it was read, a deadlock."""
 

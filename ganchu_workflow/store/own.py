@@ -14,6 +14,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import PoolProxiedConnection
 
 from ganchu_workflow.errors import DatabaseFault
+from ganchu_workflow.store import mariadb
+from ganchu_workflow.store.database import OWN
 from ganchu_workflow.store.failures import driver_errors
 from ganchu_workflow.store.link import Link, own_link
 
@@ -23,15 +25,15 @@ def transaction(engine: Engine, *, writes: bool) -> Iterator[Link]:
     """A transaction: with `writes` committed at the end, else rolled back; rolled back when the block raises.
 
     On SQLite one that writes holds the write lock from the start (BEGIN IMMEDIATE): a transaction that reads first and
-    then writes would fail at once, without waiting, when somebody else has written in between. Raises the driver's
-    errors as they are. A connection that turns out to be gone takes the others of the pool with it: the next
-    transaction opens a new one.
+    then writes would fail at once, without waiting, when somebody else has written in between. On MariaDB and MySQL it
+    is READ COMMITTED whoever made the Engine. Raises the driver's errors as they are. A connection that turns out to be
+    gone takes the others of the pool with it: the next transaction opens a new one.
     """
     held = engine.raw_connection()
     try:
         raw: Any = held.dbapi_connection
         link = own_link(raw, engine.dialect)
-        _begin(raw, link, writes)
+        _begin(engine, raw, link, writes)
         yield link
         if writes:
             raw.commit()
@@ -44,16 +46,25 @@ def transaction(engine: Engine, *, writes: bool) -> Iterator[Link]:
         held.close()
 
 
-def _begin(raw: Any, link: Link, writes: bool) -> None:
+def _begin(engine: Engine, raw: Any, link: Link, writes: bool) -> None:
     if link.dialect.name == "sqlite":
         if not raw.in_transaction:
             link.command("BEGIN IMMEDIATE" if writes else "BEGIN")
-    elif link.dialect.name == "postgresql" and getattr(raw, "autocommit", False):
+        return
+    if _commits_each_statement(raw):
         raise DatabaseFault(
             "this Engine commits each statement by itself (AUTOCOMMIT): an act is one transaction. Give the library an "
             "Engine of another isolation level",
             reason="no_transaction",
         )
+    if link.dialect.name in mariadb.DIALECTS and not engine.get_execution_options().get(OWN):
+        link.command(mariadb.READ_COMMITTED)
+
+
+def _commits_each_statement(raw: Any) -> bool:
+    # PyMySQL's `autocommit` is a method, and always true.
+    ask = getattr(raw, "get_autocommit", None)
+    return bool(ask() if ask is not None else getattr(raw, "autocommit", False))
 
 
 def _give_up(engine: Engine, held: PoolProxiedConnection, error: BaseException) -> None:

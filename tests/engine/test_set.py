@@ -1,4 +1,4 @@
-"""Many acts as a set: computed on one view of the round, locked and written in one go, and nothing comes out otherwise."""
+"""Many acts as a set: computed on one view of the round and written in one go, and nothing comes out otherwise."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -9,9 +9,8 @@ from sqlmodel import Session, SQLModel
 from sqlmodel import select as select_rows
 
 from ganchu_workflow.errors import Invalid
-from ganchu_workflow.store import triggers
+from ganchu_workflow.store import mariadb, triggers
 from ganchu_workflow.store.database import read, write
-from ganchu_workflow.store.mariadb import DIALECTS
 from ganchu_workflow.store.migrations import VERSION_TABLE
 from ganchu_workflow.store.tables import METADATA, CalendarRow, FactRow, Row
 
@@ -98,7 +97,7 @@ def test_every_name_has_at_most_30_characters_and_our_prefix(engine: Engine) -> 
         for table in inspector.get_table_names():
             owned |= {table} | {str(index["name"]) for index in inspector.get_indexes(table)}
             owned |= {str(unique["name"]) for unique in inspector.get_unique_constraints(table)}
-            if engine.dialect.name not in DIALECTS:  # there every primary key is called PRIMARY
+            if engine.dialect.name not in mariadb.DIALECTS:  # there every primary key is called PRIMARY
                 owned.add(str(inspector.get_pk_constraint(table)["name"]).removeprefix("pk_"))
             columns |= {str(column["name"]) for column in inspector.get_columns(table)}
     longest = {f"pk_{name}" for name in METADATA.tables} | owned | columns

@@ -2,9 +2,11 @@
 
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
@@ -14,6 +16,7 @@ from sqlalchemy.pool import StaticPool
 from ganchu_workflow.errors import DatabaseFault
 from ganchu_workflow.store.database import connect, database_fault, migrate, read, require_schema, write
 from ganchu_workflow.store.migrations import VERSION_TABLE
+from ganchu_workflow.store.own import transaction
 
 
 def raw_begin_immediate(path: str) -> str:
@@ -86,21 +89,67 @@ def test_mariadb_refuses_what_is_too_long(mariadb_engine: Engine) -> None:
         connection.exec_driver_sql(f"INSERT INTO ganchu_party VALUES ('c', '{'r' * 31}', 's')")
 
 
-def test_a_host_s_engine_on_mariadb_is_isolated_as_ours_for_our_transactions_only(mariadb_url: str) -> None:
-    host = create_engine(mariadb_url, pool_size=1, max_overflow=0)
-    count = "SELECT count(*) FROM ganchu_member"
-    with read(connect(host)) as reader:
-        assert reader.exec_driver_sql(count).scalar() == 0
-        ours = connect(mariadb_url)
-        with write(ours) as writer:
-            writer.exec_driver_sql("INSERT INTO ganchu_member VALUES ('c', 'a', 1, 1)")
-        assert reader.exec_driver_sql(count).scalar() == 1
+COUNT = "SELECT count(*) FROM ganchu_member"
+Ours = Callable[..., AbstractContextManager[Callable[[], Any]]]
+
+
+@contextmanager
+def _at_sqlalchemy(engine: Engine, *, writes: bool) -> Iterator[Callable[[], Any]]:
+    with (write if writes else read)(engine) as connection:
+        yield lambda: connection.exec_driver_sql(COUNT).scalar()
+
+
+@contextmanager
+def _at_the_driver(engine: Engine, *, writes: bool) -> Iterator[Callable[[], Any]]:
+    with transaction(engine, writes=writes) as link:
+        yield lambda: link.driver.execute(COUNT, ())[0][0][0]
+
+
+def _one_more(engine: Engine) -> None:
+    with write(engine) as connection:
+        connection.exec_driver_sql("INSERT INTO ganchu_member VALUES ('c', left(uuid(), 26), 1, 1)")
+
+
+@pytest.mark.parametrize("writes", [False, True])
+@pytest.mark.parametrize("ours", [_at_sqlalchemy, _at_the_driver])
+@pytest.mark.parametrize("options", [{}, {"isolation_level": "SERIALIZABLE"}], ids=["default", "serializable"])
+def test_our_transactions_on_a_host_s_engine_on_mariadb_read_what_others_have_committed(
+    mariadb_url: str, options: dict[str, Any], ours: Ours, writes: bool
+) -> None:
+    host, other = create_engine(mariadb_url, pool_size=1, max_overflow=0, **options), connect(mariadb_url)
+    for found in (0, 1):  # the second on the connection of the first
+        with ours(connect(host), writes=writes) as count:
+            assert count() == found
+            _one_more(other)
+            assert count() == found + 1
+    other.dispose()
+    host.dispose()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_host_s_engine_that_commits_each_statement_carries_no_transaction_of_ours(
+    database_url: str, writes: bool
+) -> None:
+    host = create_engine(database_url, isolation_level="AUTOCOMMIT")
+
+    with pytest.raises(DatabaseFault) as caught, transaction(host, writes=writes):
+        pass
+
+    host.dispose()
+    assert caught.value.fields["reason"] == "no_transaction"
+
+
+@pytest.mark.parametrize("ours", [_at_sqlalchemy, _at_the_driver])
+def test_a_host_s_own_transactions_on_mariadb_stay_isolated_as_it_chose(mariadb_url: str, ours: Ours) -> None:
+    host, other = create_engine(mariadb_url, pool_size=1, max_overflow=0), connect(mariadb_url)
+    with ours(connect(host), writes=True) as count:
+        assert count() == 0
     with host.connect() as connection:
-        assert connection.exec_driver_sql(count).scalar() == 1
-        with write(ours) as writer:
-            writer.exec_driver_sql("INSERT INTO ganchu_member VALUES ('c', 'b', 1, 1)")
-        assert connection.exec_driver_sql(count).scalar() == 1
-    ours.dispose()
+        assert connection.exec_driver_sql(COUNT).scalar() == 0
+        _one_more(other)
+        assert connection.exec_driver_sql(COUNT).scalar() == 0
+    other.dispose()
     host.dispose()
 
 
