@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from ganchu_workflow.errors import DatabaseFault, SchemaFault
 from ganchu_workflow.store import mariadb
+from ganchu_workflow.store.failures import REFUSED, is_refused, told
 from ganchu_workflow.store.migrations import REVISIONS, VERSION_TABLE
 from ganchu_workflow.store.triggers import create_statements
 
@@ -197,9 +198,9 @@ def file_identity(engine: Engine) -> tuple[int, int] | None:
 def database_fault(engine: Engine, error: BaseException) -> DatabaseFault:
     """`error` as a `DatabaseFault` in plain words, without the statement, its values or a password.
 
-    `fields["reason"]` is `locked`, `full`, `read_only` or `unusable`.
+    `fields["reason"]` is `locked`, `full`, `read_only`, `row_refused` or `unusable`.
     """
-    text = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+    text = told(error)
     password = engine.url.password
     if password:
         text = text.replace(str(password), "***")
@@ -211,6 +212,12 @@ def database_fault(engine: Engine, error: BaseException) -> DatabaseFault:
         reason, todo = "full", "there is no room left; make room and try again"
     elif "readonly" in lowered or "read-only" in lowered or code in mariadb.READ_ONLY:
         reason, todo = "read_only", "it is read-only for this user"
+    elif is_refused(error):
+        return DatabaseFault(
+            f"the database {_label(engine.url)} refused a row: {REFUSED} ({text})",
+            reason="row_refused",
+            database=_label(engine.url),
+        )
     else:
         reason, todo = "unusable", "check that it is there, the address and the user's rights"
     return DatabaseFault(

@@ -10,8 +10,16 @@ from sqlalchemy.exc import DBAPIError
 from ganchu_workflow.errors import DatabaseFault
 from ganchu_workflow.store import mariadb
 
+_TAKEN = "23505"
+"""PostgreSQL: unique violation."""
 _SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 """PostgreSQL: serialisation failure, deadlock, lock not available."""
+_TAKEN_ON_SQLITE = frozenset({"SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID", "SQLITE_CONSTRAINT_UNIQUE"})
+
+REFUSED = (
+    "doing the same again meets the same; undo what was added to the library's tables (a constraint, a trigger), and"
+    " report it where nothing was"
+)
 
 
 def driver_errors(dialect: Dialect) -> tuple[type[BaseException], ...]:
@@ -23,27 +31,65 @@ def driver_errors(dialect: Dialect) -> tuple[type[BaseException], ...]:
 def is_conflict(error: BaseException) -> bool:
     """Whether another transaction was in the way, so that the same work may succeed when it is done again.
 
-    A row that is there already counts: somebody else took the next number of a history, or the same key.
+    A key that is taken counts: somebody else took the next number of a history, or the same key.
     """
-    plain: Any = error.orig if isinstance(error, DBAPIError) else error
-    if any(kind.__name__ == "IntegrityError" for kind in type(plain).__mro__):
-        return True
-    if getattr(plain, "sqlstate", None) in _SQLSTATES:
-        return True
-    return mariadb.error_code(plain) in mariadb.RETRIED
+    plain = bare(error)
+    return (
+        _is_taken(plain)
+        or getattr(plain, "sqlstate", None) in _SQLSTATES
+        or mariadb.error_code(plain) in mariadb.RETRIED
+    )
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether the database refused a row for what is in it, as it will each time: by a constraint, a trigger, a type.
+
+    A key that is taken does not count.
+    """
+    plain = bare(error)
+    if _is_taken(plain):
+        return False
+    kinds = {kind.__name__ for kind in type(plain).__mro__}
+    return not kinds.isdisjoint({"IntegrityError", "DataError"}) or mariadb.error_code(plain) in mariadb.REFUSED
+
+
+def bare(error: BaseException) -> BaseException:
+    """The driver's own error, without SQLAlchemy's around it."""
+    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+
+
+def told(error: BaseException) -> str:
+    """What the database said, in one line, without the values of the row it was about."""
+    plain: Any = bare(error)
+    if any(kind.__name__ == "DataError" for kind in type(plain).__mro__):
+        return type(plain).__name__  # most of them quote the value
+    # PostgreSQL says the whole row in the detail.
+    primary = getattr(getattr(plain, "diag", None), "message_primary", None)
+    return " ".join(str(primary or plain).split())
+
+
+def _is_taken(plain: Any) -> bool:
+    return (
+        getattr(plain, "sqlstate", None) == _TAKEN
+        or getattr(plain, "sqlite_errorname", None) in _TAKEN_ON_SQLITE
+        or mariadb.error_code(plain) in mariadb.TAKEN
+    )
 
 
 def host_fault(error: BaseException) -> DatabaseFault:
     """An error of the database inside a host's transaction, in plain words; the driver's own is its cause.
 
-    `fields["reason"]` is `conflict` (the host may end its transaction and do the same again) or `broken_transaction`.
+    `fields["reason"]` is `conflict` (the host may end its transaction and do the same again), `row_refused` (that would
+    meet the same) or `broken_transaction`.
     """
-    plain = error.orig if isinstance(error, DBAPIError) else error
+    plain = bare(error)
     # SQLite: another writer holds the file, or has written since this transaction first read.
     busy = str(getattr(plain, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
     busy = busy or mariadb.error_code(error) in mariadb.LOCKED
     if busy or is_conflict(error):
         return in_the_way(type(plain).__name__)
+    if is_refused(error):
+        return DatabaseFault(f"the database refused a row of the act: {REFUSED} ({told(error)})", reason="row_refused")
     return DatabaseFault(
         "the host's transaction cannot carry the act: roll it back and see its cause; this is often an earlier error of"
         f" the host's in the same transaction, or a connection that is gone ({type(plain).__name__})",
