@@ -175,10 +175,12 @@ class HostTransaction:
     def _translated(self) -> Iterator[Link]:
         link = self._link()
         if self.ours:
-            yield link
+            with link.whole():
+                yield link
             return
         try:
-            yield link
+            with link.whole():
+                yield link
         except driver_errors(link.dialect) as error:
             raise host_fault(error) from error
 
@@ -197,6 +199,7 @@ def _savepoint(link: Link, depth: int) -> Iterator[None]:
     link.command(f"SAVEPOINT {name}")
     try:
         yield
+        link.require_whole()
     except BaseException:
         # Of a connection that is gone, and of a deadlock on MariaDB, nothing is left to roll back to.
         try:
