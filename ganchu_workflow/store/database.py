@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from ganchu_workflow.errors import DatabaseFault, SchemaFault
 from ganchu_workflow.store import mariadb
-from ganchu_workflow.store.failures import REFUSED, is_refused, told
+from ganchu_workflow.store.failures import LOCKED, REFUSED, is_locked, is_refused, told
 from ganchu_workflow.store.migrations import REVISIONS, VERSION_TABLE
 from ganchu_workflow.store.triggers import create_statements
 
@@ -206,8 +206,8 @@ def database_fault(engine: Engine, error: BaseException) -> DatabaseFault:
         text = text.replace(str(password), "***")
     lowered = text.lower()
     code = mariadb.error_code(error) if engine.dialect.name in mariadb.DIALECTS else None
-    if "database is locked" in lowered or code in mariadb.LOCKED:
-        reason, todo = "locked", "another writer holds it; try again, and look for a transaction left open"
+    if is_locked(error):
+        reason, todo = "locked", LOCKED
     elif "disk is full" in lowered or "no space left" in lowered:
         reason, todo = "full", "there is no room left; make room and try again"
     elif "readonly" in lowered or "read-only" in lowered or code in mariadb.READ_ONLY:

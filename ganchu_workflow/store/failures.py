@@ -12,10 +12,15 @@ from ganchu_workflow.store import mariadb
 
 _TAKEN = "23505"
 """PostgreSQL: unique violation."""
-_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
-"""PostgreSQL: serialisation failure, deadlock, lock not available."""
+_RETRIED = frozenset({"40001", "40P01"})
+"""PostgreSQL: serialisation failure, deadlock."""
+_LOCKED = "55P03"
+"""PostgreSQL: lock not available (`lock_timeout`)."""
 _TAKEN_ON_SQLITE = frozenset({"SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID", "SQLITE_CONSTRAINT_UNIQUE"})
+_OUTDATED_ON_SQLITE = "SQLITE_BUSY_SNAPSHOT"
+"""Another has written since this transaction first read: however long it waits, it can write no more."""
 
+LOCKED = "another writer holds it; try again, and look for a transaction left open"
 REFUSED = (
     "doing the same again meets the same; undo what was added to the library's tables (a constraint, a trigger), and"
     " report it where nothing was"
@@ -36,8 +41,20 @@ def is_conflict(error: BaseException) -> bool:
     plain = bare(error)
     return (
         _is_taken(plain)
-        or getattr(plain, "sqlstate", None) in _SQLSTATES
+        or getattr(plain, "sqlstate", None) in _RETRIED
+        or getattr(plain, "sqlite_errorname", None) == _OUTDATED_ON_SQLITE
         or mariadb.error_code(plain) in mariadb.RETRIED
+    )
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether the database gave up waiting for a lock of somebody else's. It has waited as long as it was told to."""
+    plain = bare(error)
+    on_sqlite = str(getattr(plain, "sqlite_errorname", ""))
+    return (
+        getattr(plain, "sqlstate", None) == _LOCKED
+        or (on_sqlite.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) and on_sqlite != _OUTDATED_ON_SQLITE)
+        or mariadb.error_code(plain) in mariadb.LOCKED
     )
 
 
@@ -79,15 +96,19 @@ def _is_taken(plain: Any) -> bool:
 def host_fault(error: BaseException) -> DatabaseFault:
     """An error of the database inside a host's transaction, in plain words; the driver's own is its cause.
 
-    `fields["reason"]` is `conflict` (the host may end its transaction and do the same again), `row_refused` (that would
-    meet the same) or `broken_transaction`.
+    `fields["reason"]` is `conflict` (the host may end its transaction and do the same again), `locked` (so it may, but
+    somebody has kept a lock for long), `row_refused` (that would meet the same) or `broken_transaction`.
     """
     plain = bare(error)
-    # SQLite: another writer holds the file, or has written since this transaction first read.
-    busy = str(getattr(plain, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
-    busy = busy or mariadb.error_code(error) in mariadb.LOCKED
-    if busy or is_conflict(error):
+    if is_conflict(error):
         return in_the_way(type(plain).__name__)
+    if is_locked(error):
+        return DatabaseFault(
+            "another transaction kept a lock that the act needs; nothing was tried again, as this transaction is the"
+            " host's: roll it back and do the same again, and look for a transaction left open"
+            f" ({type(plain).__name__})",
+            reason="locked",
+        )
     if is_refused(error):
         return DatabaseFault(f"the database refused a row of the act: {REFUSED} ({told(error)})", reason="row_refused")
     return DatabaseFault(

@@ -1,13 +1,15 @@
 """How a failure of the database is told: what kind it is, what to do next, and when the act is done again by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, event
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
+from ganchu_workflow import Workflow
 from ganchu_workflow.engine.transactions import TRIES
 from ganchu_workflow.errors import Contention, DatabaseFault
 from tests.engine.small_process import Small, applicant
@@ -130,3 +132,94 @@ def test_a_text_that_is_too_long_is_refused_and_not_quoted(small: Small) -> None
         submit(small, case)
 
     assert (caught.value.fields["reason"], len(met), WORD in caught.value.message) == ("row_refused", 1, False)
+
+
+# ── a lock that somebody keeps ──
+
+
+@pytest.fixture
+def impatient(database_url: str) -> Iterator[Engine]:
+    """An Engine that waits for no lock."""
+    waits: dict[str, dict[str, Any]] = {
+        "sqlite": {"timeout": 0},
+        "postgresql": {"options": "-c lock_timeout=1ms"},
+        "mariadb": {"init_command": "SET SESSION innodb_lock_wait_timeout = 0"},
+    }
+    engine = create_engine(database_url, connect_args=waits[make_url(database_url).get_backend_name()])
+    yield engine
+    engine.dispose()
+
+
+@contextmanager
+def kept(url: str, case: str) -> Iterator[None]:
+    """A transaction of somebody else's that keeps the lock of a case; on SQLite that of the file."""
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql(f"SELECT 1 FROM ganchu_case WHERE id = '{case}' FOR UPDATE")
+        yield
+
+
+def test_a_lock_that_somebody_keeps_is_told_at_once(
+    make: Callable[..., Small], database_url: str, impatient: Engine
+) -> None:
+    small = make(impatient).open_round()
+    case = small.draft()
+    before = small.dump()
+
+    sent: list[str] = []
+    heard = hearing(before=lambda raw, sql, values: sent.append(sql))
+    with kept(database_url, case), heard, pytest.raises(DatabaseFault) as caught:
+        submit(small, case)
+
+    assert (caught.value.code, caught.value.fields["reason"]) == ("database_fault", "locked")
+    assert sent.count(sent[0]) == 1
+    assert "try again, and look for a transaction left open" in caught.value.message
+    assert small.dump() == before
+    assert submit(small, case).state == "declare.submitted"
+    assert small.wf.verify().problems == []
+
+
+WITH_ROW_LOCKS = pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
+
+
+@WITH_ROW_LOCKS
+def test_several_acts_in_one_transaction_end_with_the_one_that_met_a_lock(
+    make: Callable[..., Small], database_url: str, impatient: Engine
+) -> None:
+    """MariaDB undoes only the statement, and would commit the rest."""
+    small = make(impatient).open_round()
+    first, second = small.draft(), small.draft("e2")
+    before = small.dump()
+
+    def work(inside: Workflow) -> None:
+        inside.fire(first, "submit", {"truthful": True}, actor=applicant())
+        try:
+            inside.fire(second, "submit", {"truthful": True}, actor=applicant("e2"))
+        except Exception as error:
+            met.append(type(error))
+
+    met: list[type[Exception]] = []
+    with kept(database_url, second), pytest.raises(DatabaseFault) as caught:
+        small.wf.together(work)
+
+    assert (caught.value.fields["reason"], len(met), small.dump() == before) == ("locked", 1, True)
+
+
+def test_in_a_hosts_transaction_it_is_the_hosts_to_try_again(
+    furnished: Small, database_url: str, impatient: Engine
+) -> None:
+    case = furnished.draft()
+
+    with impatient.connect() as connection:
+        with kept(database_url, case), pytest.raises(DatabaseFault) as caught:
+            furnished.wf.using(connection).fire(case, "submit", {"truthful": True}, actor=applicant())
+        # Only the savepoint of the act was undone.
+        connection.exec_driver_sql("INSERT INTO oa_row (id, n) VALUES (2, 2)")
+        connection.commit()
+        rows = connection.exec_driver_sql("SELECT count(*) FROM oa_row").scalar_one()
+
+    assert (caught.value.fields["reason"], rows, furnished.triggers(case)) == ("locked", 2, ["declare.declare"])
+    assert "look for a transaction left open" in caught.value.message
