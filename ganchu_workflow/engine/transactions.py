@@ -52,6 +52,10 @@ class Transactions(Protocol):
         """Run `work`, which reads through whole tables, on a connection of SQLAlchemy."""
         ...
 
+    def failed(self, error: BaseException) -> bool:
+        """Whether `write` or `read` raised an error of the driver's: the transaction around it will see to that."""
+        ...
+
 
 class OwnTransactions:
     """One transaction of our own for each piece of work, on the library's Engine."""
@@ -110,6 +114,10 @@ class OwnTransactions:
                 return work(connection)
         except driver_errors(self.engine.dialect) as error:
             raise database_fault(self.engine, error) from error
+
+    def failed(self, error: BaseException) -> bool:
+        """Never: they come out as a `DatabaseFault`."""
+        return False
 
 
 class HostTransaction:
@@ -170,6 +178,10 @@ class HostTransaction:
             if not isinstance(link.driver, SqlalchemyDriver):
                 raise Invalid("the whole record is read through the Workflow itself, not through using() or together()")
             return work(link.driver.connection)
+
+    def failed(self, error: BaseException) -> bool:
+        """In a transaction of our own only; in a host's they come out as a `DatabaseFault`."""
+        return self.ours and isinstance(error, driver_errors(self._link().dialect))
 
     @contextmanager
     def _translated(self) -> Iterator[Link]:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from ganchu_workflow.errors import DatabaseFault, SchemaFault
 from ganchu_workflow.store import mariadb
-from ganchu_workflow.store.failures import LOCKED, REFUSED, is_locked, is_refused, told
+from ganchu_workflow.store.failures import LOCKED, REFUSED, ROW_REFUSED, is_locked, is_refused, told
 from ganchu_workflow.store.migrations import REVISIONS, VERSION_TABLE
 from ganchu_workflow.store.triggers import create_statements
 
@@ -215,7 +215,7 @@ def database_fault(engine: Engine, error: BaseException) -> DatabaseFault:
     elif is_refused(error):
         return DatabaseFault(
             f"the database {_label(engine.url)} refused a row: {REFUSED} ({text})",
-            reason="row_refused",
+            reason=ROW_REFUSED,
             database=_label(engine.url),
         )
     else:

@@ -20,6 +20,7 @@ _TAKEN_ON_SQLITE = frozenset({"SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT
 _OUTDATED_ON_SQLITE = "SQLITE_BUSY_SNAPSHOT"
 """Another has written since this transaction first read: however long it waits, it can write no more."""
 
+ROW_REFUSED = "row_refused"
 LOCKED = "another writer holds it; try again, and look for a transaction left open"
 REFUSED = (
     "doing the same again meets the same; undo what was added to the library's tables (a constraint, a trigger), and"
@@ -110,7 +111,7 @@ def host_fault(error: BaseException) -> DatabaseFault:
             reason="locked",
         )
     if is_refused(error):
-        return DatabaseFault(f"the database refused a row of the act: {REFUSED} ({told(error)})", reason="row_refused")
+        return DatabaseFault(f"the database refused a row of the act: {REFUSED} ({told(error)})", reason=ROW_REFUSED)
     return DatabaseFault(
         "the host's transaction cannot carry the act: roll it back and see its cause; this is often an earlier error of"
         f" the host's in the same transaction, or a connection that is gone ({type(plain).__name__})",

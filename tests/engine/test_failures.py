@@ -1,5 +1,6 @@
 """How a failure of the database is told: what kind it is, what to do next, and when the act is done again by itself."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ from sqlmodel import Session
 from ganchu_workflow import Workflow
 from ganchu_workflow.engine.transactions import TRIES
 from ganchu_workflow.errors import Contention, DatabaseFault
-from tests.engine.small_process import Small, applicant
+from tests.engine.small_process import HOUR, Small, applicant, expert
 from tests.listening import hearing
 
 WORD = "geheim"
@@ -223,3 +224,68 @@ def test_in_a_hosts_transaction_it_is_the_hosts_to_try_again(
 
     assert (caught.value.fields["reason"], rows, furnished.triggers(case)) == ("locked", 2, ["declare.declare"])
     assert "look for a transaction left open" in caught.value.message
+
+
+# ── a deadline meets it ──
+
+
+@pytest.fixture
+def due(furnished: Small) -> list[str]:
+    """Two sheets, of which each has a deadline that has run out: that of the first before that of the second."""
+    case = furnished.reviewing()
+    first = furnished.sheet(case)
+    furnished.later()
+    second = furnished.sheet(case, to="x2")
+    furnished.drift_to(furnished.due(second)["sheet_due"] + HOUR)
+    return [first, second]
+
+
+def states(small: Small, cases: list[str]) -> list[str]:
+    return [small.state(case) for case in cases]
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_several_deadlines_in_one_transaction_are_fired_again_where_others_were_first(
+    furnished: Small, due: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with meeting(TAKEN["UNIQUE"], times=1) as met:
+        swept = furnished.wf.together(lambda inside: inside.tick())
+
+    assert ([r.case_id for r in swept.fired], swept.refused, len(met)) == (due, (), 1)
+    assert (states(furnished, due), said(caplog)) == (["silent", "silent"], [])
+    assert furnished.wf.verify().problems == []
+
+
+@pytest.mark.parametrize("received", ["by the sweep", "by an act"])
+def test_a_failure_of_the_database_under_a_deadline_is_told_as_one(
+    furnished: Small, due: list[str], caplog: pytest.LogCaptureFixture, received: str
+) -> None:
+    """Inside a transaction of ours the driver's own error goes by, and is no crash of the deadline's."""
+    before = furnished.dump()
+
+    def work(inside: Workflow) -> None:
+        if received == "by the sweep":
+            inside.tick()
+        else:
+            inside.fire(due[0], "complete", actor=expert())
+
+    with meeting("SELECT nothing FROM nowhere"), pytest.raises(DatabaseFault) as caught:
+        furnished.wf.together(work)
+
+    assert (caught.value.fields["reason"], furnished.dump() == before, said(caplog)) == ("unusable", True, [])
+
+
+def test_a_deadline_whose_row_is_refused_holds_up_no_other(
+    furnished: Small, due: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with meeting(REFUSED["CHECK"], times=1) as met:
+        swept = furnished.wf.tick()
+
+    assert ([r.case_id for r in swept.fired], len(met)) == (due[1:], 1)
+    assert [(row["case"], row["code"]) for row in swept.refused] == [(due[0], "database_fault")]
+    assert (states(furnished, due), said(caplog)) == (["assigned", "silent"], ["a deadline did not fire"])
+    assert [r.case_id for r in furnished.wf.tick().fired] == due[:1]
+    assert furnished.wf.verify().problems == []
