@@ -68,10 +68,13 @@ def connect(target: str | URL | Engine) -> Engine:
             drivername=url.drivername,
         ) from error
     except ImportError as error:
-        extra = _EXTRAS.get(backend)
+        # Of a driver that we do not use, the extra would bring another one.
+        extra = _EXTRAS.get(backend) if url.drivername in _DRIVERS.values() else None
         todo = f"pip install 'ganchu-workflow[{extra}]' (in a clone: pip install '.[{extra}]')" if extra else _KNOWN
+        # psycopg without libpq gives no name, and several lines.
+        missing = error.name or str(error).partition("\n")[0]
         raise DatabaseFault(
-            f"the driver of '{url.drivername}' is not installed ({error.name}): {todo}",
+            f"the driver of '{url.drivername}' is not installed ({missing}): {todo}",
             drivername=url.drivername,
             module=error.name,
         ) from error
