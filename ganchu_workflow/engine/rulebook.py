@@ -75,7 +75,8 @@ class Rulebook:
         }
 
     def ask(self, edge: Edge, ctx: Context[Any, Any], work: Workspace, results: list[dict[str, Any]]) -> Refusal | None:
-        """Put the question to each guard, in order, until one refuses. A guard that crashes refuses.
+        """Put the question to each guard, in order, until one refuses. A guard that crashes refuses; where
+        the database failed under it, that is raised.
 
         `results` takes, for each guard asked, its id, version, result, and the digest of what it could know.
         """
@@ -89,6 +90,7 @@ class Rulebook:
                         "year_not_published", "所涉年度的放假安排尚未导入", error.message, dict(error.fields)
                     )
                 except (Exception, SystemExit) as error:  # a rule that says sys.exit() must not end the host
+                    work.require_database()
                     log.exception("a guard crashed", extra={"action": "guard_crashed", "guard": guard.id})
                     refusal = Refusal(
                         "guard_crashed",

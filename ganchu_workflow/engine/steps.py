@@ -240,6 +240,7 @@ class Run:
             except WorkflowError:
                 raise
             except (Exception, SystemExit) as error:  # a rule that says sys.exit() must not end the host
+                self.work.require_database()
                 raise _crashed(f"effect '{rule.id}'", rule.id, edge, ctx, error) from error
         return found
 
@@ -319,7 +320,7 @@ class Run:
             for read in when.kinds if when else ():
                 if not (self.process.kind(read.kind).is_cohort or self.work.knows_children(case_id, read.kind)):
                     self.work.prefetch_children([case_id, *self.pokes], read.kind)
-            if when is not None and _holds(when, edge, ctx):
+            if when is not None and self._holds(when, edge, ctx):
                 seq = case.seq
                 self._take(step)
                 if case.seq == seq:
@@ -333,6 +334,19 @@ class Run:
                         trigger=edge.name,
                     )
                 return
+
+    def _holds(self, when: Condition, edge: Edge, ctx: Context[Any, Any]) -> bool:
+        """Whether the condition holds. One that cannot say so stops the act: what would follow from it is not known."""
+        try:
+            answer = when.holds(ctx)
+            if not isinstance(answer, bool):
+                raise TypeError(f"it answered {type(answer).__name__}, neither True nor False")
+        except WorkflowError:
+            raise
+        except (Exception, SystemExit) as error:
+            self.work.require_database()
+            raise _crashed(f"condition '{when.name}'", when.name, edge, ctx, error) from error
+        return answer
 
     def _refused(self, step: Step, case: CaseState, refusal: Refusal, edge: Edge | None = None) -> Refused:
         trigger = edge.name if edge else step.trigger
@@ -369,16 +383,3 @@ def _effects_of(returned: Any) -> Effects:
         if strange:
             raise TypeError(f"it returned Effects({name}=…) with {strange[0]} in it, not only {expected.__name__}")
     return returned
-
-
-def _holds(when: Condition, edge: Edge, ctx: Context[Any, Any]) -> bool:
-    """Whether the condition holds. One that cannot say so stops the act: what would follow from it is not known."""
-    try:
-        answer = when.holds(ctx)
-        if not isinstance(answer, bool):
-            raise TypeError(f"it answered {type(answer).__name__}, neither True nor False")
-    except WorkflowError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise _crashed(f"condition '{when.name}'", when.name, edge, ctx, error) from error
-    return answer

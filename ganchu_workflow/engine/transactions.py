@@ -52,6 +52,10 @@ class Transactions(Protocol):
         """Run `work`, which reads through whole tables, on a connection of SQLAlchemy."""
         ...
 
+    def failed(self, error: BaseException) -> bool:
+        """Whether `write` or `read` raised an error of the driver's: the transaction around it will see to that."""
+        ...
+
 
 class OwnTransactions:
     """One transaction of our own for each piece of work, on the library's Engine."""
@@ -110,6 +114,10 @@ class OwnTransactions:
                 return work(connection)
         except driver_errors(self.engine.dialect) as error:
             raise database_fault(self.engine, error) from error
+
+    def failed(self, error: BaseException) -> bool:
+        """Never: they come out as a `DatabaseFault`."""
+        return False
 
 
 class HostTransaction:
@@ -171,14 +179,20 @@ class HostTransaction:
                 raise Invalid("the whole record is read through the Workflow itself, not through using() or together()")
             return work(link.driver.connection)
 
+    def failed(self, error: BaseException) -> bool:
+        """In a transaction of our own only; in a host's they come out as a `DatabaseFault`."""
+        return self.ours and isinstance(error, driver_errors(self._link().dialect))
+
     @contextmanager
     def _translated(self) -> Iterator[Link]:
         link = self._link()
         if self.ours:
-            yield link
+            with link.whole():
+                yield link
             return
         try:
-            yield link
+            with link.whole():
+                yield link
         except driver_errors(link.dialect) as error:
             raise host_fault(error) from error
 
@@ -197,6 +211,7 @@ def _savepoint(link: Link, depth: int) -> Iterator[None]:
     link.command(f"SAVEPOINT {name}")
     try:
         yield
+        link.require_whole()
     except BaseException:
         # Of a connection that is gone, and of a deadlock on MariaDB, nothing is left to roll back to.
         try:

@@ -13,8 +13,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from ganchu_workflow.actors import CLOCK
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import Clock
@@ -45,6 +43,7 @@ from ganchu_workflow.errors import (
     Unknown,
     WorkflowError,
 )
+from ganchu_workflow.store.failures import ROW_REFUSED
 from ganchu_workflow.store.link import Link
 from ganchu_workflow.timing import WorkingCalendar
 
@@ -250,7 +249,10 @@ class Engine:
     def fire_due(
         self, case_id: str, name: str, due_at: datetime, received_at: datetime
     ) -> Receipt | WorkflowError | None:
-        """Fire one deadline. Returns what stood in the way, if anything did; None when it was no longer due."""
+        """Fire one deadline. Returns what stood in the way, if anything did; None when it was no longer due.
+
+        A failure of the database stands in the way of all of them, and is raised, unless a row was refused.
+        """
 
         def locate(link: Link) -> tuple[str, str] | None:
             rows = Rows(link)
@@ -258,6 +260,7 @@ class Engine:
             running = rows.deadlines([case_id]).get(case_id, {}).get(name)
             return None if not cases or running is None or running.fires is None else (cases[0].round, running.fires)
 
+        failed: WorkflowError
         try:
             found = self.transactions.read(locate)
             if found is None:
@@ -267,11 +270,15 @@ class Engine:
             return self._kept(request, lambda: self._once(request, None, set()))
         except _Gone:
             return None
-        except (DatabaseFault, SQLAlchemyError):
-            raise  # of the database and not of this deadline: none would fire
+        except DatabaseFault as fault:
+            if fault.fields.get("reason") != ROW_REFUSED:
+                raise  # of the database and not of this deadline: none would fire
+            failed = fault
         except WorkflowError as error:
             failed = error
         except Exception as error:
+            if self.transactions.failed(error):
+                raise
             # Whatever a plugin does: one deadline that cannot fire must not keep all later ones from it.
             log.exception("a deadline crashed", extra={"action": "deadline_crashed", "case": case_id})
             failed = Fault(f"firing it crashed ({type(error).__name__}); the log has the whole of it")

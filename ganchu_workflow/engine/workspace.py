@@ -274,6 +274,10 @@ class Workspace:
             period, start, self.around.calendar, zone=self.around.zone, close_of_business=self.around.close_of_business
         )
 
+    def require_database(self) -> None:
+        """Raise what the database failed with, if it did: then no rule has crashed that could not read."""
+        self.rows.link.require_whole()
+
     # ── tracing ──
 
     @contextmanager

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from ganchu_workflow.errors import DatabaseFault, SchemaFault
 from ganchu_workflow.store import mariadb
+from ganchu_workflow.store.failures import LOCKED, REFUSED, ROW_REFUSED, is_locked, is_refused, told
 from ganchu_workflow.store.migrations import REVISIONS, VERSION_TABLE
 from ganchu_workflow.store.triggers import create_statements
 
@@ -67,10 +68,13 @@ def connect(target: str | URL | Engine) -> Engine:
             drivername=url.drivername,
         ) from error
     except ImportError as error:
-        extra = _EXTRAS.get(backend)
+        # Of a driver that we do not use, the extra would bring another one.
+        extra = _EXTRAS.get(backend) if url.drivername in _DRIVERS.values() else None
         todo = f"pip install 'ganchu-workflow[{extra}]' (in a clone: pip install '.[{extra}]')" if extra else _KNOWN
+        # psycopg without libpq gives no name, and several lines.
+        missing = error.name or str(error).partition("\n")[0]
         raise DatabaseFault(
-            f"the driver of '{url.drivername}' is not installed ({error.name}): {todo}",
+            f"the driver of '{url.drivername}' is not installed ({missing}): {todo}",
             drivername=url.drivername,
             module=error.name,
         ) from error
@@ -197,20 +201,26 @@ def file_identity(engine: Engine) -> tuple[int, int] | None:
 def database_fault(engine: Engine, error: BaseException) -> DatabaseFault:
     """`error` as a `DatabaseFault` in plain words, without the statement, its values or a password.
 
-    `fields["reason"]` is `locked`, `full`, `read_only` or `unusable`.
+    `fields["reason"]` is `locked`, `full`, `read_only`, `row_refused` or `unusable`.
     """
-    text = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+    text = told(error)
     password = engine.url.password
     if password:
         text = text.replace(str(password), "***")
     lowered = text.lower()
     code = mariadb.error_code(error) if engine.dialect.name in mariadb.DIALECTS else None
-    if "database is locked" in lowered or code in mariadb.LOCKED:
-        reason, todo = "locked", "another writer holds it; try again, and look for a transaction left open"
+    if is_locked(error):
+        reason, todo = "locked", LOCKED
     elif "disk is full" in lowered or "no space left" in lowered:
         reason, todo = "full", "there is no room left; make room and try again"
     elif "readonly" in lowered or "read-only" in lowered or code in mariadb.READ_ONLY:
         reason, todo = "read_only", "it is read-only for this user"
+    elif is_refused(error):
+        return DatabaseFault(
+            f"the database {_label(engine.url)} refused a row: {REFUSED} ({text})",
+            reason=ROW_REFUSED,
+            database=_label(engine.url),
+        )
     else:
         reason, todo = "unusable", "check that it is there, the address and the user's rights"
     return DatabaseFault(

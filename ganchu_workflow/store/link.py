@@ -8,9 +8,9 @@ roll the host's transaction back on first use.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from functools import cache
-from typing import Any, Protocol
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache, partial
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection, Dialect
 from sqlalchemy.sql.expression import Executable
@@ -19,6 +19,8 @@ from ganchu_workflow.errors import Invalid
 from ganchu_workflow.store.failures import driver_errors, host_fault
 from ganchu_workflow.store.statements import IDS, Parameters, Spelt, Statement
 
+P = ParamSpec("P")
+T = TypeVar("T")
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -114,10 +116,30 @@ class Found:
 class Link:
     """One open transaction, spoken to in statements of SQLAlchemy Core."""
 
+    failure: BaseException | None = None
+    """The first error that the database gave: whoever caught it meanwhile, what stands here must not be kept."""
+
     def __init__(self, driver: Driver, pipeline: Callable[[], AbstractContextManager[object]] | None = None) -> None:
         self.driver = driver
         self.dialect = driver.dialect
         self._pipeline = pipeline
+        self._errors = driver_errors(driver.dialect)
+
+    def require_whole(self) -> None:
+        """Raise what the database failed with, if it did: a plugin may have caught it, or made another error of it."""
+        if self.failure is not None:
+            raise self.failure
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Run the block, and let out of it nothing but what the database failed with, if it did."""
+        self.require_whole()
+        try:
+            yield
+        except Exception:
+            self.require_whole()
+            raise
+        self.require_whole()
 
     def execute(self, statement: Statement | Executable, values: Mapping[str, Any] = NOTHING) -> Found:
         """Send a statement once. One that is not a `Statement` is spelt anew each time."""
@@ -127,7 +149,7 @@ class Link:
         if ids is not None and not ids:
             return Found([], 0)
         spelt = statement.spelt(self.dialect, len(ids) if ids is not None else 0)
-        rows, count = self.driver.execute(spelt.sql, spelt.bind(values))
+        rows, count = self._answered(self.driver.execute, spelt.sql, spelt.bind(values))
         return Found([spelt.row(row) for row in rows] if spelt.row is not None else [], count)
 
     def executemany(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -135,32 +157,57 @@ class Link:
         spelt = statement.spelt(self.dialect)
         bound = [spelt.bind(row) for row in rows]
         if len(bound) == 1:
-            self.driver.execute(spelt.sql, bound[0])
+            self._answered(self.driver.execute, spelt.sql, bound[0])
         elif bound:
-            self.driver.executemany(spelt.sql, bound)
+            self._answered(self.driver.executemany, spelt.sql, bound)
 
     def gather(self, questions: Sequence[tuple[Statement, Mapping[str, Any]]]) -> list[Found]:
         """Ask several things of which none needs the answer to another: in one round trip where the driver can."""
         if self._pipeline is None or not isinstance(self.driver, DbapiDriver):
             return [self.execute(*question) for question in questions]
+        return self._answered(self._gathered, self.driver, self._pipeline, questions)
+
+    def _gathered(
+        self,
+        driver: DbapiDriver,
+        pipeline: Callable[[], AbstractContextManager[object]],
+        questions: Sequence[tuple[Statement, Mapping[str, Any]]],
+    ) -> list[Found]:
         asked: list[tuple[Spelt, Any] | None] = []
-        with self._pipeline():
+        with pipeline():
             for statement, values in questions:
                 ids = values.get(IDS)
                 if ids is not None and not ids:
                     asked.append(None)
                     continue
                 spelt = statement.spelt(self.dialect, len(ids) if ids is not None else 0)
-                asked.append((spelt, self.driver.ask(spelt.sql, spelt.bind(values))))
+                asked.append((spelt, driver.ask(spelt.sql, spelt.bind(values))))
             return [_answer(*each) if each is not None else Found([], 0) for each in asked]
 
-    def batch(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def batch(self) -> Iterator[None]:
         """While the block runs, what is sent is on its way together where the driver can: nothing may be asked."""
-        return nullcontext() if self._pipeline is None else self._pipeline()
+        try:
+            with nullcontext() if self._pipeline is None else self._pipeline():
+                yield
+        except self._errors as error:
+            self._failed(error)
+            raise
 
     def command(self, sql: str) -> None:
         """Send SQL that has no parameters and gives no rows, such as SAVEPOINT."""
-        self.driver.execute(sql, ())
+        self._answered(self.driver.execute, sql, ())
+
+    def _answered(self, ask: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+        try:
+            return ask(*args, **named)
+        except self._errors as error:
+            self._failed(error)
+            raise
+
+    def _failed(self, error: BaseException) -> None:
+        if self.failure is None:
+            self.failure = error
 
 
 def _answer(spelt: Spelt, cursor: Any) -> Found:
@@ -194,7 +241,24 @@ def linked(connection: Any) -> Link:
 def own_link(raw: Any, dialect: Dialect) -> Link:
     """The seam over a raw connection in a transaction of our own."""
     driver = DbapiDriver(raw, dialect, _CURSORS.get(dialect.driver, _plain))
-    return Link(driver, raw.pipeline if dialect.driver == "psycopg" else None)
+    return Link(driver, partial(_pipeline, raw) if dialect.driver == "psycopg" else None)
+
+
+@contextmanager
+def _pipeline(raw: Any) -> Iterator[None]:
+    """A pipeline of psycopg, out of which comes the first error. Left with one it would log what else it met."""
+    first: BaseException | None = None
+    try:
+        with raw.pipeline():
+            try:
+                yield
+            except BaseException as error:
+                first = error
+    except Exception:
+        if first is None:
+            raise
+    if first is not None:
+        raise first
 
 
 # ── what is particular to a driver: its dialect, and a cursor that gives plain rows whatever the host has set ──

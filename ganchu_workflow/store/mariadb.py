@@ -25,6 +25,12 @@ READ_COMMITTED = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
 RETRIED: frozenset[int | None] = frozenset({1020, 1213})
 """The errors after which a transaction of ours may be computed again: a row changed since it was read, a deadlock."""
 
+TAKEN: frozenset[int | None] = frozenset({1022, 1062, 1586})
+"""A row with the same key is there."""
+
+REFUSED: frozenset[int | None] = frozenset({1364, 3819, 4025})
+"""Refused for what is in it, though the driver takes it for something else: no default value, a CHECK (two servers)."""
+
 LOCKED: frozenset[int | None] = frozenset({1205})
 """The server gave up waiting for another's lock (`innodb_lock_wait_timeout`)."""
 

@@ -26,15 +26,17 @@ def transaction(engine: Engine, *, writes: bool) -> Iterator[Link]:
 
     On SQLite one that writes holds the write lock from the start (BEGIN IMMEDIATE): a transaction that reads first and
     then writes would fail at once, without waiting, when somebody else has written in between. On MariaDB and MySQL it
-    is READ COMMITTED whoever made the Engine. Raises the driver's errors as they are. A connection that turns out to be
-    gone takes the others of the pool with it: the next transaction opens a new one.
+    is READ COMMITTED whoever made the Engine. Raises the driver's errors as they are, also where the block has caught
+    one, or has made another error of it. A connection that turns out to be gone takes the others of the pool with it:
+    the next transaction opens a new one.
     """
     held = engine.raw_connection()
     try:
         raw: Any = held.dbapi_connection
         link = own_link(raw, engine.dialect)
-        _begin(engine, raw, link, writes)
-        yield link
+        with link.whole():
+            _begin(engine, raw, link, writes)
+            yield link
         if writes:
             raw.commit()
         else:

@@ -38,6 +38,9 @@ def ganchu(*args: str, cwd: Path, env: dict[str, str] | None = None) -> Done:
     script = shutil.which("ganchu", path=str(Path(sys.executable).parent))
     command = [script] if script else [sys.executable, "-c", ENTRY]
     environment = {k: os.environ[k] for k in INHERITED if k in os.environ} | FIXED | (env or {})
+    # The code under test is found where these tests found it, and whatever a test adds is found first.
+    paths = [found.get("PYTHONPATH") for found in (env or {}, os.environ)]
+    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, paths))} if any(paths) else {}
     done = subprocess.run(
         [*command, *args], cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
     )

@@ -195,14 +195,39 @@ def test_an_address_that_cannot_be_used(url: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_driver_that_is_not_installed(tmp_path: Path) -> None:
+NO_LIBPQ = "no pq wrapper available.\\nAttempts made:\\n- couldn't import psycopg 'c' implementation"
+DRIVERS = [
+    ("postgresql", "psycopg", "ModuleNotFoundError('gone', name='psycopg')", "psycopg", "postgres"),
+    ("postgresql", "psycopg", f'ImportError("{NO_LIBPQ}")', "no pq wrapper available.", "postgres"),
+    ("mysql", "pymysql", "ModuleNotFoundError('gone', name='pymysql')", "pymysql", "mysql"),
+    ("mariadb", "pymysql", "ModuleNotFoundError('gone', name='pymysql')", "pymysql", "mysql"),
+]
+
+
+@pytest.mark.parametrize("command", [("db", "upgrade"), ("round", "list"), ("worker",)], ids=" ".join)
+@pytest.mark.parametrize(("scheme", "module", "error", "what", "extra"), DRIVERS)
+def test_a_driver_that_is_not_installed(
+    command: tuple[str, ...], scheme: str, module: str, error: str, what: str, extra: str, tmp_path: Path
+) -> None:
     missing = tmp_path / "missing"
     missing.mkdir()
-    (missing / "psycopg.py").write_text("raise ModuleNotFoundError('No module named psycopg', name='psycopg')\n")
-    done = ganchu("round", "list", "--db", "postgresql://h/d", cwd=tmp_path, env={"PYTHONPATH": str(missing)})
+    (missing / f"{module}.py").write_text(f"raise {error}\n")
+
+    done = ganchu(*command, "--db", f"{scheme}://u:geheim@h/d", cwd=tmp_path, env={"PYTHONPATH": str(missing)})
+
     said(
-        done, BROKEN, "database_fault", "the driver of 'postgresql+psycopg' is not installed (psycopg)",
-        "pip install 'ganchu-workflow[postgres]'",
+        done, BROKEN, "database_fault", f"the driver of '{scheme}+{module}' is not installed ({what}): ",
+        f"pip install 'ganchu-workflow[{extra}]'",
+    )  # fmt: skip
+    assert "geheim" not in done.err
+
+
+def test_the_driver_of_somebody_else_is_not_the_one_to_install(tmp_path: Path) -> None:
+    """What our extra brings would not make this address work."""
+    done = ganchu("db", "upgrade", "--db", "postgresql+psycopg2://h/d", cwd=tmp_path)
+    said(
+        done, BROKEN, "database_fault", "the driver of 'postgresql+psycopg2' is not installed (psycopg2): use sqlite",
+        "postgresql+psycopg",
     )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
-from sqlmodel import Session
 
 from ganchu_workflow.clock import SimulatedClock, from_text
 from ganchu_workflow.engine import crash_points
@@ -225,44 +224,6 @@ def test_an_act_whose_ground_moves_each_time_is_given_up_at_the_bound(on: Make, 
         assert submit(small, case).state == "declare.submitted"
     assert seen.count("read") == TRIES
     assert small.wf.verify().problems == []
-
-
-@contextmanager
-def row_locked(url: str, case: str) -> Iterator[None]:
-    """A transaction of somebody else's that keeps the row of a case locked."""
-    other = create_engine(url, poolclass=NullPool)
-    with other.connect() as connection:
-        connection.execute(text("SELECT 1 FROM ganchu_case WHERE id = :id FOR UPDATE"), {"id": case})
-        yield
-
-
-def test_a_lock_timeout_is_tried_again_up_to_the_bound_in_our_own_transactions(on: Make, postgres_url: str) -> None:
-    impatient = create_engine(postgres_url, connect_args={"options": "-c lock_timeout=20ms"})
-    small = on(impatient).open_round()
-    case = small.draft()
-
-    with row_locked(postgres_url, case), at("read", lambda: None) as seen, pytest.raises(Contention) as caught:
-        submit(small, case)
-
-    assert (seen.count("read"), seen.count("locked"), caught.value.fields["tries"]) == (TRIES, 0, TRIES)
-    assert submit(small, case).state == "declare.submitted"
-    assert small.wf.verify().problems == []
-
-
-def test_in_a_hosts_transaction_a_lock_timeout_is_the_hosts_and_tried_once(on: Make, postgres_url: str) -> None:
-    impatient = create_engine(postgres_url, connect_args={"options": "-c lock_timeout=20ms"})
-    small = on(impatient).open_round()
-    case = small.draft()
-
-    with row_locked(postgres_url, case), at("read", lambda: None) as seen, Session(impatient) as session:
-        with pytest.raises(DatabaseFault) as caught:
-            small.wf.using(session).fire(case, "submit", {"truthful": True}, actor=applicant())
-        assert (caught.value.fields["reason"], "nothing was tried again" in caught.value.message) == ("conflict", True)
-        assert seen == ["received", "begun", "read"]
-        # Only the savepoint of the act was undone: the host's transaction can still be used.
-        assert session.connection().exec_driver_sql("SELECT 1").scalar_one() == 1
-
-    assert small.state(case) == "declare.draft"
 
 
 def test_a_deadlock_with_somebody_else_is_broken_and_the_act_is_done(on: Make, postgres_url: str) -> None:

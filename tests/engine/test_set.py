@@ -32,7 +32,7 @@ def issue(small: Small, letters: dict[str, str]) -> Bulk:
 
 
 def codes(bulk: Bulk) -> list[str | None]:
-    return [item.error and item.error.code for item in bulk.items]
+    return [None if item.error is None else item.error.code for item in bulk.items]
 
 
 @contextmanager
