@@ -11,7 +11,8 @@ from sqlalchemy import and_, bindparam, select
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.engine.cases import CaseState
 from ganchu_workflow.engine.deadlines import ARMED
-from ganchu_workflow.engine.rows import EVENT, OUTBOX, Rows, by_chunks
+from ganchu_workflow.engine.rows import Rows, by_chunks
+from ganchu_workflow.engine.sql import EVENT, OUTBOX
 from ganchu_workflow.errors import Invalid
 from ganchu_workflow.messages import Delivery, MessageKind, told_by
 from ganchu_workflow.store.link import Link

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select
 
-from ganchu_workflow.engine.rows import EVENT
 from ganchu_workflow.engine.rulebook import Rulebook
+from ganchu_workflow.engine.sql import EVENT
 from ganchu_workflow.store.link import Link
 from ganchu_workflow.store.statements import Statement
 

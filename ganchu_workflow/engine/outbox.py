@@ -23,7 +23,7 @@ from ganchu_workflow.clock import Clock
 from ganchu_workflow.engine.attempts import keep_attempt, label
 from ganchu_workflow.engine.decisions import DROP, RETRY, Decision, storable
 from ganchu_workflow.engine.deliveries import CLAIMED, attempt_of, deliveries
-from ganchu_workflow.engine.rows import OUTBOX
+from ganchu_workflow.engine.sql import OUTBOX
 from ganchu_workflow.engine.transactions import Transactions
 from ganchu_workflow.entropy import Entropy
 from ganchu_workflow.errors import Invalid, Refusal, Refused, Unknown

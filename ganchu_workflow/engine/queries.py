@@ -12,8 +12,9 @@ from sqlalchemy import and_, bindparam, func, or_, select
 
 from ganchu_workflow.actors import SCOPED, Actor
 from ganchu_workflow.canonical import decode
-from ganchu_workflow.engine.rows import CASE, DEADLINE, EVENT, NOT_CALLED_OFF, OUTBOX, PARTY, Rows, by_chunks
+from ganchu_workflow.engine.rows import Rows, by_chunks
 from ganchu_workflow.engine.rulebook import Rulebook
+from ganchu_workflow.engine.sql import CASE, DEADLINE, EVENT, NOT_CALLED_OFF, OUTBOX, PARTY
 from ganchu_workflow.errors import DefinitionChanged, Invalid, Refusal, Unknown
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView

@@ -1,7 +1,6 @@
-"""The SQL of a transition: every statement that reads or writes a case, on one connection, in one module.
+"""The rows of a transition, read and written through the statements of `engine.sql`, over one connection.
 
-Reads take no locks. `lock` takes them, in the lock order, once everything that was read is known. Each statement is
-built once, here: building one anew costs SQLAlchemy several times what sending it does.
+Reads take no locks. `lock` takes them, in the lock order, once everything that was read is known.
 """
 
 from __future__ import annotations
@@ -12,124 +11,16 @@ from itertools import groupby
 from typing import Any
 
 import orjson
-from sqlalchemy import (
-    BindParameter,
-    Table,
-    and_,
-    bindparam,
-    delete,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Table
 
 from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import encode
+from ganchu_workflow.engine import sql
 from ganchu_workflow.engine.cases import CaseState, Loaded, Running
 from ganchu_workflow.store.link import Link
 from ganchu_workflow.store.statements import CHUNK, IDS, Statement
-from ganchu_workflow.store.tables import INDEXED, METADATA
+from ganchu_workflow.store.tables import INDEXED
 from ganchu_workflow.timing import WorkingCalendar
-
-CASE = METADATA.tables["ganchu_case"]
-MEMBER = METADATA.tables["ganchu_member"]
-PARTY = METADATA.tables["ganchu_party"]
-FACT = METADATA.tables["ganchu_fact_index"]
-EVENT = METADATA.tables["ganchu_history"]
-DEADLINE = METADATA.tables["ganchu_deadline"]
-OUTBOX = METADATA.tables["ganchu_outbox"]
-DEFINITION = METADATA.tables["ganchu_definition"]
-CALENDAR = METADATA.tables["ganchu_calendar_version"]
-PRIVATE = METADATA.tables["ganchu_private_value"]
-NOT_CALLED_OFF = ~select(CASE.c.id).where(CASE.c.id == DEADLINE.c.round_id, CASE.c.state == "cancelled").exists()
-"""Of deadlines: nothing is due any more in a round that was cancelled, whatever was running there."""
-_IDS: BindParameter[Any] = bindparam(IDS, expanding=True)
-
-
-def _but(table: Table, *key: str) -> dict[str, Any]:
-    """The columns of a row to be updated, each to the parameter of its name."""
-    return {c.name: bindparam(c.name) for c in table.c if c.name not in key}
-
-
-_CASES = Statement(select(CASE).where(CASE.c.id.in_(_IDS)))
-_PARTIES = Statement(select(PARTY).where(PARTY.c.case_id.in_(_IDS)))
-_ROUND_OF = Statement(select(CASE.c.round_id).where(CASE.c.id == bindparam("case")))
-_CHILDREN = Statement(
-    select(CASE.c.parent_id, CASE.c.id).where(CASE.c.kind == bindparam("kind"), CASE.c.parent_id.in_(_IDS))
-)
-_BELONGING = Statement(select(CASE.c.id).where(CASE.c.of_id == bindparam("of"), CASE.c.kind == bindparam("kind")))
-_MEMBERS = Statement(
-    select(MEMBER.c.application_id, MEMBER.c.visit)
-    .where(MEMBER.c.cohort_id == bindparam("cohort"))
-    .order_by(MEMBER.c.ordinal)
-)
-_ACTS = Statement(
-    select(MEMBER.c.application_id, MEMBER.c.cohort_id, CASE.c.kind, MEMBER.c.visit)
-    .join(CASE, CASE.c.id == MEMBER.c.cohort_id)
-    .where(MEMBER.c.application_id.in_(_IDS))
-)
-_APPLICATIONS = Statement(
-    select(CASE.c.id).where(CASE.c.round_id == bindparam("round"), CASE.c.kind == "application", CASE.c.stage.in_(_IDS))
-)
-_HAVING = Statement(
-    select(CASE.c.id)
-    .join(FACT, FACT.c.case_id == CASE.c.id)
-    .where(FACT.c.name == bindparam("name"), FACT.c.value == bindparam("value"))
-    .where(CASE.c.round_id == bindparam("round"), CASE.c.kind == bindparam("kind"))
-)
-_PHASES = Statement(
-    select(CASE.c.stage, CASE.c.id).where(CASE.c.round_id == bindparam("round"), CASE.c.kind == "phase")
-)
-_DEADLINES = Statement(select(DEADLINE).where(DEADLINE.c.case_id.in_(_IDS)))
-_DUE = Statement(
-    select(DEADLINE.c.case_id, DEADLINE.c.name, DEADLINE.c.due_at)
-    .where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), DEADLINE.c.due_at < bindparam("before"))
-    .where(NOT_CALLED_OFF)
-    .order_by(DEADLINE.c.due_at, DEADLINE.c.case_id, DEADLINE.c.name)
-    .limit(bindparam("most"))
-)
-_AWAITING = Statement(
-    select(DEADLINE.c.case_id, DEADLINE.c.name)
-    .where(
-        DEADLINE.c.status == "awaiting_calendar",
-        or_(
-            DEADLINE.c.case_id > bindparam("after"),
-            and_(DEADLINE.c.case_id == bindparam("after"), DEADLINE.c.name > bindparam("then")),
-        ),
-    )
-    .order_by(DEADLINE.c.case_id, DEADLINE.c.name)
-    .limit(bindparam("most"))
-)
-_BY_KEY = Statement(select(EVENT.c.body).where(EVENT.c.idempotency_key == bindparam("key")))
-_USED = Statement(select(EVENT.c.idempotency_key).where(EVENT.c.idempotency_key.in_(_IDS)))
-_PRIVATE = Statement(select(PRIVATE.c.salt, PRIVATE.c.value).where(PRIVATE.c.id == bindparam("commitment")))
-_HAS_DEFINITION = Statement(
-    select(DEFINITION.c.fingerprint).where(DEFINITION.c.fingerprint == bindparam("fingerprint"))
-)
-_HAS_CALENDAR = Statement(select(CALENDAR.c.version).where(CALENDAR.c.version == bindparam("version")))
-_VERSIONS_CORE = select(CASE.c.id, CASE.c.seq, CASE.c.version).where(CASE.c.id.in_(_IDS))
-_VERSIONS = Statement(_VERSIONS_CORE)
-_LOCKED = {
-    writes: Statement(_VERSIONS_CORE.order_by(CASE.c.position, CASE.c.id).with_for_update(read=not writes))
-    for writes in (True, False)
-}
-_UPDATE_CASE = Statement(
-    update(CASE)
-    .where(CASE.c.id == bindparam("case"))
-    .values(
-        version=CASE.c.version + 1,
-        **{name: bindparam(name) for name in ("state", "stage", "visit", "seq", "head", "facts", "recorded_at")},
-    )
-)
-_TOUCH = Statement(update(CASE).where(CASE.c.id.in_(_IDS)).values(version=CASE.c.version + 1))
-_WITHOUT_PARTIES = Statement(delete(PARTY).where(PARTY.c.case_id == bindparam("case")))
-_WITHOUT_FACTS = Statement(delete(FACT).where(FACT.c.case_id == bindparam("case")))
-_WITHOUT_MEMBERS = Statement(delete(MEMBER).where(MEMBER.c.cohort_id == bindparam("case")))
-_THIS_DEADLINE = and_(DEADLINE.c.case_id == bindparam("case"), DEADLINE.c.name == bindparam("deadline"))
-_WITHOUT_DEADLINE = Statement(delete(DEADLINE).where(_THIS_DEADLINE))
-_INSERTS = {table.name: Statement(insert(table)) for table in METADATA.sorted_tables}
-_UPDATE_DEADLINE = Statement(update(DEADLINE).where(_THIS_DEADLINE).values(**_but(DEADLINE, "case_id", "name")))
 
 
 def by_chunks(link: Link, statement: Statement, ids: Iterable[str], **values: Any) -> Iterator[Any]:
@@ -157,7 +48,7 @@ class Rows:
         """The cases with their parties. An unknown id is simply not among them."""
         found: dict[str, CaseState] = {}
         for some in chunks(ids):
-            cases, parties = self.link.gather([(_CASES, {IDS: some}), (_PARTIES, {IDS: some})])
+            cases, parties = self.link.gather([(sql.CASES, {IDS: some}), (sql.PARTIES, {IDS: some})])
             _put_together(found, cases, parties)
         return list(found.values())
 
@@ -172,10 +63,10 @@ class Rows:
             given = {IDS: some}
             cases, parties, deadlines, acts = self.link.gather(
                 [
-                    (_CASES, given),
-                    (_PARTIES, given),
-                    (_DEADLINES, given),
-                    (_ACTS, {IDS: [i for i in some if i in listed]}),
+                    (sql.CASES, given),
+                    (sql.PARTIES, given),
+                    (sql.DEADLINES, given),
+                    (sql.ACTS, {IDS: [i for i in some if i in listed]}),
                 ]
             )
             _put_together(found, cases, parties)
@@ -185,64 +76,64 @@ class Rows:
 
     def children(self, parent_ids: Sequence[str], kind: str) -> list[tuple[str, str]]:
         """(parent, child) of a kind."""
-        return [(r[0], r[1]) for r in by_chunks(self.link, _CHILDREN, parent_ids, kind=kind)]
+        return [(r[0], r[1]) for r in by_chunks(self.link, sql.CHILDREN, parent_ids, kind=kind)]
 
     def belonging(self, of_id: str, kind: str) -> list[str]:
         """The cases of a kind that belong to an act."""
-        return self.link.execute(_BELONGING, {"of": of_id, "kind": kind}).scalars()
+        return self.link.execute(sql.BELONGING, {"of": of_id, "kind": kind}).scalars()
 
     def members(self, cohort_id: str) -> list[tuple[str, int]]:
         """The applications a cohort lists, with the visit it lists them for, in its order."""
-        return [(r.application_id, r.visit) for r in self.link.execute(_MEMBERS, {"cohort": cohort_id})]
+        return [(r.application_id, r.visit) for r in self.link.execute(sql.MEMBERS, {"cohort": cohort_id})]
 
     def acts(self, application_ids: Iterable[str]) -> list[tuple[str, str, str, int]]:
         """The cohorts that list applications: (application, cohort, its kind, the visit it lists it for)."""
-        return [_act(r) for r in by_chunks(self.link, _ACTS, application_ids)]
+        return [_act(r) for r in by_chunks(self.link, sql.ACTS, application_ids)]
 
     def applications(self, round_id: str, stages: Sequence[str]) -> list[str]:
         """The applications of a round that stand in these stages."""
-        return [r.id for r in by_chunks(self.link, _APPLICATIONS, stages, round=round_id)]
+        return [r.id for r in by_chunks(self.link, sql.APPLICATIONS, stages, round=round_id)]
 
     def having(self, round_id: str, name: str, value: str, kind: str = "application") -> list[str]:
         """The cases of a kind in a round whose searchable fact begins as `value` does, as far as the index goes."""
         values = {"name": name, "value": value[:INDEXED], "round": round_id, "kind": kind}
-        return self.link.execute(_HAVING, values).scalars()
+        return self.link.execute(sql.HAVING, values).scalars()
 
     def round_of(self, case_id: str) -> str | None:
         """The round of a case; None where there is no such case."""
-        found: str | None = self.link.execute(_ROUND_OF, {"case": case_id}).scalar()
+        found: str | None = self.link.execute(sql.ROUND_OF, {"case": case_id}).scalar()
         return found
 
     def phases(self, round_id: str) -> dict[str, str]:
         """The phases of a round: stage instance → phase."""
-        return {r.stage: r.id for r in self.link.execute(_PHASES, {"round": round_id})}
+        return {r.stage: r.id for r in self.link.execute(sql.PHASES, {"round": round_id})}
 
     def deadlines(self, case_ids: Iterable[str]) -> dict[str, dict[str, Running]]:
         """The deadlines of some cases: case → name → deadline."""
-        return _by_case(by_chunks(self.link, _DEADLINES, case_ids))
+        return _by_case(by_chunks(self.link, sql.DEADLINES, case_ids))
 
     def due(self, before: datetime, limit: int) -> list[tuple[str, str, datetime]]:
         """(case, deadline, due instant) of what was due before that instant, in the order of due instants."""
-        found = self.link.execute(_DUE, {"before": before, "most": limit})
+        found = self.link.execute(sql.DUE, {"before": before, "most": limit})
         return [(r.case_id, r.name, r.due_at) for r in found]
 
     def awaiting(self, limit: int, after: tuple[str, str]) -> list[tuple[str, str]]:
         """(case, deadline) of what waits for a year's calendar, in order, after that one."""
         values = {"after": after[0], "then": after[1], "most": limit}
-        return [(r.case_id, r.name) for r in self.link.execute(_AWAITING, values)]
+        return [(r.case_id, r.name) for r in self.link.execute(sql.AWAITING, values)]
 
     def keys_used(self, keys: Iterable[str]) -> list[str]:
         """Those of the idempotency keys under which an event was written."""
-        return [r.idempotency_key for r in by_chunks(self.link, _USED, keys)]
+        return [r.idempotency_key for r in by_chunks(self.link, sql.USED, keys)]
 
     def event_by_key(self, key: str) -> str | None:
         """The body of the event that was written under an idempotency key."""
-        body: str | None = self.link.execute(_BY_KEY, {"key": key}).scalar()
+        body: str | None = self.link.execute(sql.BY_KEY, {"key": key}).scalar()
         return body
 
     def private(self, commitment: str) -> tuple[str | None, str | None] | None:
         """(salt, canonical value) behind a commitment; (None, None) once erased; None if there is none."""
-        row = self.link.execute(_PRIVATE, {"commitment": commitment}).first()
+        row = self.link.execute(sql.PRIVATE_VALUE, {"commitment": commitment}).first()
         return None if row is None else (row.salt, row.value)
 
     # ── locking ──
@@ -255,13 +146,15 @@ class Rows:
         """
         if self.link.dialect.name == "sqlite":
             return self.versions(ids)
-        groups = [(_LOCKED[w], {IDS: some}) for w, g in groupby(ids, key=lambda i: i in written) for some in chunks(g)]
+        groups = [
+            (sql.LOCKED[w], {IDS: some}) for w, g in groupby(ids, key=lambda i: i in written) for some in chunks(g)
+        ]
         # Sent together or not, each is carried out after the one before.
         return {r.id: (r.seq, r.version) for rows in self.link.gather(groups) for r in rows}
 
     def versions(self, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
         """(seq, version) of each case as it is now, without a lock."""
-        return {r.id: (r.seq, r.version) for r in by_chunks(self.link, _VERSIONS, ids)}
+        return {r.id: (r.seq, r.version) for r in by_chunks(self.link, sql.VERSIONS, ids)}
 
     # ── writing ──
 
@@ -272,30 +165,30 @@ class Rows:
             | {"of_id": c.of, "opened_at": c.opened_at, "version": 1, **_changing(c)}
             for c in cases
         ]
-        self._insert(CASE, fixed)
-        self._insert(PARTY, [row for c in cases for row in _parties(c)])
-        self._insert(FACT, [row for c in cases for row in _searchable(c)])
+        self._insert(sql.CASE, fixed)
+        self._insert(sql.PARTY, [row for c in cases for row in _parties(c)])
+        self._insert(sql.FACT, [row for c in cases for row in _searchable(c)])
 
     def update_cases(self, cases: Sequence[CaseState]) -> None:
         """The rows of cases on which events were written; parties and searchable facts where they changed."""
-        self._each(_UPDATE_CASE, [{"case": c.id, **_changing(c)} for c in cases])
+        self._each(sql.UPDATE_CASE, [{"case": c.id, **_changing(c)} for c in cases])
         partied = [c for c in cases if c.parties_changed]
-        self._each(_WITHOUT_PARTIES, [{"case": c.id} for c in partied])
-        self._insert(PARTY, [row for c in partied for row in _parties(c)])
+        self._each(sql.WITHOUT_PARTIES, [{"case": c.id} for c in partied])
+        self._insert(sql.PARTY, [row for c in partied for row in _parties(c)])
         indexed = [c for c in cases if c.searchable is not None]
-        self._each(_WITHOUT_FACTS, [{"case": c.id} for c in indexed])
-        self._insert(FACT, [row for c in indexed for row in _searchable(c)])
+        self._each(sql.WITHOUT_FACTS, [{"case": c.id} for c in indexed])
+        self._insert(sql.FACT, [row for c in indexed for row in _searchable(c)])
 
     def touch(self, ids: Sequence[str]) -> None:
         """Raise the version of cases whose set of children, acts or applications has changed."""
         for some in chunks(ids):
-            self.link.execute(_TOUCH, {IDS: some})
+            self.link.execute(sql.TOUCH, {IDS: some})
 
     def write_members(self, cohort: CaseState) -> None:
         """A cohort's list, whole."""
-        self.link.execute(_WITHOUT_MEMBERS, {"case": cohort.id})
+        self.link.execute(sql.WITHOUT_MEMBERS, {"case": cohort.id})
         self._insert(
-            MEMBER,
+            sql.MEMBER,
             [
                 {"cohort_id": cohort.id, "application_id": a, "visit": v, "ordinal": n}
                 for n, (a, v) in enumerate(cohort.members or [], start=1)
@@ -313,35 +206,35 @@ class Rows:
                     changed.append({"case": case.id, "deadline": running.name, **_running(case, running)})
                 else:
                     started.append({"case_id": case.id, "name": running.name, **_running(case, running)})
-        self._each(_WITHOUT_DEADLINE, gone)
-        self._each(_UPDATE_DEADLINE, changed)
-        self._insert(DEADLINE, started)
+        self._each(sql.WITHOUT_DEADLINE, gone)
+        self._each(sql.UPDATE_DEADLINE, changed)
+        self._insert(sql.DEADLINE, started)
 
     def insert_events(self, rows: Sequence[dict[str, Any]]) -> None:
         """Events, in order."""
-        self._insert(EVENT, rows)
+        self._insert(sql.EVENT, rows)
 
     def insert_outbox(self, rows: Sequence[dict[str, Any]]) -> None:
         """Messages to be delivered after the commit."""
-        self._insert(OUTBOX, rows)
+        self._insert(sql.OUTBOX, rows)
 
     def insert_private(self, rows: Sequence[dict[str, Any]]) -> None:
         """Private values behind their commitments."""
-        self._insert(PRIVATE, rows)
+        self._insert(sql.PRIVATE, rows)
 
     def keep_definition(self, fingerprint: str, body: str, now: datetime) -> None:
         """A definition, once."""
-        if self.link.execute(_HAS_DEFINITION, {"fingerprint": fingerprint}).first() is None:
-            self._insert(DEFINITION, [{"fingerprint": fingerprint, "body": body, "recorded_at": now}])
+        if self.link.execute(sql.HAS_DEFINITION, {"fingerprint": fingerprint}).first() is None:
+            self._insert(sql.DEFINITION, [{"fingerprint": fingerprint, "body": body, "recorded_at": now}])
 
     def keep_calendar(self, calendar: WorkingCalendar, now: datetime) -> None:
         """A calendar version, once."""
         version = calendar.version
-        if self.link.execute(_HAS_CALENDAR, {"version": version}).first() is None:
-            self._insert(CALENDAR, [{"version": version, "body": encode(calendar.document()), "recorded_at": now}])
+        if self.link.execute(sql.HAS_CALENDAR, {"version": version}).first() is None:
+            self._insert(sql.CALENDAR, [{"version": version, "body": encode(calendar.document()), "recorded_at": now}])
 
     def _insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-        self._each(_INSERTS[table.name], rows)
+        self._each(sql.INSERTS[table.name], rows)
 
     def _each(self, statement: Statement, rows: Sequence[dict[str, Any]]) -> None:
         if rows:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 from ganchu_stages.credit_code import check, registration_area
 from ganchu_stages.qualification_check import QualificationCheck
 from ganchu_workflow import Refused, Role, SeededEntropy, SimulatedClock, SystemClock, Workflow, testing
-from ganchu_workflow.engine.rows import EVENT
+from ganchu_workflow.engine.sql import EVENT
 from ganchu_workflow.errors import Invalid, PlanInvalid, Unknown
 from ganchu_workflow.store.database import read
 from ganchu_workflow.testing import (

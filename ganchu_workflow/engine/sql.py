@@ -1,0 +1,108 @@
+"""The SQL of a transition: every statement that reads or writes a case.
+
+Each is built once, here: building one anew costs SQLAlchemy several times what sending it does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BindParameter, Table, and_, bindparam, delete, insert, or_, select, update
+
+from ganchu_workflow.store.statements import IDS, Statement
+from ganchu_workflow.store.tables import METADATA
+
+CASE = METADATA.tables["ganchu_case"]
+MEMBER = METADATA.tables["ganchu_member"]
+PARTY = METADATA.tables["ganchu_party"]
+FACT = METADATA.tables["ganchu_fact_index"]
+EVENT = METADATA.tables["ganchu_history"]
+DEADLINE = METADATA.tables["ganchu_deadline"]
+OUTBOX = METADATA.tables["ganchu_outbox"]
+DEFINITION = METADATA.tables["ganchu_definition"]
+CALENDAR = METADATA.tables["ganchu_calendar_version"]
+PRIVATE = METADATA.tables["ganchu_private_value"]
+NOT_CALLED_OFF = ~select(CASE.c.id).where(CASE.c.id == DEADLINE.c.round_id, CASE.c.state == "cancelled").exists()
+"""Of deadlines: nothing is due any more in a round that was cancelled, whatever was running there."""
+_IDS: BindParameter[Any] = bindparam(IDS, expanding=True)
+
+
+def _but(table: Table, *key: str) -> dict[str, Any]:
+    """The columns of a row to be updated, each to the parameter of its name."""
+    return {c.name: bindparam(c.name) for c in table.c if c.name not in key}
+
+
+CASES = Statement(select(CASE).where(CASE.c.id.in_(_IDS)))
+PARTIES = Statement(select(PARTY).where(PARTY.c.case_id.in_(_IDS)))
+ROUND_OF = Statement(select(CASE.c.round_id).where(CASE.c.id == bindparam("case")))
+CHILDREN = Statement(
+    select(CASE.c.parent_id, CASE.c.id).where(CASE.c.kind == bindparam("kind"), CASE.c.parent_id.in_(_IDS))
+)
+BELONGING = Statement(select(CASE.c.id).where(CASE.c.of_id == bindparam("of"), CASE.c.kind == bindparam("kind")))
+MEMBERS = Statement(
+    select(MEMBER.c.application_id, MEMBER.c.visit)
+    .where(MEMBER.c.cohort_id == bindparam("cohort"))
+    .order_by(MEMBER.c.ordinal)
+)
+ACTS = Statement(
+    select(MEMBER.c.application_id, MEMBER.c.cohort_id, CASE.c.kind, MEMBER.c.visit)
+    .join(CASE, CASE.c.id == MEMBER.c.cohort_id)
+    .where(MEMBER.c.application_id.in_(_IDS))
+)
+APPLICATIONS = Statement(
+    select(CASE.c.id).where(CASE.c.round_id == bindparam("round"), CASE.c.kind == "application", CASE.c.stage.in_(_IDS))
+)
+HAVING = Statement(
+    select(CASE.c.id)
+    .join(FACT, FACT.c.case_id == CASE.c.id)
+    .where(FACT.c.name == bindparam("name"), FACT.c.value == bindparam("value"))
+    .where(CASE.c.round_id == bindparam("round"), CASE.c.kind == bindparam("kind"))
+)
+PHASES = Statement(select(CASE.c.stage, CASE.c.id).where(CASE.c.round_id == bindparam("round"), CASE.c.kind == "phase"))
+DEADLINES = Statement(select(DEADLINE).where(DEADLINE.c.case_id.in_(_IDS)))
+DUE = Statement(
+    select(DEADLINE.c.case_id, DEADLINE.c.name, DEADLINE.c.due_at)
+    .where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), DEADLINE.c.due_at < bindparam("before"))
+    .where(NOT_CALLED_OFF)
+    .order_by(DEADLINE.c.due_at, DEADLINE.c.case_id, DEADLINE.c.name)
+    .limit(bindparam("most"))
+)
+AWAITING = Statement(
+    select(DEADLINE.c.case_id, DEADLINE.c.name)
+    .where(
+        DEADLINE.c.status == "awaiting_calendar",
+        or_(
+            DEADLINE.c.case_id > bindparam("after"),
+            and_(DEADLINE.c.case_id == bindparam("after"), DEADLINE.c.name > bindparam("then")),
+        ),
+    )
+    .order_by(DEADLINE.c.case_id, DEADLINE.c.name)
+    .limit(bindparam("most"))
+)
+BY_KEY = Statement(select(EVENT.c.body).where(EVENT.c.idempotency_key == bindparam("key")))
+USED = Statement(select(EVENT.c.idempotency_key).where(EVENT.c.idempotency_key.in_(_IDS)))
+PRIVATE_VALUE = Statement(select(PRIVATE.c.salt, PRIVATE.c.value).where(PRIVATE.c.id == bindparam("commitment")))
+HAS_DEFINITION = Statement(select(DEFINITION.c.fingerprint).where(DEFINITION.c.fingerprint == bindparam("fingerprint")))
+HAS_CALENDAR = Statement(select(CALENDAR.c.version).where(CALENDAR.c.version == bindparam("version")))
+_VERSIONS_CORE = select(CASE.c.id, CASE.c.seq, CASE.c.version).where(CASE.c.id.in_(_IDS))
+VERSIONS = Statement(_VERSIONS_CORE)
+LOCKED = {
+    writes: Statement(_VERSIONS_CORE.order_by(CASE.c.position, CASE.c.id).with_for_update(read=not writes))
+    for writes in (True, False)
+}
+UPDATE_CASE = Statement(
+    update(CASE)
+    .where(CASE.c.id == bindparam("case"))
+    .values(
+        version=CASE.c.version + 1,
+        **{name: bindparam(name) for name in ("state", "stage", "visit", "seq", "head", "facts", "recorded_at")},
+    )
+)
+TOUCH = Statement(update(CASE).where(CASE.c.id.in_(_IDS)).values(version=CASE.c.version + 1))
+WITHOUT_PARTIES = Statement(delete(PARTY).where(PARTY.c.case_id == bindparam("case")))
+WITHOUT_FACTS = Statement(delete(FACT).where(FACT.c.case_id == bindparam("case")))
+WITHOUT_MEMBERS = Statement(delete(MEMBER).where(MEMBER.c.cohort_id == bindparam("case")))
+_THIS_DEADLINE = and_(DEADLINE.c.case_id == bindparam("case"), DEADLINE.c.name == bindparam("deadline"))
+WITHOUT_DEADLINE = Statement(delete(DEADLINE).where(_THIS_DEADLINE))
+INSERTS = {table.name: Statement(insert(table)) for table in METADATA.sorted_tables}
+UPDATE_DEADLINE = Statement(update(DEADLINE).where(_THIS_DEADLINE).values(**_but(DEADLINE, "case_id", "name")))
