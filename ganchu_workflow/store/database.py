@@ -5,6 +5,7 @@ What goes wrong here becomes a `DatabaseFault` or a `SchemaFault` that says what
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -215,6 +216,8 @@ def database_fault(engine: Engine, error: BaseException) -> DatabaseFault:
         reason, todo = "full", "there is no room left; make room and try again"
     elif "readonly" in lowered or "read-only" in lowered or code in mariadb.READ_ONLY:
         reason, todo = "read_only", "it is read-only for this user"
+    elif "unable to open database file" in lowered and _is_closed_to_us(_sqlite_path(engine.url)):
+        reason, todo = "read_only", "this user may not write in its folder, and SQLite keeps files of its own beside it"
     elif is_refused(error):
         return DatabaseFault(
             f"the database {_label(engine.url)} refused a row: {REFUSED} ({text})",
@@ -228,6 +231,10 @@ def database_fault(engine: Engine, error: BaseException) -> DatabaseFault:
         reason=reason,
         database=_label(engine.url),
     )
+
+
+def _is_closed_to_us(path: Path | None) -> bool:
+    return path is not None and path.parent.is_dir() and not os.access(path.parent, os.W_OK)
 
 
 def _begun(engine: Engine, *, writes: bool) -> Connection:

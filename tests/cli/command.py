@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +33,8 @@ class Done:
     err: str
 
 
-def ganchu(*args: str, cwd: Path, env: dict[str, str] | None = None) -> Done:
-    """Runs the command; whatever it was given, it shows no traceback, and all it writes is UTF-8."""
+def ganchu(*args: str, cwd: Path, env: dict[str, str] | None = None, under: Sequence[str] = ()) -> Done:
+    """Runs the command, `under` another that is to start it; it shows no traceback, and all it writes is UTF-8."""
     script = shutil.which("ganchu", path=str(Path(sys.executable).parent))
     command = [script] if script else [sys.executable, "-c", ENTRY]
     environment = {k: os.environ[k] for k in INHERITED if k in os.environ} | FIXED | (env or {})
@@ -42,7 +42,7 @@ def ganchu(*args: str, cwd: Path, env: dict[str, str] | None = None) -> Done:
     paths = [found.get("PYTHONPATH") for found in (env or {}, os.environ)]
     environment |= {"PYTHONPATH": os.pathsep.join(filter(None, paths))} if any(paths) else {}
     done = subprocess.run(
-        [*command, *args], cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        [*under, *command, *args], cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
     found = Done(done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8"))
     assert "Traceback" not in found.out + found.err, found.err

@@ -1,5 +1,6 @@
 """Bad input says what is wrong, where, and what to do; it leaves no traceback, and nothing in the database."""
 
+import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -266,6 +267,24 @@ def test_a_file_that_may_only_be_read(sqlite_url: str, plan: Path) -> None:
     done = ganchu("round", "new", plan.name, "--db", url, cwd=plan.parent)
     said(done, BROKEN, "database_fault", "cannot be used: it is read-only for this user")
     assert dump(sqlite_url) == before
+
+
+def test_a_folder_that_may_only_be_read(tmp_path: Path) -> None:
+    folder = tmp_path / "fixed"
+    folder.mkdir()
+    url = f"sqlite:///{folder / 'round.db'}"
+    assert ganchu("db", "upgrade", "--db", url, cwd=tmp_path).code == 0
+    # Nobody else's rights stop root; without this one capability it is as everybody.
+    under = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
+    folder.chmod(0o555)
+    try:
+        known = ganchu("round", "list", "--db", url, cwd=tmp_path, under=under)
+        new = ganchu("db", "upgrade", "--db", f"sqlite:///{folder / 'new.db'}", cwd=tmp_path, under=under)
+    finally:
+        folder.chmod(0o755)
+    said(known, BROKEN, "database_fault", "cannot be used: it is read-only for this user")
+    said(new, BROKEN, "database_fault", "cannot be used: this user may not write in its folder")
+    assert [path.name for path in folder.iterdir()] == ["round.db"]
 
 
 ON_A_DATABASE = {
