@@ -14,6 +14,7 @@ from ganchu_workflow import Workflow
 from ganchu_workflow.engine.transactions import TRIES
 from ganchu_workflow.errors import Contention, DatabaseFault
 from tests.engine.small_process import HOUR, Small, applicant, expert
+from tests.engine.test_failures_in_rules import end_connection
 from tests.listening import hearing
 
 WORD = "geheim"
@@ -47,7 +48,7 @@ def meeting(statement: str, times: int = 1000, before: str = "INSERT INTO ganchu
     met: list[str] = []
 
     def first(raw: Any, sql: str, values: Any) -> None:
-        if sql.startswith(before) and len(met) < times:
+        if before in sql and len(met) < times:
             met.append(statement)
             raw.cursor().execute(statement)
 
@@ -362,3 +363,42 @@ def test_the_mode_is_asked_for_once_for_each_connection_of_a_hosts_and_never_on_
             save(small.wf)
 
     assert sent.count(MODE) == 1
+
+
+# ── nothing is told twice ──
+
+SENT_TOGETHER = {
+    "reading": "FROM ganchu_party",
+    "locking": "SELECT ganchu_case.id, ganchu_case.seq, ganchu_case.version",
+    "writing": "INSERT INTO ganchu_history",
+}
+
+
+@pytest.mark.parametrize("part", SENT_TOGETHER)
+@pytest.mark.parametrize("gone", [False, True], ids=["a statement fails", "the connection is gone"])
+def test_neither_the_driver_nor_the_pool_says_anything_beside_the_fault(
+    small: Small,
+    database_url: str,
+    part: str,
+    gone: bool,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """psycopg would warn of each error in a pipeline but the first."""
+    case = small.draft()
+    failed: list[str] = []
+
+    def fail(raw: Any, sql: str, values: Any) -> None:
+        if SENT_TOGETHER[part] in sql and not failed:
+            failed.append(sql)
+            if gone:
+                end_connection(database_url, raw)
+            else:
+                raw.cursor().execute("SELECT nothing FROM nowhere")
+
+    with hearing(before=fail), pytest.raises(DatabaseFault) as caught:
+        submit(small, case)
+
+    assert (caught.value.fields["reason"], len(failed)) == ("unusable", 1)
+    assert (said(caplog), *capfd.readouterr()) == ([], "", "")
+    assert submit(small, case).state == "declare.submitted"
