@@ -146,13 +146,15 @@ class HostTransaction:
         """Run `work` inside a savepoint of the host's transaction.
 
         Before anything is written an act may be computed again; after that the act has failed, and what the host does
-        about its transaction is the host's to decide. Raises `DatabaseFault` when the database fails (in a
-        transaction of our own: the driver's error, for that transaction to be run again).
+        about its transaction is the host's to decide. Raises `DatabaseFault` when the database fails, or would cut a
+        text that is too long (in a transaction of our own: the driver's error, for that transaction to be run again).
         """
         before = set(self._raised)
         try:
             with self._translated() as link:
                 _begun(link)
+                if not self.ours:
+                    link.require_strict()
                 with _savepoint(link, self.depth):
                     for _ in range(TRIES):
                         try:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Dialect
 from sqlalchemy.sql.expression import Executable
 
 from ganchu_workflow.errors import Invalid
+from ganchu_workflow.store import mariadb
 from ganchu_workflow.store.failures import driver_errors, host_fault
 from ganchu_workflow.store.statements import IDS, Parameters, Spelt, Statement
 
@@ -197,6 +198,12 @@ class Link:
     def command(self, sql: str) -> None:
         """Send SQL that has no parameters and gives no rows, such as SAVEPOINT."""
         self._answered(self.driver.execute, sql, ())
+
+    def require_strict(self) -> None:
+        """Raise `DatabaseFault` where MariaDB or MySQL would cut a text that is too long. Asked once per connection."""
+        if self.dialect.name in mariadb.DIALECTS:
+            ask = partial(self._answered, self.driver.execute, mariadb.SQL_MODE, ())
+            mariadb.refuse_lenient_once(self.driver.raw, lambda: str(ask()[0][0][0]))
 
     def _answered(self, ask: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
         try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import Connection, event, inspect
 from sqlalchemy.exc import DBAPIError
@@ -39,6 +40,10 @@ TRANSACTION_BEGUN = 1568
 
 READ_ONLY = frozenset({1290, 1792, 1836})
 
+SQL_MODE = "SELECT @@SESSION.sql_mode"
+_STRICT: WeakSet[Any] = WeakSet()
+"""The connections that refuse what is too long."""
+
 PATIENCE = 600
 """How long a migration waits for another one, in seconds."""
 
@@ -58,6 +63,7 @@ def prepare(raw: Any, record: Any) -> None:
             "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',"
             " SESSION wait_timeout = 28800"
         )
+    _STRICT.add(raw)
 
 
 def collation(dialect: Any) -> str:
@@ -73,13 +79,23 @@ def error_code(error: BaseException) -> int | None:
 
 def refuse_lenient(connection: Connection, database: str) -> None:
     """Raise `DatabaseFault` where the server would cut a text that is too long and call it a warning."""
-    mode = str(connection.exec_driver_sql("SELECT @@SESSION.sql_mode").scalar())
+    _require_strict(str(connection.exec_driver_sql(SQL_MODE).scalar()), f"on {database}")
+
+
+def refuse_lenient_once(raw: Any, ask: Callable[[], str]) -> None:
+    """The same of a driver's connection, whose `sql_mode` is asked for once in its life."""
+    if raw not in _STRICT:
+        _require_strict(ask(), "on this connection")
+        with suppress(TypeError):  # of a driver whose connections cannot be remembered: each time
+            _STRICT.add(raw)
+
+
+def _require_strict(mode: str, where: str) -> None:
     if "STRICT_ALL_TABLES" not in mode and "STRICT_TRANS_TABLES" not in mode:
         raise DatabaseFault(
-            f"on {database} a text that is too long would be cut without an error: put STRICT_TRANS_TABLES into the"
-            f" sql_mode of your Engine's connections (it is now '{mode}')",
-            reason="unusable",
-            database=database,
+            f"{where} a text that is too long would be cut without an error: put STRICT_TRANS_TABLES into the sql_mode"
+            f" of your connections (it is now '{mode}')",
+            reason="lenient_sql_mode",
             sql_mode=mode,
         )
 

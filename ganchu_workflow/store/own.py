@@ -36,6 +36,8 @@ def transaction(engine: Engine, *, writes: bool) -> Iterator[Link]:
         link = own_link(raw, engine.dialect)
         with link.whole():
             _begin(engine, raw, link, writes)
+            if writes:
+                link.require_strict()
             yield link
         if writes:
             raw.commit()

@@ -14,6 +14,7 @@ from ganchu_workflow import Workflow
 from ganchu_workflow.engine.transactions import TRIES
 from ganchu_workflow.errors import Contention, DatabaseFault
 from tests.engine.small_process import HOUR, Small, applicant, expert
+from tests.engine.test_failures_in_rules import end_connection
 from tests.listening import hearing
 
 WORD = "geheim"
@@ -47,7 +48,7 @@ def meeting(statement: str, times: int = 1000, before: str = "INSERT INTO ganchu
     met: list[str] = []
 
     def first(raw: Any, sql: str, values: Any) -> None:
-        if sql.startswith(before) and len(met) < times:
+        if before in sql and len(met) < times:
             met.append(statement)
             raw.cursor().execute(statement)
 
@@ -289,3 +290,115 @@ def test_a_deadline_whose_row_is_refused_holds_up_no_other(
     assert (states(furnished, due), said(caplog)) == (["assigned", "silent"], ["a deadline did not fire"])
     assert [r.case_id for r in furnished.wf.tick().fired] == due[:1]
     assert furnished.wf.verify().problems == []
+
+
+# ── MariaDB would cut what is too long ──
+
+ON_MARIADB = pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+LENIENT = "NO_ENGINE_SUBSTITUTION"
+MODE = "SELECT @@SESSION.sql_mode"
+
+
+@contextmanager
+def host_engine(url: str, mode: str = "") -> Iterator[Engine]:
+    """An Engine of a host's with one connection, in this mode or as the server has it."""
+    engine = create_engine(url, pool_size=1, max_overflow=0, connect_args={"sql_mode": mode} if mode else {})
+    yield engine
+    engine.dispose()
+
+
+@ON_MARIADB
+def test_a_hosts_connection_that_would_cut_a_text_is_refused(small: Small, database_url: str) -> None:
+    case = small.draft()
+
+    with host_engine(database_url, LENIENT) as engine, engine.connect() as connection:
+        for host in (connection, connection.connection.driver_connection):
+            with pytest.raises(DatabaseFault) as caught:
+                small.wf.using(host).fire(case, "submit", {"truthful": True}, actor=applicant())
+            assert (caught.value.fields["reason"], caught.value.fields["sql_mode"]) == ("lenient_sql_mode", LENIENT)
+            assert "put STRICT_TRANS_TABLES into the sql_mode of your connections" in caught.value.message
+        # The host's transaction is what it was, and nothing that only reads is refused.
+        assert small.wf.using(connection).case(case).state == "declare.draft"
+        connection.exec_driver_sql("SET SESSION sql_mode = 'STRICT_TRANS_TABLES'")
+        small.wf.using(connection).fire(case, "submit", {"truthful": True}, actor=applicant())
+        connection.commit()
+
+    assert small.state(case) == "declare.submitted"
+
+
+@ON_MARIADB
+def test_a_connection_of_a_hosts_engine_that_would_cut_a_text_is_refused(
+    make: Callable[..., Small], database_url: str
+) -> None:
+    with host_engine(database_url) as engine:
+        small = make(engine).open_round()
+        case = small.draft()
+        engine.dispose()
+        event.listen(engine, "connect", lambda raw, record: raw.query(f"SET SESSION sql_mode = '{LENIENT}'"))
+        with pytest.raises(DatabaseFault) as caught:
+            submit(small, case)
+
+    assert caught.value.fields["reason"] == "lenient_sql_mode"
+    assert small.triggers(case) == ["declare.declare"]
+
+
+@ON_MARIADB
+def test_the_mode_is_asked_for_once_for_each_connection_of_a_hosts_and_never_on_ours(
+    small: Small, database_url: str
+) -> None:
+    sent: list[str] = []
+    case = small.draft()
+    heard = hearing(before=lambda raw, sql, values: sent.append(sql))
+
+    def save(wf: Workflow) -> None:
+        wf.fire(case, "save", {"enterprise": "乙厂"}, actor=applicant())
+
+    with heard, host_engine(database_url) as engine:
+        with engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            for _ in range(3):
+                save(small.wf.using(raw))
+        assert (sent.count(MODE), sent[0]) == (1, MODE)
+        for _ in range(3):
+            save(small.wf)
+
+    assert sent.count(MODE) == 1
+
+
+# ── nothing is told twice ──
+
+SENT_TOGETHER = {
+    "reading": "FROM ganchu_party",
+    "locking": "SELECT ganchu_case.id, ganchu_case.seq, ganchu_case.version",
+    "writing": "INSERT INTO ganchu_history",
+}
+
+
+@pytest.mark.parametrize("part", SENT_TOGETHER)
+@pytest.mark.parametrize("gone", [False, True], ids=["a statement fails", "the connection is gone"])
+def test_neither_the_driver_nor_the_pool_says_anything_beside_the_fault(
+    small: Small,
+    database_url: str,
+    part: str,
+    gone: bool,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """psycopg would warn of each error in a pipeline but the first."""
+    case = small.draft()
+    failed: list[str] = []
+
+    def fail(raw: Any, sql: str, values: Any) -> None:
+        if SENT_TOGETHER[part] in sql and not failed:
+            failed.append(sql)
+            if gone:
+                end_connection(database_url, raw)
+            else:
+                raw.cursor().execute("SELECT nothing FROM nowhere")
+
+    with hearing(before=fail), pytest.raises(DatabaseFault) as caught:
+        submit(small, case)
+
+    assert (caught.value.fields["reason"], len(failed)) == ("unusable", 1)
+    assert (said(caplog), *capfd.readouterr()) == ([], "", "")
+    assert submit(small, case).state == "declare.submitted"

@@ -84,6 +84,18 @@ def raw_of(ctx: Rules) -> Any:
     return reads.rows.link.driver.raw
 
 
+def end_connection(url: str, raw: Any) -> None:
+    """End a connection as an operator or a failing network does; on SQLite close it."""
+    admin = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with admin.connect() as connection:
+        if admin.dialect.name == "sqlite":
+            raw.close()
+        elif admin.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_terminate_backend({raw.info.backend_pid}, 5000)")
+        else:
+            connection.exec_driver_sql(f"KILL {raw.thread_id()}")
+
+
 class Gone:
     """A rule whose connection is ended by the server, or on SQLite closed, just before it asks."""
 
@@ -95,18 +107,8 @@ class Gone:
     def __call__(self, ctx: Rules) -> None:
         if self.left:
             self.left -= 1
-            self.end(raw_of(ctx))
+            end_connection(self.url, raw_of(ctx))
         ctx.reads.case(self.other)
-
-    def end(self, raw: Any) -> None:
-        admin = create_engine(self.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-        with admin.connect() as connection:
-            if admin.dialect.name == "sqlite":
-                raw.close()
-            elif admin.dialect.name == "postgresql":
-                connection.exec_driver_sql(f"SELECT pg_terminate_backend({raw.info.backend_pid}, 5000)")
-            else:
-                connection.exec_driver_sql(f"KILL {raw.thread_id()}")
 
 
 class Deadlock:

@@ -159,7 +159,7 @@ def test_a_host_s_engine_on_mariadb_that_would_cut_text_is_refused(mariadb_url: 
         with pytest.raises(DatabaseFault) as caught:
             act(host)
         assert (caught.value.fields["reason"], caught.value.fields["sql_mode"]) == (
-            "unusable",
+            "lenient_sql_mode",
             "NO_ENGINE_SUBSTITUTION",
         )
         assert "put STRICT_TRANS_TABLES into the sql_mode" in caught.value.message
