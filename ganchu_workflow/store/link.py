@@ -183,7 +183,8 @@ class Link:
                     continue
                 spelt = statement.spelt(self.dialect, len(ids) if ids is not None else 0)
                 asked.append((spelt, driver.ask(spelt.sql, spelt.bind(values))))
-            return [_answer(*each) if each is not None else Found([], 0) for each in asked]
+        # After it: to fetch inside is to wait for the server once more.
+        return [_answer(*each) if each is not None else Found([], 0) for each in asked]
 
     @contextmanager
     def batch(self) -> Iterator[None]:
