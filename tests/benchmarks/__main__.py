@@ -20,7 +20,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from tests.benchmarks import peers, reading, report, scale, start, transition
+from tests.benchmarks import peers, profiles, reading, report, scale, start, transition
 from tests.benchmarks.measure import ENOUGH, Line, Patience
 from tests.benchmarks.worlds import SQLITE, Wanted, sources
 
@@ -94,12 +94,14 @@ def _run(wanted: Wanted, asked: argparse.Namespace) -> int:
             traceback.print_exc()
             trouble.append(f"{name}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
             failed = True
+    profiled = [] if asked.only else list(profiles.profiles(wanted))
+    print(f"\n{profiles.table(profiled)}" if profiled else "", end="")
     for about in trouble:
         print(f"  not measured: {about}")
     seconds = perf_counter() - begun
     out = asked.out or (REPORT if not asked.only and not asked.quick else None)
     if out is not None:
-        report.write(out, groups, trouble, wanted, _command(asked.given), seconds)
+        report.write(out, groups, profiled, trouble, wanted, _command(asked.given), seconds)
     print(f"\n{seconds:.0f} s" + (f"; {out.name} written" if out else ""))
     return 1 if failed else 0
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks import profiles
 from tests.benchmarks.__main__ import BENCHMARKS, main, quick
 from tests.benchmarks.measure import Bar, Interval, Line, Patience, interval, measure
 from tests.benchmarks.report import table
@@ -48,6 +49,18 @@ def test_a_benchmark_measures_every_one_of_its_lines(name: str, wanted: Wanted) 
 
     assert [line.name for line in lines] == NAMES[name]
     assert {line.pairs for line in lines} == {1}
+
+
+def test_a_profile_of_each_way_and_database_says_where_all_of_the_time_went(wanted: Wanted) -> None:
+    found = list(profiles.profiles(wanted))
+
+    assert [p.name for p in found] == [
+        "transition, SQLite", "fire_many, SQLite", "transition, PostgreSQL", "fire_many, PostgreSQL"
+    ]  # fmt: skip
+    assert [round(sum(p.shares.values()), 9) for p in found] == [1] * 4
+    # Each part does something, so its mark is of a place that is there.
+    assert {part for p in found for part, share in p.shares.items() if share == 0} == set()
+    assert profiles.table(found).count("\n") == len(found[0].shares) + 3
 
 
 def test_the_command_writes_a_report(

@@ -53,7 +53,7 @@ def many(wanted: Wanted) -> Iterator[Line]:
 
             def ours_block(ours: World = ours, draft: str = draft) -> float:
                 cases = ours.copies(draft, wanted.bulk)
-                return timed(lambda: _fire_many(ours, cases))
+                return timed(lambda: fire_many(ours, cases))
 
             def theirs_block(theirs: World = theirs, other: str = other, by_hand: ByHand = by_hand) -> float:
                 cases = theirs.copies(other, wanted.bulk)
@@ -72,7 +72,7 @@ def many(wanted: Wanted) -> Iterator[Line]:
             )
 
 
-def _fire_many(world: World, cases: list[str]) -> None:
+def fire_many(world: World, cases: list[str]) -> None:
     done = world.wf.together(lambda inside: inside.fire_many(cases, "submit", {"truthful": True}, actor=applicant()))
     if done.refused:
         raise AssertionError(done.refused[0].error)
