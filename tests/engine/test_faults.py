@@ -1,5 +1,6 @@
 """The database fails in the middle of an act: that is told clearly, nothing is half there, and the next act works."""
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -7,17 +8,23 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Dialect, Engine, create_engine, event, func, make_url, text
+from sqlalchemy.dialects import mysql as mysql_dialect
+from sqlalchemy.dialects import postgresql as postgresql_dialect
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateTable
 
 from ganchu_workflow.clock import SimulatedClock, from_text
-from ganchu_workflow.engine import crash_points
+from ganchu_workflow.engine import crash_points, sql
 from ganchu_workflow.engine.crash_points import POINTS
 from ganchu_workflow.engine.transactions import TRIES
 from ganchu_workflow.entropy import SystemEntropy
-from ganchu_workflow.errors import Contention, DatabaseFault
+from ganchu_workflow.errors import Contention, DatabaseFault, Refused
 from ganchu_workflow.store import database
-from tests.engine.small_process import HOUR, OFFICE, Small, applicant
+from ganchu_workflow.store.statements import Statement
+from ganchu_workflow.store.tables import METADATA
+from tests.engine.small_process import CLOSES, HOUR, MICROSECOND, OFFICE, Small, applicant, instant
 
 Make = Callable[..., Small]
 INSIDE = POINTS[POINTS.index("begun") : POINTS.index("committed")]
@@ -292,3 +299,57 @@ def test_recorded_instants_never_go_back_within_a_case(make: Make) -> None:
     assert recorded == [ahead - HOUR, ahead, *[ahead] * (len(events) - 2)]
     assert [from_text(e["received_at"]) for e in events][-1] == ahead - HOUR / 2
     assert small.wf.verify().problems == []
+
+
+# ── a clock of the database that is wrong ──
+
+
+@pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
+def test_what_the_clock_of_the_database_says_decides_nothing(make: Make) -> None:
+    small = make().open_round()
+    in_time, late = small.draft(), small.draft()
+    set_back(small.wf.database)
+
+    small.drift_to(CLOSES)
+    submit(small, in_time)
+    small.drift_to(CLOSES + MICROSECOND)
+    with pytest.raises(Refused, match="window_closed"):
+        submit(small, late)
+    small.wf.tick()
+
+    assert small.triggers(late)[-1] == "declare.lapse"
+    assert [e["recorded_at"] for e in small.wf.history(in_time)[1:]] == [instant(CLOSES)]
+    assert [e["recorded_at"] for e in small.wf.history(late)[1:]] == [instant(CLOSES + MICROSECOND)]
+    assert small.wf.verify().problems == []
+
+
+@pytest.mark.parametrize("dialect", [sqlite_dialect.dialect, postgresql_dialect.dialect, mysql_dialect.dialect])
+def test_no_statement_and_no_table_asks_the_database_for_the_time(dialect: Callable[[], Dialect]) -> None:
+    asked: list[Any] = [found.core for found in vars(sql).values() if isinstance(found, Statement)]
+    asked += [CreateTable(table) for table in METADATA.sorted_tables]
+    words = re.compile(r"(?i)\bnow\b|_timestamp\b|current_|\bsysdate|unixepoch|strftime")
+
+    spelt = [str(each.compile(dialect=dialect())) for each in (*asked, func.now())]
+
+    assert [text for text in spelt if words.search(text)] == spelt[-1:]
+
+
+def set_back(engine: Engine) -> None:
+    """From now on the clock of this database stands in 1970, on each connection that is opened."""
+    engine.dispose()
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("CREATE SCHEMA set_back")
+            for name in ("now", "clock_timestamp", "statement_timestamp", "transaction_timestamp"):
+                connection.exec_driver_sql(
+                    f"CREATE FUNCTION set_back.{name}() RETURNS timestamptz LANGUAGE sql"
+                    " AS $$ SELECT timestamptz '1970-01-02 00:00:00+00' $$"
+                )
+            connection.exec_driver_sql(
+                f"ALTER DATABASE {engine.url.database} SET search_path = set_back, pg_catalog, public"
+            )
+        else:
+            event.listen(engine, "connect", lambda raw, record: raw.cursor().execute("SET timestamp = 86400"))
+    engine.dispose()
+    with engine.connect() as connection:
+        assert str(connection.exec_driver_sql("SELECT now()").scalar()).startswith("1970-01-0")
