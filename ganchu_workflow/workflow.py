@@ -191,8 +191,9 @@ class Workflow(Questions):
         """Fire a trigger on many cases, each as an act of its own: one that is refused holds up no other.
 
         All are received at one instant. `cases` may give each case its own data, by its id. They are carried out in
-        the order given, a batch in one transaction; refusals are kept as rows, in a host's transaction they are the
-        host's to `keep`. With `key` each case has a key of its own made of it, so that a call that broke off may be
+        the order given, a batch in one transaction and, where nothing is due first, as a set that is read and written
+        in one go: rules must not mind being asked twice. Refusals are kept as rows, in a host's transaction they are
+        the host's to `keep`. With `key` each case has a key of its own made of it, so that a call that broke off may be
         repeated. With `dry_run` nothing is changed or kept: the acts are done, in one transaction, and undone, so that
         the report says what would happen, counts and all. Raises `Invalid` when a case is given twice.
         """

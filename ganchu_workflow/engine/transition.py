@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ganchu_workflow.actors import CLOCK
 from ganchu_workflow.canonical import decode
@@ -101,7 +101,9 @@ class Engine:
             except _DueFirst as due:
                 # One at a time: what it fires may start another that was due before the rest.
                 settled.add(due.row)
-                self.fire_due(*due.row, request.received_at)
+                failed = self.fire_due(*due.row, request.received_at)
+                if isinstance(failed, Contention):
+                    raise failed from due  # it may well fire yet: then the act comes after it
 
     def carry_out_as_set(self, requests: Sequence[Request]) -> list[Receipt | WorkflowError]:
         """Carry out acts on cases of one round as a set: what became of each, as if one came after the other.
@@ -314,8 +316,7 @@ class Engine:
         try:
             return self.transactions.write(run)
         except _Undone as undone:
-            found: T = undone.result
-            return found
+            return cast(T, undone.result)
         except WorkflowError as error:
             if self.transactions.own and not dry_run:
                 self.keep(error)
@@ -333,9 +334,8 @@ class Engine:
         try:
             return act()
         except Refused as refused:
-            crashed = refused.code == "guard_crashed"
-            row = self._attempt(request, "crashed" if crashed else "refused", refused.refusal)
-            self._keep(row, refused)
+            kind = "crashed" if refused.code == "guard_crashed" else "refused"
+            self._keep(self._attempt(request, kind, refused.refusal), refused)
             raise
         except RuleCrashed as crash:
             # Not its message: what an exception says may quote a private value, and this row is for ever.

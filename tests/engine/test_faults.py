@@ -19,6 +19,7 @@ from ganchu_workflow.clock import SimulatedClock, from_text
 from ganchu_workflow.engine import crash_points, sql
 from ganchu_workflow.engine.crash_points import POINTS
 from ganchu_workflow.engine.transactions import TRIES
+from ganchu_workflow.engine.workspace import Stale
 from ganchu_workflow.entropy import SystemEntropy
 from ganchu_workflow.errors import Contention, DatabaseFault, Refused
 from ganchu_workflow.store import database
@@ -231,6 +232,23 @@ def test_an_act_whose_ground_moves_each_time_is_given_up_at_the_bound(on: Make, 
         assert submit(small, case).state == "declare.submitted"
     assert seen.count("read") == TRIES
     assert small.wf.verify().problems == []
+
+
+def test_an_act_waits_for_a_deadline_before_it_that_others_kept_from_firing(make: Make) -> None:
+    small = make().open_round()
+    case = small.submitted()
+    small.drift_to(small.due(case)["declare.answer_due"] + MICROSECOND)
+
+    def others() -> None:
+        raise Stale
+
+    # Those of the sweep before the act; the act's own would meet nobody.
+    with at("read", others, times=TRIES), pytest.raises(Contention):
+        small.wf.fire(case, "accept", actor=OFFICE)
+
+    assert small.triggers(case)[-1] == "declare.submit"
+    small.wf.fire(case, "accept", actor=OFFICE)
+    assert small.triggers(case)[-3:] == ["declare.submit", "declare.remind", "declare.accept"]
 
 
 def test_a_deadlock_with_somebody_else_is_broken_and_the_act_is_done(on: Make, postgres_url: str) -> None:
