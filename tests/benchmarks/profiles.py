@@ -45,7 +45,7 @@ def profiles(wanted: Wanted) -> Iterator[Profiled]:
     """One transition at a time, and many in one transaction, on each database."""
     for backend in wanted.sources:
         with worlds(backend, wanted) as (world,):
-            draft, _ = drafts(world)
+            draft, _ = drafts(world, wanted.bulk)
             for case in world.copies(draft, wanted.block):
                 submit(world, case)  # what is worked out only once
             yield _profiled(f"transition, {backend}", world.copies(draft, wanted.bulk), _each(world))

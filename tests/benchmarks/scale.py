@@ -70,7 +70,8 @@ def _tasks(full: World, wanted: Wanted, backend: str) -> Line:
     clerk = authority(CLERK)
     mine = len(full.wf.tasks(clerk))
     sql = full.raw.sql(
-        "SELECT c.*, (SELECT min(due_at) FROM ganchu_deadline d WHERE d.case_id = c.id AND d.status = 'armed')"
+        # Not `status` alone: SQLite would go through all that are armed, for each case.
+        "SELECT c.*, (SELECT min(due_at) FROM ganchu_deadline d WHERE d.case_id = c.id AND d.status || '' = 'armed')"
         # A cross join: SQLite keeps to its order, and begins with the few that are the clerk's.
         " FROM ganchu_party p CROSS JOIN ganchu_case c"
         " WHERE c.id = p.case_id AND p.role = 'local_authority' AND p.scope = ?"
@@ -110,7 +111,7 @@ def _growth(full: World, empty: World, wanted: Wanted, backend: str) -> Line:
 
 
 def _submits(world: World, wanted: Wanted, *, ours: bool) -> Callable[[], float]:
-    draft, recorded = drafts(world)
+    draft, recorded = drafts(world, wanted.bulk)
     act: Callable[[str], object] = partial(submit, world) if ours else ByHand(world.raw, recorded)
     return lambda: each(act, world.copies(draft, _LONGER * wanted.block))
 

@@ -28,9 +28,15 @@ def submit(world: World, case: str) -> object:
     return world.wf.fire(case, "submit", {"truthful": True}, actor=applicant())
 
 
-def drafts(world: World) -> tuple[str, Recorded]:
-    """A draft to be copied, and what submitting another one writes."""
+def drafts(world: World, among: int) -> tuple[str, Recorded]:
+    """A draft to be copied, and what submitting another one writes.
+
+    They stand `among` so many others, of which the database knows: on tables that it takes for empty PostgreSQL would
+    make plans that read them from end to end, and a connection keeps those.
+    """
     draft = world.small.draft()
+    world.copies(draft, among)
+    world.settle()
     return draft, Recorded(world, world.small.draft(), partial(submit, world))
 
 
@@ -47,8 +53,8 @@ def many(wanted: Wanted) -> Iterator[Line]:
     """`fire_many` in one transaction against executemany of the same rows."""
     for backend in wanted.sources:
         with worlds(backend, wanted, 2) as (ours, theirs):
-            draft, _ = drafts(ours)
-            other, recorded = drafts(theirs)
+            draft, _ = drafts(ours, wanted.bulk)
+            other, recorded = drafts(theirs, wanted.bulk)
             by_hand = ByHand(theirs.raw, recorded)
 
             def ours_block(ours: World = ours, draft: str = draft) -> float:
@@ -80,7 +86,7 @@ def fire_many(world: World, cases: list[str]) -> None:
 
 def _one(wanted: Wanted, backend: str, bar: Bar, after: str, *, normal: bool) -> Line:
     with worlds(backend, wanted, 2, normal=normal) as (ours, theirs):
-        mine, hers = _acts(ours, ours_side=True), _acts(theirs, ours_side=False)
+        mine, hers = _acts(ours, wanted, ours_side=True), _acts(theirs, wanted, ours_side=False)
         pairs = measure(wanted.patience, _block(ours, mine, wanted.block), _block(theirs, hers, wanted.block))
     level = "" if backend == POSTGRES else f", synchronous={'NORMAL' if normal else 'FULL'}"
     against = "psycopg in six round trips" if backend == POSTGRES else "sqlite3"
@@ -96,8 +102,8 @@ def _one(wanted: Wanted, backend: str, bar: Bar, after: str, *, normal: bool) ->
     )
 
 
-def _acts(world: World, *, ours_side: bool) -> tuple[str, Act]:
-    draft, recorded = drafts(world)
+def _acts(world: World, wanted: Wanted, *, ours_side: bool) -> tuple[str, Act]:
+    draft, recorded = drafts(world, wanted.bulk)
     return draft, partial(submit, world) if ours_side else ByHand(world.raw, recorded)
 
 
@@ -108,8 +114,8 @@ def _block(world: World, side: tuple[str, Act], size: int) -> Callable[[], float
 
 def _threads(wanted: Wanted) -> Line:
     with worlds(POSTGRES, wanted, 2) as (ours, theirs):
-        draft, _ = drafts(ours)
-        other, recorded = drafts(theirs)
+        draft, _ = drafts(ours, wanted.bulk)
+        other, recorded = drafts(theirs, wanted.bulk)
         by_hand: list[Act] = [ByHand(theirs.connect(), recorded) for _ in range(THREADS)]
         mine: list[Act] = [partial(submit, ours)] * THREADS
         pairs = measure(
