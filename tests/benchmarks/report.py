@@ -43,7 +43,14 @@ _PROFILE = """
 
 {acts:,} acts under the profiler of Python's standard library, which makes each call of Python dearer than it is. The
 reference by hand consists of the first part, and of no other: whatever the rest costs stands between the ratio and 1×.
-What is there to be saved is in the number of statements on PostgreSQL; the parts below the second are what an act is.
+
+What keeps a transition from its bars: an act sends twelve statements where the reference sends nine, on PostgreSQL six.
+It asks for the round of a case that it meets for the first time, reads parties, deadlines and cohorts apart from the
+cases, and compares under lock the versions of all that it has read, also of what only a rule has read. On PostgreSQL
+this is most of the difference: psycopg spends about as long on a statement as the server does, and to read and to write
+in one statement each would save about half of them. On SQLite, and in `fire_many` on both, it is what an act is beyond
+its rows: who may do it, whether its window is open, the guards with a digest of what each could know, the effects,
+deadlines in working days, canonical JSON and SHA-256. No single one of them is large.
 
 """
 
