@@ -148,6 +148,7 @@ def deadline_of(row: Row[Any]) -> dict[str, Any]:
         "armed_at": instant_text(row.armed_at),
         "remainder": row.remainder,
         "calendar": row.calendar,
+        "shown_at": None if row.shown_at is None else instant_text(row.shown_at),
         "round": row.round_id,
     }
 

@@ -23,6 +23,13 @@ class Running:
     armed_at: datetime
     remainder: str | None = None
     calendar: str | None = None
+    shown_at: datetime | None = None
+    """The end that is shown, where a grace follows it; `due_at` is then the end of the grace."""
+
+    @property
+    def end(self) -> datetime | None:
+        """The end that a person is shown."""
+        return self.shown_at or self.due_at
 
 
 @dataclass(slots=True)

@@ -56,6 +56,7 @@ def describe(running: Running) -> dict[str, Any]:
         "armed_at": to_text(running.armed_at),
         "remainder": running.remainder,
         "calendar": running.calendar,
+        "shown_at": to_text(running.shown_at) if running.shown_at else None,
     }
 
 

@@ -271,7 +271,15 @@ def _by_case(rows: Iterable[Any]) -> dict[str, dict[str, Running]]:
     found: dict[str, dict[str, Running]] = {}
     for row in rows:
         found.setdefault(row.case_id, {})[row.name] = Running(
-            row.name, row.status, row.due_at, row.rule, row.fires, row.armed_at, row.remainder, row.calendar
+            row.name,
+            row.status,
+            row.due_at,
+            row.rule,
+            row.fires,
+            row.armed_at,
+            row.remainder,
+            row.calendar,
+            row.shown_at,
         )
     return found
 
@@ -302,6 +310,7 @@ def _running(case: CaseState, running: Running) -> dict[str, Any]:
         "remainder": running.remainder,
         "armed_at": running.armed_at,
         "calendar": running.calendar,
+        "shown_at": running.shown_at,
     }
 
 

@@ -48,10 +48,12 @@ PATIENCE = 600
 """How long a migration waits for another one, in seconds."""
 
 _CREATE = re.compile(r"\s*CREATE (TABLE|INDEX|UNIQUE INDEX|TRIGGER) `?(\w+)`?(?: ON `?(\w+)`?)?")
+_ADD = re.compile(r"\s*ALTER TABLE `?(?P<table>\w+)`? ADD (?P<kind>COLUMN) `?(?P<name>\w+)`?[^,]*\Z")
 _CHANGES = re.compile(r"\s*(CREATE|ALTER|DROP|RENAME|TRUNCATE)\b", re.IGNORECASE)
 _FOUND = {
     "TABLE": "tables WHERE table_schema = DATABASE() AND table_name = %s",
     "INDEX": "statistics WHERE table_schema = DATABASE() AND index_name = %s AND table_name = %s",
+    "COLUMN": "columns WHERE table_schema = DATABASE() AND column_name = %s AND table_name = %s",
     "TRIGGER": "triggers WHERE trigger_schema = DATABASE() AND trigger_name = %s",
 }
 
@@ -143,14 +145,15 @@ def _unless_done(
     """The statement; or one that does nothing, when what it would make is there."""
     if not _CHANGES.match(statement):
         return statement, parameters
-    found = _CREATE.match(statement)
-    if found is None:
+    created, added = _CREATE.match(statement), _ADD.match(statement)
+    if created is not None:
+        kind, name, table = created.groups()
+    elif added is not None:
+        kind, name, table = added["kind"], added["name"], added["table"]
+    else:
         # For whoever writes a migration: it would work once, and stop for good when it was killed after this.
         raise NotImplementedError(f"nothing here can tell whether this was done already: {statement}")
-    kind, name, table = found.groups()
-    kind = kind.removeprefix("UNIQUE ")
-    cursor.execute(
-        f"SELECT count(*) FROM information_schema.{_FOUND[kind]}", (name, table) if kind == "INDEX" else (name,)
-    )
+    where = _FOUND[kind.removeprefix("UNIQUE ")]
+    cursor.execute(f"SELECT count(*) FROM information_schema.{where}", (name, table)[: where.count("%s")])
     (there,) = cursor.fetchone()
     return ("DO 0", ()) if there else (statement, parameters)

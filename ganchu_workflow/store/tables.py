@@ -134,6 +134,31 @@ class DeadlineRow(Row, table=True):
     armed_at: datetime = Field(sa_type=Instant)
     calendar: str | None = Field(default=None, sa_type=name_type(40))
     """The version of the working-day calendar it was computed with."""
+    shown_at: datetime | None = Field(default=None, sa_type=Instant)
+    """The end that is shown, where a grace follows it; `due_at` is then the end of the grace."""
+
+
+class StuckDeadlineRow(Row, table=True):
+    """A deadline that is due and would not fire: how often it was tried, why, and when it is tried again.
+
+    `waiting`: tried again at `again_at`. `parked`: left alone until a person releases it. No part of the record: it is
+    gone once the deadline has fired, moved or stopped; each try that a rule refused is an attempt of its own.
+    """
+
+    __tablename__ = "ganchu_stuck_deadline"
+
+    case_id: str = Field(primary_key=True, sa_type=name_type(26))
+    name: str = Field(primary_key=True, sa_type=name_type(120))
+    round_id: str = Field(sa_type=name_type(26))
+    due_at: datetime | None = Field(default=None, sa_type=Instant)
+    """The end at which it was due; absent of one that waits for a year's calendar."""
+    status: str = Field(sa_type=name_type(20))
+    tries: int = Field(sa_type=Integer)
+    code: str = Field(sa_type=name_type(60))
+    why: str = Field(sa_type=name_type(500))
+    first_at: datetime = Field(sa_type=Instant)
+    last_at: datetime = Field(sa_type=Instant)
+    again_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
 class OutboxRow(Row, table=True):
@@ -242,6 +267,21 @@ class CalendarRow(Row, table=True):
     version: str = Field(primary_key=True, sa_type=name_type(40))
     body: str = Field(sa_type=document_type())
     recorded_at: datetime = Field(sa_type=Instant)
+
+
+class CalendarImportRow(Row, table=True):
+    """A year's notice of the State Council that an office imported: of one year the last import counts. Append-only."""
+
+    __tablename__ = "ganchu_calendar_import"
+
+    id: str = Field(primary_key=True, sa_type=name_type(26))
+    year: int = Field(sa_type=Integer)
+    paper: str = Field(sa_type=name_type(300))
+    """The notice: its name, number and date."""
+    body: str = Field(sa_type=document_type())
+    digest: str = Field(sa_type=name_type(64))
+    actor: str = Field(sa_type=name_type(160))
+    imported_at: datetime = Field(sa_type=Instant)
 
 
 class PrivateRow(Row, table=True):

@@ -19,6 +19,7 @@ APPEND_ONLY: dict[str, tuple[tuple[str, ...], ...]] = {
     "ganchu_attempt": (("id",),),
     "ganchu_definition": (("fingerprint",),),
     "ganchu_calendar_version": (("version",),),
+    "ganchu_calendar_import": (("id",),),
     "ganchu_seal": (("round_id", "size"),),
 }
 """The append-only tables, each with its unique keys."""

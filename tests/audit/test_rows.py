@@ -352,7 +352,7 @@ def test_a_dropped_trigger_is_found(record: Record) -> None:
             connection.rollback()
             if dialect in DIALECTS:  # no rollback brings it back
                 connection.exec_driver_sql(made[name])
-    assert len(wanted) == (10 if dialect in DIALECTS else 15)
+    assert len(wanted) == (12 if dialect in DIALECTS else 18)
     assert found == [[("trigger_missing", name)] for name in wanted]
 
 

@@ -34,6 +34,10 @@ def rows() -> dict[str, dict[str, Any]]:
             case_id=CASE, name="window", round_id=ROUND, status="awaiting_calendar",
             rule="5 working days", armed_at=AT,
         ),
+        tables.StuckDeadlineRow(
+            case_id=CASE, name="window", round_id=ROUND, due_at=AT, status="waiting", tries=1, code="rule_crashed",
+            why="规则出错", first_at=AT, last_at=AT, again_at=AT,
+        ),
         tables.OutboxRow(
             id="3" * 26, round_id=ROUND, case_id=CASE, seq=1, ordinal=1, message="submitted", recipient="office",
             body="{}", status="pending", created_at=AT,
@@ -51,6 +55,9 @@ def rows() -> dict[str, dict[str, Any]]:
         ),
         tables.DefinitionRow(fingerprint=DIGEST, body="{}", recorded_at=AT),
         tables.CalendarRow(version="2021.1", body="{}", recorded_at=AT),
+        tables.CalendarImportRow(
+            id="5" * 26, year=2027, paper="国务院办公厅通知", body="{}", digest=DIGEST, actor="office", imported_at=AT
+        ),
         tables.PrivateRow(id=DIGEST, case_id=CASE, field="contact", erased_at=AT),
         tables.SealRow(
             round_id=ROUND, size=2**40, root=DIGEST, signer="office-key-1", signature="AAAA", sealed_at=AT

@@ -15,6 +15,7 @@ PAYLOAD = {
     "ganchu_history": "digest",
     "ganchu_attempt": "code",
     "ganchu_definition": "body",
+    "ganchu_calendar_import": "paper",
     "ganchu_calendar_version": "body",
     "ganchu_seal": "root",
 }

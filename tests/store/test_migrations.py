@@ -50,7 +50,7 @@ def test_migrating_again_changes_nothing(engine: Engine) -> None:
     migrate(engine)
     require_schema(engine)
     with read(engine) as connection:
-        assert connection.exec_driver_sql("SELECT version_num FROM ganchu_alembic_version").all() == [("0002",)]
+        assert connection.exec_driver_sql("SELECT version_num FROM ganchu_alembic_version").all() == [("0003",)]
 
 
 def test_the_list_of_revisions_is_that_of_the_scripts() -> None:
@@ -96,7 +96,7 @@ def test_missing_tables_are_said_to_be_missing(empty_database_url: str) -> None:
     engine = connect(empty_database_url)
     with pytest.raises(SchemaFault) as caught:
         require_schema(engine)
-    assert caught.value.fields == {"found": None, "wanted": "0002"}
+    assert caught.value.fields == {"found": None, "wanted": "0003"}
     assert "run `ganchu db upgrade` or call wf.migrate()" in caught.value.message
     engine.dispose()
 
@@ -108,10 +108,10 @@ def test_asking_for_the_schema_creates_no_file(tmp_path: Path) -> None:
 
 
 def test_older_tables_are_refused_until_migrated(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganchu_workflow.store.database.REVISIONS", ("0001", "0002", "0003"))
+    monkeypatch.setattr("ganchu_workflow.store.database.REVISIONS", ("0001", "0002", "0003", "0004"))
     with pytest.raises(SchemaFault) as caught:
         require_schema(engine)
-    assert caught.value.fields == {"found": "0002", "wanted": "0003"}
+    assert caught.value.fields == {"found": "0003", "wanted": "0004"}
     assert "older than this code: run `ganchu db upgrade` or call wf.migrate()" in caught.value.message
 
 
@@ -120,7 +120,7 @@ def test_newer_tables_are_refused_and_left_alone(engine: Engine) -> None:
     for act in (require_schema, migrate):
         with pytest.raises(SchemaFault) as caught:
             act(engine)
-        assert caught.value.fields == {"found": "0999", "wanted": "0002"}
+        assert caught.value.fields == {"found": "0999", "wanted": "0003"}
         assert "upgrade the package" in caught.value.message
     assert difference(engine) == []
 
@@ -175,7 +175,7 @@ def migrate_until(engine: Engine, statement: int) -> str:
 
     @event.listens_for(engine, "before_cursor_execute")
     def kill(connection: object, cursor: object, sql: str, parameters: object, context: object, many: bool) -> None:
-        if sql.split()[0] in ("CREATE", "INSERT", "UPDATE"):
+        if sql.split()[0] in ("CREATE", "ALTER", "INSERT", "UPDATE"):
             before.append(sql)
             if len(before) == statement + 1:
                 raise Killed
@@ -199,6 +199,8 @@ def migrate_until(engine: Engine, statement: int) -> str:
         (32, "INSERT INTO ganchu_alembic_version"),
         (35, "CREATE TABLE ganchu_inbox"),
         (37, "UPDATE ganchu_alembic_version SET"),
+        (39, "CREATE TABLE ganchu_stuck_deadline"),
+        (43, "UPDATE ganchu_alembic_version SET"),
     ],
 )
 def test_a_migration_that_was_killed_on_mariadb_is_finished_by_the_next(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 VERSION_TABLE = "ganchu_alembic_version"
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """All revisions, oldest first: what `require_schema` compares with, so that it need not load Alembic."""
 
 
