@@ -15,6 +15,7 @@ from ganchu_workflow.engine.books import Books
 from ganchu_workflow.engine.foresee import foresee
 from ganchu_workflow.engine.naming import Case, id_of
 from ganchu_workflow.engine.queries import Allowed, Task
+from ganchu_workflow.engine.requests import Entry
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.transactions import OwnTransactions
 from ganchu_workflow.engine.transition import Engine
@@ -53,6 +54,7 @@ class Questions:
         self._books = Books(self.stages)
         self._checked = False
         self._received: datetime | None = None
+        self._entry: Entry | None = None
         self._engine = Engine(
             OwnTransactions(self.database), self._books.of_round, self.clock, self.entropy, self.calendar
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from ganchu_workflow.actors import RESERVED, Actor
 from ganchu_workflow.clock import aware
@@ -20,7 +21,7 @@ from ganchu_workflow.engine.inbox import Inbox
 from ganchu_workflow.engine.naming import Case, each_of, id_of
 from ganchu_workflow.engine.outbox import Outbox
 from ganchu_workflow.engine.recorder import plain
-from ganchu_workflow.engine.requests import Opening, Request, Step
+from ganchu_workflow.engine.requests import Entry, Opening, Request, Step
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.sweep import DueRow, Swept, sweep
 from ganchu_workflow.engine.transition import Engine
@@ -28,6 +29,7 @@ from ganchu_workflow.errors import Invalid, Refusal, Refused, WorkflowError
 from ganchu_workflow.messages import Dispatcher
 from ganchu_workflow.plan import Plan, read_plan
 from ganchu_workflow.plugins import DISPATCHERS, Registry
+from ganchu_workflow.process.mixins import Evidence
 from ganchu_workflow.questions import Questions
 from ganchu_workflow.store.database import migrate
 
@@ -36,6 +38,8 @@ __all__ = ["Case", "Workflow"]
 T = TypeVar("T")
 LONGEST_KEY = 120
 """How many characters an idempotency key may have."""
+LONGEST_REASON = 2000
+"""How many characters the reason of a late entry may have."""
 
 
 class Workflow(Questions):
@@ -85,6 +89,30 @@ class Workflow(Questions):
         received = self._received_at(received_at)
         self._ready()
         return self._engine.together(lambda inside: work(self._with(inside, received)), dry_run=dry_run)
+
+    def entering_late(
+        self, received_at: datetime, *, by: Actor, reason: str, evidence: Mapping[str, Any] | Evidence
+    ) -> Workflow:
+        """补录: the same workflow, for what was received in time on paper and is entered only now.
+
+        All that is asked of it counts as received at `received_at`, takes effect then, and is asked of the windows as
+        they ran, whatever their end has led to since; it is still the act of its `actor`. `by` enters it, which the
+        transition must allow its role (`late_by`). Reason (kept apart, as private text), `evidence` of the reception (a
+        name, the SHA-256 of the document and where the host keeps it) and who entered it stand in the event.
+
+        Raises `Invalid` for an instant that is naive or lies ahead, a reason that says nothing, or no such evidence.
+        """
+        self._received_at(received_at)
+        if not reason.strip() or len(reason) > LONGEST_REASON:
+            raise Invalid(f"reason: say in 1 to {LONGEST_REASON} characters why it is entered late")
+        try:
+            proof = Evidence.model_validate(plain(evidence))
+        except ValidationError as error:
+            problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            raise Invalid(f"evidence of when it was received: {'; '.join(problems)}", problems=problems) from error
+        inside = self._with(self._engine, received_at)
+        inside._entry = Entry(by, reason, plain(proof))
+        return inside
 
     def keep(self, refused: WorkflowError) -> None:
         """Write the row of a refusal that happened in a host's transaction: in that one, or after it in our own.
@@ -202,7 +230,7 @@ class Workflow(Questions):
         self._admit(actor, key, room=27)
         rounds = self._read(lambda c: queries.rounds_of(c, list(each)))
         acts = [
-            (case, request_of(case, rounds.get(case), trigger, given, actor, received_at, key, document))
+            (case, request_of(case, rounds.get(case), trigger, given, actor, received_at, key, document, self._entry))
             for case, given in each.items()
         ]
         return carry_out_many(self._engine, acts, dry_run=dry_run)
@@ -240,7 +268,7 @@ class Workflow(Questions):
 
     def _act(self, request: Request, book: Rulebook | None = None) -> Receipt:
         self._admit(request.step.actor, request.key)
-        return self._engine.carry_out(request, book)
+        return self._engine.carry_out(replace(request, entry=self._entry), book)
 
     def _received_at(self, taken: datetime | None = None) -> datetime:
         """When an act that is asked for now was received: when the call came that it is part of, or as that took it."""

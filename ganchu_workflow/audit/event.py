@@ -18,11 +18,12 @@ _NONE = type(None)
 _SHAPE: dict[str, tuple[type, ...]] = {
     "actor": (dict,), "algorithm": (str,), "calendar": (str, _NONE), "case": (str,), "cause": (dict, _NONE),
     "data": (dict,), "deadline": (dict, _NONE), "deadlines": (list,), "definition": (str,), "document": (str, _NONE),
-    "effective_at": (str,), "effects": (list,), "facts": (dict,), "format": (int,), "guards": (list,),
-    "handler": (dict,), "key": (str, _NONE), "kind": (str,), "members": (list, _NONE), "opening": (dict, _NONE),
-    "outcome": (str,), "parties": (dict,), "previous": (str, _NONE), "received_at": (str,), "recorded_at": (str,),
-    "refusal": (dict, _NONE), "request": (str, _NONE), "round": (str,), "seq": (int,), "settings": (str,),
-    "source": (str, _NONE), "stage": (str,), "target": (str,), "tells": (list,), "trigger": (str,), "visit": (int,),
+    "effective_at": (str,), "effects": (list,), "entry": (dict, _NONE), "facts": (dict,), "format": (int,),
+    "guards": (list,), "handler": (dict,), "key": (str, _NONE), "kind": (str,), "members": (list, _NONE),
+    "opening": (dict, _NONE), "outcome": (str,), "parties": (dict,), "previous": (str, _NONE), "received_at": (str,),
+    "recorded_at": (str,), "refusal": (dict, _NONE), "request": (str, _NONE), "round": (str,), "seq": (int,),
+    "settings": (str,), "source": (str, _NONE), "stage": (str,), "target": (str,), "tells": (list,), "trigger": (str,),
+    "visit": (int,),
 }  # fmt: skip
 """What an event of format 1 holds. In canonical text the keys are in this order."""
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
-from ganchu_workflow.actors import SCOPED, Actor, Role
+from ganchu_workflow.actors import RESERVED, SCOPED, Actor, Role
 from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.engine.cases import CaseState
 from ganchu_workflow.engine.deadlines import STOPPED
+from ganchu_workflow.engine.looking_back import last_run
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import Refusal
+from ganchu_workflow.process.deadlines import FactRule
 from ganchu_workflow.process.definition import Edge, Process, Timer
-from ganchu_workflow.process.language import FactRule
 from ganchu_workflow.timing import closes_in_time
 
 LIVE_WITHOUT_ROUND = ("round", "phase")
@@ -22,16 +23,21 @@ LIVE_WITHOUT_ROUND = ("round", "phase")
 
 def may(edge: Edge, actor: Actor, case: CaseState) -> bool:
     """Whether the actor has the role, and the scope, to fire this edge on this case."""
-    if actor.role not in edge.by:
+    return has_authority(actor, edge.by, case)
+
+
+def has_authority(actor: Actor, by: Collection[Role], case: CaseState) -> bool:
+    """Whether the actor has one of these roles and, where the role has a scope, that of the case's party."""
+    if actor.role not in by:
         return False
     return actor.role not in SCOPED or (actor.scope != "" and case.parties.get(actor.role) == actor.scope)
 
 
-def not_allowed(edge: Edge, actor: Actor, case: CaseState) -> Refusal:
+def not_allowed(by: Collection[Role], actor: Actor) -> Refusal:
     """The refusal for want of authority: it names whose act it would be, never another party's scope."""
-    roles = sorted(r.value for r in edge.by - {Role.ENGINE, Role.CLOCK})
+    roles = sorted(r.value for r in by if r not in RESERVED)
     whose = ", ".join(roles) or "the system itself"
-    scope = actor.role in edge.by
+    scope = actor.role in by
     return Refusal(
         "not_allowed",
         "本案不在您的职责范围内" if scope else "您的角色无权办理此事项",
@@ -52,15 +58,17 @@ def round_stands_still(round_case: CaseState, kind: str) -> Refusal | None:
 
 
 def window_refusal(
-    work: Workspace, process: Process, edge: Edge, case: CaseState, received_at: datetime
+    work: Workspace, process: Process, edge: Edge, case: CaseState, received_at: datetime, *, entered_late: bool = False
 ) -> Refusal | None:
     """Why the act is out of its windows, if it is. What decides is when it was received.
 
-    At the closing instant it is in time; one microsecond later it is late, whether or not a sweep has run.
+    At the closing instant it is in time; one microsecond later it is late, whether or not a sweep has run. Of an act
+    that is entered late, the window is asked as it was: what its end has led to meanwhile is no reason.
     """
     against: dict[str, list[Refusal | None]] = {}
+    asked = _was_late if entered_late else _deadline_refusal
     for host, timer in _governing(work, process, edge, case):
-        against.setdefault(host.id, []).append(_deadline_refusal(work, host, timer, received_at))
+        against.setdefault(host.id, []).append(asked(work, host, timer, received_at))
     for found in against.values():
         # Of several windows of one case, for its several states, one that runs is enough.
         if None not in found:
@@ -100,6 +108,33 @@ def _deadline_refusal(work: Workspace, host: CaseState, timer: Timer, received_a
     return _closed(
         "已超过截止时间", "the window has closed", {"window": timer.name, "closes_at": to_text(running.due_at)}
     )
+
+
+def may_enter_late(edge: Edge, actor: Actor, case: CaseState) -> Refusal | None:
+    """Why this actor may not enter the act late (补录), if so."""
+    roles = sorted(r.value for r in edge.transition.late_by)
+    if has_authority(actor, edge.transition.late_by, case):
+        return None
+    return Refusal(
+        "late_entry_not_allowed",
+        "您的角色无权补录此事项" if roles else "该事项不得补录",
+        f"this act may be entered late by {', '.join(roles) or 'nobody'}",
+        {"roles": roles},
+    )
+
+
+def _was_late(work: Workspace, host: CaseState, timer: Timer, received_at: datetime) -> Refusal | None:
+    """Why an act received then was out of this window as it ran, whatever has become of it since."""
+    running = work.deadlines(host).get(timer.name)
+    if running is None and host.state in timer.runs_in | timer.stops_in:
+        return None  # the settings give this window no end
+    ran = last_run(work, host, timer.name) if running is None or running.due_at is None else running
+    if ran is None or received_at < ran.armed_at:
+        return Refusal("window_not_open", "当时尚未开始受理", "its window had not opened", {"window": timer.name})
+    if ran.due_at is None or closes_in_time(received_at, ran.due_at):
+        return None
+    detail = {"window": timer.name, "closes_at": to_text(ran.due_at)}
+    return _closed("已超过截止时间", "the window had closed", detail)
 
 
 def _phase_refusal(

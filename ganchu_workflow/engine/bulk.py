@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from ganchu_workflow.actors import Actor
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.recorder import plain
-from ganchu_workflow.engine.requests import Request, Step
+from ganchu_workflow.engine.requests import Entry, Request, Step
 from ganchu_workflow.engine.transition import Engine, OneByOne
 from ganchu_workflow.errors import Contention, DatabaseFault, Unknown, WorkflowError
 
@@ -57,12 +57,13 @@ def request_of(
     received_at: datetime,
     key: str | None,
     document: str | None,
+    entry: Entry | None,
 ) -> Request | WorkflowError:
     """The act on one of the cases, under a key of its own if there is one; where there is no such case, that."""
     if round_id is None:
         return Unknown(f"there is no case '{case}'", case=case)
     step = Step(trigger, case, plain(data or {}), actor)
-    return Request(step, round_id, received_at, f"{key}:{case}" if key is not None else None, document)
+    return Request(step, round_id, received_at, f"{key}:{case}" if key is not None else None, document, entry)
 
 
 def carry_out_many(engine: Engine, acts: Sequence[tuple[str, Request | WorkflowError]], *, dry_run: bool) -> Bulk:

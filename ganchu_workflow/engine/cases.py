@@ -31,6 +31,10 @@ class Running:
         """The end that a person is shown."""
         return self.shown_at or self.due_at
 
+    def fires_before(self, instant: datetime) -> bool:
+        """Whether it runs, fires something, and was due before that instant."""
+        return self.status == "armed" and self.fires is not None and self.due_at is not None and self.due_at < instant
+
 
 @dataclass(slots=True)
 class CaseState:

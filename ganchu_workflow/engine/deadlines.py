@@ -5,6 +5,7 @@ Each change is noted in the event itself, so that the deadline table can be comp
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -13,36 +14,36 @@ from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.engine.cases import CaseState, Running
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import YearNotPublished
+from ganchu_workflow.process.deadlines import Alert, FactRule, SettingRule
 from ganchu_workflow.process.definition import KindDefinition, Process, Timer
-from ganchu_workflow.process.language import FactRule
-from ganchu_workflow.timing import Period, remaining
+from ganchu_workflow.timing import Period, Unit, remaining
+from ganchu_workflow.timing.backwards import ahead_of
 
-ARMED, STOPPED, FIRED, AWAITING = "armed", "stopped", "fired", "awaiting_calendar"
+ARMED, STOPPED, SUSPENDED, FIRED = "armed", "stopped", "suspended", "fired"
+"""Running; stopped by the state of its case; suspended by an act; run out."""
+AWAITING = "awaiting_calendar"
+REMIND, ESCALATE = "deadline:remind", "deadline:escalate"
+"""What an alert fires: a message, and no transition."""
+EXTENDED = " (extended)"
+"""Ends the rule of a deadline whose end an act has fixed."""
+_UNBOUNDED = 10**6
+_Changes = list[dict[str, Any]]
 
 
 def settle_after(
     work: Workspace, process: Process, kind: KindDefinition, case: CaseState, source: str | None, at: datetime
-) -> list[dict[str, Any]]:
+) -> _Changes:
     """Bring the case's deadlines in line with the state it has just reached; the changes, for the event.
 
     `at` is when the step takes effect: periods run from it.
     """
     if not kind.timers:
         return []
-    deadlines = work.deadlines(case)
-    changes: list[dict[str, Any]] = []
+    settling = Settling(work, process, case, at)
     for timer in kind.timers:
-        before = deadlines.get(timer.name)
-        after = _after(work, process, case, timer, before, source, at)
-        if after == before:
-            continue
-        if after is None:
-            del deadlines[timer.name]
-            changes.append({"name": timer.name, "status": "gone"})
-        else:
-            deadlines[timer.name] = after
-            changes.append(describe(after))
-    return changes
+        before = work.deadlines(case).get(timer.name)
+        settling.becomes(timer, settling.after(timer, before, source))
+    return settling.changes
 
 
 def describe(running: Running) -> dict[str, Any]:
@@ -60,105 +61,179 @@ def describe(running: Running) -> dict[str, Any]:
     }
 
 
-def _after(
-    work: Workspace,
-    process: Process,
-    case: CaseState,
-    timer: Timer,
-    before: Running | None,
-    source: str | None,
-    at: datetime,
-) -> Running | None:
-    if case.state in timer.runs_in:
-        stayed = source in timer.runs_in and (before is not None or not _waits_for_its_start(timer))
-        if before is not None and before.status == STOPPED and before.remainder is None:
-            # Stopped at its very last instant: nothing is left to run.
-            return Running(timer.name, ARMED, at, before.rule, before.fires, at)
-        if before is not None and before.status == STOPPED and before.remainder is not None:
-            return _armed(work, timer, at, Period.parse(before.remainder))
-        if isinstance(timer.deadline.rule, FactRule):
-            return _fixed(timer, timer.deadline.rule, case, before, at)
-        ran_out = before is not None and before.status == FIRED and source in timer.stops_in
-        if (stayed and source is not None) or ran_out:
-            return before
-        return _started(work, process, case, timer, at)
-    if case.state in timer.stops_in:
-        return _stopped(work, process, case, timer, before, at)
-    return None
+class Settling:
+    """The deadlines of one case in one step, which takes effect `at`: what they become, and the changes so far."""
 
+    def __init__(self, work: Workspace, process: Process, case: CaseState, at: datetime) -> None:
+        self.work = work
+        self.process = process
+        self.case = case
+        self.at = at
+        self.changes: _Changes = []
 
-def _waits_for_its_start(timer: Timer) -> bool:
-    return not isinstance(timer.deadline.rule, FactRule) and timer.deadline.rule.start is not None
+    def becomes(self, timer: Timer, after: Running | None) -> None:
+        """A deadline changes, or is gone; its alerts go with it."""
+        self._note(timer.name, after)
+        for alert in timer.deadline.alerts:
+            name = timer.alert_name(alert)
+            self._note(name, self._alert(alert, name, after))
 
+    def _note(self, name: str, after: Running | None) -> None:
+        deadlines = self.work.deadlines(self.case)
+        if after == deadlines.get(name):
+            return
+        if after is None:
+            del deadlines[name]
+            self.changes.append({"name": name, "status": "gone"})
+        else:
+            deadlines[name] = after
+            self.changes.append(describe(after))
 
-def _fixed(timer: Timer, rule: FactRule, case: CaseState, before: Running | None, at: datetime) -> Running | None:
-    text = case.facts.get(rule.key)
-    if text is None:
+    # ── a deadline after a step of its case ──
+
+    def after(self, timer: Timer, before: Running | None, source: str | None) -> Running | None:
+        """What a deadline is once the case has come from `source` to where it stands now."""
+        state, rule = self.case.state, timer.deadline.rule
+        if before is not None and before.status == SUSPENDED and state in timer.runs_in | timer.stops_in:
+            return before  # only an act lets it go on
+        if state in timer.runs_in:
+            if before is not None and before.status == STOPPED:
+                return self.resumed(timer, before)
+            if isinstance(rule, FactRule):
+                return self._fixed(timer, rule, before)
+            stayed = source in timer.runs_in and (before is not None or rule.start is None)
+            ran_out = before is not None and before.status == FIRED and source in timer.stops_in
+            if (stayed and source is not None) or ran_out:
+                return before
+            return self._started(timer, rule)
+        if state in timer.stops_in:
+            return self.stopped(timer, before, STOPPED)
         return None
-    due_at = from_text(text)
-    if before is not None and before.due_at == due_at:
-        return before
-    return Running(timer.name, ARMED, due_at, str(rule), _fires(timer), at)
 
-
-def _started(work: Workspace, process: Process, case: CaseState, timer: Timer, at: datetime) -> Running | None:
-    rule = timer.deadline.rule
-    if isinstance(rule, FactRule):
-        raise TypeError(rule)
-    period = _period(process, case, timer)
-    if period is None:
-        return None
-    start = at
-    if rule.start is not None:
-        text = case.facts.get(rule.start.key)
+    def _fixed(self, timer: Timer, rule: FactRule, before: Running | None) -> Running | None:
+        text = self.case.facts.get(rule.key)
         if text is None:
             return None
-        start = from_text(text)
-    return _armed(work, timer, start, period)
+        end = from_text(text)
+        if before is not None and before.end == end:
+            return before
+        begun = self.at if before is None else before.armed_at
+        fixed = Running(timer.name, ARMED, end, str(rule), _fires(timer), begun)
+        return self._with_grace(timer, fixed) or replace(fixed, status=AWAITING, due_at=None, remainder=None)
+
+    def _started(self, timer: Timer, rule: SettingRule) -> Running | None:
+        period = self._period(timer, rule)
+        start = self.at
+        if rule.start is not None:
+            text = self.case.facts.get(rule.start.key)
+            if text is None:
+                return None
+            start = from_text(text)
+        return None if period is None else self._armed(timer, start, period)
+
+    def _armed(self, timer: Timer, start: datetime, period: Period) -> Running:
+        written = str(period)
+        rule = f"{timer.deadline.rule} = {written}"
+        waiting = Running(timer.name, AWAITING, None, rule, _fires(timer), start, remainder=written)
+        return self.resolved(timer, waiting) or waiting
+
+    def resolved(self, timer: Timer, waiting: Running) -> Running | None:
+        """The deadline with its end, reckoned from where it started; None while a year it needs is not loaded."""
+        if waiting.remainder is None:  # its end is fixed, and its grace is not known
+            rule = timer.deadline.rule
+            return self._fixed(timer, rule, None) if isinstance(rule, FactRule) else None
+        try:
+            reckoning = self.work.reckon(Period.parse(waiting.remainder), waiting.armed_at)
+        except YearNotPublished:
+            return None
+        version = reckoning.calendar_version
+        armed = replace(waiting, status=ARMED, due_at=reckoning.due_at, remainder=None, calendar=version)
+        return self._with_grace(timer, armed)
+
+    def _with_grace(self, timer: Timer, armed: Running) -> Running | None:
+        """The deadline, due at the end of its grace if it has one; None while a year that needs is not loaded."""
+        grace = self._period(timer, timer.deadline.grace) if timer.deadline.grace else None
+        if grace is None or armed.due_at is None:
+            return armed
+        try:
+            return replace(armed, due_at=self.work.reckon(grace, armed.due_at).due_at, shown_at=armed.due_at)
+        except YearNotPublished:
+            return None
+
+    # ── what an act does to a deadline ──
+
+    def stopped(self, timer: Timer, before: Running | None, status: str) -> Running | None:
+        """The deadline with what is left of it, in the rule's own units; one that ran out, or stands, as it is."""
+        if before is None or before.status != ARMED or before.due_at is None or before.due_at < self.at:
+            return before
+        if isinstance(timer.deadline.rule, FactRule):
+            return before
+        # Of one that has gone on before, this is what was left then.
+        period = Period.parse(before.rule.removesuffix(EXTENDED).partition(" = ")[2])
+        if before.rule.endswith(EXTENDED) and not period.unit.in_hours:
+            # An act gave it more than its period: all of that is left, to the last day.
+            whole = Unit.WORKING_DAYS if period.unit is Unit.WORKING_DAYS else Unit.CALENDAR_DAYS
+            period = Period(_UNBOUNDED, whole, ends_at=period.ends_at, rolls=period.rolls)
+        end = before.end or before.due_at
+        left = str(self._left(period, end)) if end > self.at else None
+        return replace(before, status=status, due_at=None, remainder=left, calendar=None, shown_at=None)
+
+    def _left(self, period: Period, end: datetime) -> Period:
+        self.work.pending.calendar_used = True
+        return remaining(period, self.at, end, self.work.calendar, self.work.around.zone)
+
+    def resumed(self, timer: Timer, before: Running) -> Running:
+        """The deadline goes on with what is left of it, from now."""
+        if before.remainder is None:
+            # Stopped at its very last instant: nothing is left to run.
+            return Running(timer.name, ARMED, self.at, before.rule, before.fires, self.at)
+        return self._armed(timer, self.at, Period.parse(before.remainder))
+
+    def moved(self, timer: Timer, before: Running, end: datetime) -> Running:
+        """The deadline ends at another instant, which an act has fixed: no calendar moves it any more."""
+        rule = before.rule if before.rule.endswith(EXTENDED) else before.rule + EXTENDED
+        moved = replace(before, status=ARMED, due_at=end, rule=rule, remainder=None, calendar=None, shown_at=None)
+        return self._with_grace(timer, moved) or moved
+
+    def ended(self, before: Running) -> Running:
+        """The deadline ends now, by an act."""
+        rule = before.rule if before.rule.endswith(EXTENDED) else before.rule + EXTENDED
+        return replace(before, due_at=self.at, rule=rule, calendar=None, shown_at=None)
+
+    # ── alerts ──
+
+    def _alert(self, alert: Alert, name: str, main: Running | None) -> Running | None:
+        earlier = self.work.deadlines(self.case).get(name)
+        if main is None or main.end is None or (main.status == FIRED and not alert.after):
+            return None
+        try:
+            if alert.after:
+                at = self.work.reckon(alert.distance, main.end).due_at
+            else:
+                self.work.pending.calendar_used = True
+                at = ahead_of(main.end, alert.distance, self.work.calendar, self.work.around.zone)
+        except YearNotPublished:
+            return None
+        if earlier is not None and earlier.due_at == at:
+            return earlier
+        if at <= self.at:
+            return None  # nobody is reminded of what is nearer than that
+        fires = ESCALATE if alert.after else REMIND
+        return Running(name, ARMED, at, str(alert), fires, self.at, calendar=self.work.calendar.version)
+
+    # ── what its settings say ──
+
+    def _period(self, timer: Timer, rule: SettingRule) -> Period | None:
+        settings = self.process.stage(timer.stage or self.case.stage).settings
+        value = getattr(settings, rule.key)
+        return value if value is None or isinstance(value, Period) else Period.parse(str(value))
 
 
-def _armed(work: Workspace, timer: Timer, start: datetime, period: Period) -> Running:
-    written = str(period)
-    waiting = Running(
-        timer.name, AWAITING, None, f"{timer.deadline.rule} = {written}", _fires(timer), start, remainder=written
-    )
-    return _reckoned(work, waiting, period) or waiting
-
-
-def resolved(work: Workspace, waiting: Running) -> Running | None:
-    """The deadline with its end, reckoned from where it started; None while a year it reaches into is not loaded."""
-    return _reckoned(work, waiting, Period.parse(str(waiting.remainder)))
-
-
-def _reckoned(work: Workspace, waiting: Running, period: Period) -> Running | None:
-    try:
-        reckoning = work.reckon(period, waiting.armed_at)
-    except YearNotPublished:
-        return None
-    return replace(waiting, status=ARMED, due_at=reckoning.due_at, remainder=None, calendar=reckoning.calendar_version)
-
-
-def _stopped(
-    work: Workspace, process: Process, case: CaseState, timer: Timer, before: Running | None, at: datetime
-) -> Running | None:
-    if before is None or before.status == STOPPED or before.due_at is None or before.due_at < at:
-        return before
-    period = _period(process, case, timer)
-    if period is None:
-        return before
-    around = work.around
-    left = remaining(period, at, before.due_at, around.calendar, around.zone) if before.due_at > at else None
-    return Running(
-        timer.name, STOPPED, None, before.rule, before.fires, before.armed_at, remainder=str(left) if left else None
-    )
-
-
-def _period(process: Process, case: CaseState, timer: Timer) -> Period | None:
-    rule = timer.deadline.rule
-    if isinstance(rule, FactRule):
-        return None
-    value = getattr(process.stage(timer.stage or case.stage).settings, rule.key)
-    return value if value is None or isinstance(value, Period) else Period.parse(str(value))
+def alerts_of(kind: KindDefinition) -> Iterator[tuple[Timer, Alert, str]]:
+    """The alerts of a kind's deadlines, each with the name under which it runs."""
+    for timer in kind.timers:
+        for alert in timer.deadline.alerts:
+            yield timer, alert, timer.alert_name(alert)
 
 
 def _fires(timer: Timer) -> str | None:

@@ -12,7 +12,9 @@ from ganchu_workflow.canonical import digest, encode
 from ganchu_workflow.clock import from_text, to_text
 
 FORMAT = 1
-MOVED, NOT_CARRIED_OUT, RESOLVED = "moved", "not_carried_out", "deadline_resolved"
+MOVED, NOT_CARRIED_OUT = "moved", "not_carried_out"
+RESOLVED, ADJUSTED, ALERTED = "deadline_resolved", "deadline_adjusted", "deadline_alerted"
+"""Of events that leave a case where it stands: its deadline has an end now, was changed, or somebody was told of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Event:
     deadlines: list[dict[str, Any]] = field(default_factory=list)
     tells: list[dict[str, Any]] = field(default_factory=list)
     calendar: str | None = None
+    entry: Mapping[str, Any] | None = None
+    """Of an act that was received in time on paper and entered late (补录): by whom, why, and the evidence."""
 
     def row(self) -> dict[str, Any]:
         """The row of the event: its canonical body, the digest of that, and the columns that find it."""
@@ -122,6 +126,7 @@ class Event:
             "definition": self.definition,
             "settings": self.settings,
             "calendar": self.calendar,
+            "entry": dict(self.entry) if self.entry is not None else None,
             "cause": {"case": self.cause.case, "seq": self.cause.seq} if self.cause else None,
             "key": self.key,
             "request": self.request,

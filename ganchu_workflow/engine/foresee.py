@@ -33,7 +33,7 @@ def foresee(
     case = work.get(case_id)
     work.in_round(case.round)
     edges = book.process.kind(case.kind).edges_from.get(case.state, ())
-    human = [e for e in edges if e.by - RESERVED]
+    human = [e for e in edges if e.by - RESERVED and not e.late]
     return [_allowed(work, book, case, edge, actor, now) for edge in human]
 
 
@@ -50,7 +50,7 @@ def _against(
     work: Workspace, book: Rulebook, case: CaseState, edge: Edge, actor: Actor, now: datetime, *, asks_guards: bool
 ) -> Refusal | None:
     if not may(edge, actor, case):
-        return not_allowed(edge, actor, case)
+        return not_allowed(edge.by, actor)
     still = round_stands_still(work.get(case.round), case.kind)
     if still is not None:
         return still

@@ -12,6 +12,7 @@ from sqlalchemy import and_, bindparam, func, or_, select
 
 from ganchu_workflow.actors import SCOPED, Actor
 from ganchu_workflow.canonical import decode
+from ganchu_workflow.engine.deadlines import ESCALATE, REMIND
 from ganchu_workflow.engine.rows import Rows, by_chunks
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.sql import CASE, DEADLINE, EVENT, NOT_CALLED_OFF, OUTBOX, PARTY
@@ -163,7 +164,8 @@ def tasks_everywhere(link: Link, books: Books, actor: Actor) -> list[Task]:
 def _nearest(link: Link, case_ids: Iterable[str]) -> dict[str, datetime]:
     nearest: dict[str, datetime] = {}
     for case_id, found in Rows(link).deadlines(case_ids).items():
-        armed = [r.due_at for r in found.values() if r.status == "armed" and r.due_at is not None]
+        running = [r for r in found.values() if r.status == "armed" and r.fires not in (REMIND, ESCALATE)]
+        armed = [r.end for r in running if r.end is not None]
         if armed:
             nearest[case_id] = min(armed)
     return nearest

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,8 +12,8 @@ from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import digest, encode
 from ganchu_workflow.clock import to_text
 from ganchu_workflow.engine import deadlines
-from ganchu_workflow.engine.cases import CaseState, Running
-from ganchu_workflow.engine.events import MOVED, NOT_CARRIED_OUT, RESOLVED, Cause, Event, Receipt
+from ganchu_workflow.engine.cases import CaseState
+from ganchu_workflow.engine.events import MOVED, NOT_CARRIED_OUT, Cause, Event, Receipt
 from ganchu_workflow.engine.privacy import keep_secret, private_values, refuse_leaks
 from ganchu_workflow.engine.requests import Request, Step
 from ganchu_workflow.engine.rulebook import Rulebook
@@ -37,6 +37,18 @@ class Taken:
     private: list[dict[str, Any]]
     guards: list[dict[str, Any]]
     request: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What an event says that moves nobody: what was given, and what became of facts, deadlines and messages."""
+
+    given: Mapping[str, Any] = field(default_factory=dict)
+    private: Sequence[dict[str, Any]] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    tells: Sequence[Message] = ()
+    request: str | None = None
 
 
 class Recorder:
@@ -63,12 +75,13 @@ class Recorder:
         members = next((e.members for e in reversed(taken.effects) if e.members is not None), None)
         if members is not None:
             work.set_members(case, [(m.id, work.get(m.id).visit) for m in members])
-        changes = [self._fired(case, step.due.name)] if step.due is not None else []
+        changes = [self.fired(case, step.due.name)] if step.due is not None else []
         changes += deadlines.settle_after(
             work, self.book.process, self.book.process.kind(case.kind), case, edge.source, self.request.effective_at
         )
         event = self._event(step, case, edge, MOVED)
         event.data, event.request = taken.given, taken.request
+        event.entry = self._entry(case) if step.cause is None else None
         event.guards = taken.guards
         event.effects = [{"id": r.id, "version": r.version} for r in edge.transition.effects]
         event.facts = facts
@@ -76,9 +89,10 @@ class Recorder:
         if members is not None or (opens and case.listed_anew):
             event.members = [[m, v] for m, v in case.members or []]
         event.opening = {"parent": case.parent, "of": case.of} if opens else None
-        event.deadlines, event.tells = changes, self._tell(case, taken.effects)
+        event.deadlines = changes
+        event.tells = self._tell(case, [m for e in taken.effects for m in e.tell])
         if work.pending.calendar_used:
-            event.calendar = work.around.calendar.version
+            event.calendar = work.calendar.version
         work.pending.private += taken.private
         self._append(case, event)
         return Cause(case.id, case.seq)
@@ -92,13 +106,21 @@ class Recorder:
         event.refusal = {"code": reason.code, "zh": reason.zh, "en": reason.en, "detail": plain(reason.detail)}
         self._append(case, event)
 
-    def deadline_resolved(self, step: Step, running: Running) -> None:
-        """A deadline that waited for a year's calendar has its end now: an event of its own, the case stays put."""
-        case = self.work.get(str(step.case))
-        self.work.deadlines(case)[running.name] = running
-        event = self._event(step, case, None, RESOLVED)
-        event.deadlines, event.calendar = [deadlines.describe(running)], running.calendar
+    def noted(self, step: Step, outcome: str, note: Note) -> Cause:
+        """Something happens to a case that stays where it stands, to its deadlines above all: an event of its own."""
+        work, case = self.work, self.work.get(str(step.case))
+        work.changes += 1
+        event = self._event(step, case, None, outcome)
+        event.data, event.request = note.given, note.request
+        event.facts = dict(note.facts)
+        case.facts = {**case.facts, **note.facts}
+        event.deadlines = note.changes
+        event.tells = self._tell(case, note.tells)
+        if work.pending.calendar_used:
+            event.calendar = work.calendar.version
+        work.pending.private += note.private
         self._append(case, event)
+        return Cause(case.id, case.seq)
 
     def _gather(self, taken: Taken) -> tuple[dict[str, Any], dict[Role, str]]:
         facts: dict[str, Any] = {}
@@ -141,14 +163,25 @@ class Recorder:
             ended = process.is_final(case.view())
             self.work.crossed(case.round, left if moved_on or ended else "", case.stage if moved_on else "")
 
-    def _fired(self, case: CaseState, name: str) -> dict[str, Any]:
+    def _entry(self, case: CaseState) -> dict[str, Any] | None:
+        """Who entered the act late, why, and on what evidence, if it was."""
+        entry = self.request.entry
+        if entry is None:
+            return None
+        self.private.append(entry.reason)
+        reason = keep_secret(entry.reason, "reason", case.id, self.work.secret, self.work.pending.private)
+        by = {"role": entry.by.role.value, "scope": entry.by.scope, "person": entry.by.person}
+        return {"by": by, "reason": reason, "evidence": plain(entry.evidence)}
+
+    def fired(self, case: CaseState, name: str) -> dict[str, Any]:
+        """A deadline of the case has fired; the change, for the event."""
         running = replace(self.work.deadlines(case)[name], status=deadlines.FIRED)
         self.work.deadlines(case)[name] = running
         return deadlines.describe(running)
 
-    def _tell(self, case: CaseState, effects: list[Effects]) -> list[dict[str, Any]]:
+    def _tell(self, case: CaseState, messages: Sequence[Message]) -> list[dict[str, Any]]:
         told: list[dict[str, Any]] = []
-        for message in (m for e in effects for m in e.tell):
+        for message in messages:
             recipient = _recipient(message, case)
             body = encode(plain(message.body))
             proof = digest(body, self.book.algorithm)

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ganchu_workflow.canonical import commitment, decode, digest, encode
+from ganchu_workflow.engine.adjusting import FORMS
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.privacy import commit_private
 from ganchu_workflow.engine.recorder import plain
@@ -38,11 +39,12 @@ def receipt_again(rows: Rows, book: Rulebook, request: Request, body: dict[str, 
 def _same_request(rows: Rows, book: Rulebook, request: Request, body: dict[str, Any]) -> bool:
     """Whether the event was written by this very request; what cannot even be read as it was another one."""
     kind = book.process.kinds.get(body["kind"])
+    form = FORMS.get(body["trigger"])
     edges = [e for e in kind.edges if e.name == body["trigger"] and e.source == body["source"]] if kind else []
-    if not edges:
+    if form is None and not edges:
         return False
     try:
-        model = (edges[0].transition.data or Data).model_validate(plain(request.step.data))
+        model = (form or edges[0].transition.data or Data).model_validate(plain(request.step.data))
     except ValidationError:
         return False
     given, private = commit_private(model, body["case"], lambda: "")

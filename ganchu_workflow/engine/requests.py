@@ -53,6 +53,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """补录: who enters an act late that was received in time on paper, why, and the evidence of its reception."""
+
+    by: Actor
+    reason: str
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """An act from outside: the step, when it was received, and the key under which it may be repeated."""
 
@@ -61,6 +70,8 @@ class Request:
     received_at: datetime
     key: str | None = None
     document: str | None = None
+    entry: Entry | None = None
+    """Given where `received_at` lies back: the act is entered late."""
 
     @property
     def effective_at(self) -> datetime:
@@ -71,8 +82,10 @@ class Request:
         """What makes two requests under one key the same: everything but private values and the time."""
         step = self.step
         opening = step.opening
+        entered = {} if self.entry is None else {"entry": [str(self.entry.by), dict(self.entry.evidence)]}
         return digest_of(
             {
+                **entered,
                 "round": self.round,
                 "trigger": step.trigger,
                 "case": step.case,

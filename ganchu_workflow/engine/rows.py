@@ -131,6 +131,10 @@ class Rows:
         body: str | None = self.link.execute(sql.BY_KEY, {"key": key}).scalar()
         return body
 
+    def history(self, case_id: str) -> list[str]:
+        """The bodies of the events of a case, the newest first."""
+        return self.link.execute(sql.HISTORY, {"case": case_id}).scalars()
+
     def private(self, commitment: str) -> tuple[str | None, str | None] | None:
         """(salt, canonical value) behind a commitment; (None, None) once erased; None if there is none."""
         row = self.link.execute(sql.PRIVATE_VALUE, {"commitment": commitment}).first()

@@ -80,6 +80,7 @@ AWAITING = Statement(
     .limit(bindparam("most"))
 )
 BY_KEY = Statement(select(EVENT.c.body).where(EVENT.c.idempotency_key == bindparam("key")))
+HISTORY = Statement(select(EVENT.c.body).where(EVENT.c.case_id == bindparam("case")).order_by(EVENT.c.seq.desc()))
 USED = Statement(select(EVENT.c.idempotency_key).where(EVENT.c.idempotency_key.in_(_IDS)))
 PRIVATE_VALUE = Statement(select(PRIVATE.c.salt, PRIVATE.c.value).where(PRIVATE.c.id == bindparam("commitment")))
 HAS_DEFINITION = Statement(select(DEFINITION.c.fingerprint).where(DEFINITION.c.fingerprint == bindparam("fingerprint")))

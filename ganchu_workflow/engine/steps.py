@@ -10,15 +10,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from ganchu_workflow.actors import ENGINE, Actor, Role
-from ganchu_workflow.engine.admission import may, not_allowed, round_stands_still, window_refusal
+from ganchu_workflow.engine.adjusting import ALERTS, FORMS, Adjusting
+from ganchu_workflow.engine.admission import may, may_enter_late, not_allowed, round_stands_still, window_refusal
 from ganchu_workflow.engine.cases import CaseState
-from ganchu_workflow.engine.complaints import in_chinese
 from ganchu_workflow.engine.events import Cause, Receipt
+from ganchu_workflow.engine.given import read_given
+from ganchu_workflow.engine.looking_back import ended_by_itself
 from ganchu_workflow.engine.opening import place, prepare
-from ganchu_workflow.engine.privacy import PrivateLeak, commit_private, private_values, refuse_leaks
+from ganchu_workflow.engine.privacy import PrivateLeak, private_values, refuse_leaks
 from ganchu_workflow.engine.recorder import Recorder, Taken, plain
 from ganchu_workflow.engine.requests import Opening, Request, Step
 from ganchu_workflow.engine.rulebook import Rulebook
@@ -30,6 +32,8 @@ from ganchu_workflow.process.language import Condition, Data, Transition
 from ganchu_workflow.process.machine import step as ask_the_table
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open
 
+BESIDE = frozenset({*FORMS, *ALERTS})
+"""The triggers of steps that move no case."""
 AUTOMATIC_LIMIT = 50
 """How often one case may move by itself within one act before that is a fault."""
 
@@ -52,6 +56,7 @@ class Run:
         self.pokes: dict[str, Cause] = {}
         self.automatic: dict[str, int] = {}
         self.recorder = Recorder(work, book, request)
+        self.adjusting = Adjusting(work, book.process, request, self.recorder, self._refused)
 
     def to_rest(self) -> Receipt:
         """Carry out the step, its follow-ups, and automatic transitions until nothing moves.
@@ -72,6 +77,9 @@ class Run:
     # ── one step ──
 
     def _take(self, step: Step) -> None:
+        if step.trigger in BESIDE:
+            self.agenda.extendleft(reversed(self.adjusting.take(step)))
+            return None
         try:
             case, edge = self._locate(step)
         except Refused:
@@ -94,7 +102,7 @@ class Run:
             return prepare(self.work, self.process, step, step.opening)
         case = self.work.get(str(step.case))
         kind = self.process.kind(case.kind)
-        edges = kind.find(case.state, step.trigger)
+        edges = kind.find(case.state, step.trigger, late=self.request.entry is not None)
         if step.stage and any(e.stage == step.stage and step.trigger in (e.trigger, e.name) for e in kind.edges):
             # Where a stage is used twice, what follows from the one use never fires the other.
             edges = tuple(e for e in edges if e.stage == step.stage)
@@ -123,10 +131,12 @@ class Run:
 
     def _came_too_late(self, step: Step, case: CaseState, kind: KindDefinition) -> Refusal | None:
         """The case has moved on because the window for this very act has closed: that is the reason to give."""
-        edges = [e for e in kind.edges if step.trigger in (e.trigger, e.name)] if step.cause is None else []
+        asked = step.cause is None and self.request.entry is None
+        edges = [e for e in kind.edges if step.trigger in (e.trigger, e.name) and not e.late] if asked else []
         received_at = self.request.received_at
         for edge in edges:
-            refusal = window_refusal(self.work, self.process, edge, case, received_at)
+            ended = ended_by_itself(self.work, case)
+            refusal = window_refusal(self.work, self.process, edge, case, received_at, entered_late=ended)
             if refusal is not None and refusal.code == "window_closed" and refusal.detail.get("closes_at"):
                 return refusal
         return None
@@ -136,7 +146,7 @@ class Run:
             return step.actor
         if step.cause is not None and Role.ENGINE in edge.by:
             return replace(ENGINE, person=step.actor.person)
-        raise self._refused(step, case, not_allowed(edge, step.actor, case), edge)
+        raise self._refused(step, case, not_allowed(edge.by, step.actor), edge)
 
     def _carry_out(self, step: Step, case: CaseState, edge: Edge) -> None:
         work, kind = self.work, self.process.kind(case.kind)
@@ -147,12 +157,15 @@ class Run:
             still = round_stands_still(work.get(case.round), case.kind)
             if still is not None:
                 raise self._refused(step, case, still, edge)
-        model, given, private = self._data(step, case, edge)
+        found = read_given(edge.transition.data or Data, step.data, case.id, work.secret)
+        if isinstance(found, Refusal):
+            raise self._refused(step, case, found, edge)
+        model, given = found.model, found.plain
         request = None
         if self.recorder.first is None and self.request.key is not None:
             request = self.request.digest(given)
         if step.cause is None and step.due is None:
-            late = window_refusal(work, self.process, edge, case, self.request.received_at)
+            late = self._out_of_time(case, edge)
             if late is not None:
                 raise self._refused(step, case, late, edge)
         if opening is not None:
@@ -164,7 +177,7 @@ class Run:
         )
         if refusal is not None:
             raise self._refused(step, case, self._without_private(refusal, model, given, case), edge)
-        taken = Taken(step, case, edge, self._effects(edge, ctx), model, given, private, guards, request)
+        taken = Taken(step, case, edge, self._effects(edge, ctx), model, given, found.private, guards, request)
         from_stage, visit = (case.stage, case.visit) if source is not None else ("", 0)
         cause = self.recorder.record(taken)
         follow = [
@@ -182,28 +195,19 @@ class Run:
         self.agenda.extendleft(reversed(follow))
         self._remember_pokes(case, kind, cause)
 
-    def _data(self, step: Step, case: CaseState, edge: Edge) -> tuple[BaseModel, dict[str, Any], list[dict[str, Any]]]:
-        model = edge.transition.data or Data
-        try:
-            data = step.data if isinstance(step.data, model) else model.model_validate(plain(step.data))
-        except ValidationError as error:
-            found = [(".".join(str(p) for p in e["loc"]) or "data", e) for e in error.errors()]
-            problems = [f"{place}: {e['msg']}" for place, e in found]
-            problems_zh = [f"{place} {in_chinese(e)}" for place, e in found]
-            raise self._refused(
-                step,
-                case,
-                Refusal(
-                    "data_invalid",
-                    f"材料不全或有误:{';'.join(problems_zh)}",
-                    f"the data cannot be used: {'; '.join(problems)}; "
-                    f"it takes: {', '.join(model.model_fields) or 'nothing'}",
-                    {"fields": problems, "expected": sorted(model.model_fields)},
-                ),
-                edge,
-            ) from error
-        given, rows = commit_private(data, case.id, self.work.secret)
-        return data, given, rows
+    def _out_of_time(self, case: CaseState, edge: Edge) -> Refusal | None:
+        """Why the act is out of its windows, or may not be entered late, if so."""
+        entry, received_at = self.request.entry, self.request.received_at
+        if entry is None:
+            return window_refusal(self.work, self.process, edge, case, received_at)
+        refusal = may_enter_late(edge, entry.by, case)
+        if refusal is None and edge.late and not ended_by_itself(self.work, case):
+            refusal = Refusal(
+                "not_ended_by_time",
+                "本案并非因逾期而终结,不得以补录恢复",
+                "the case did not end because time ran out: what somebody decided is not undone by a late entry",
+            )
+        return refusal or window_refusal(self.work, self.process, edge, case, received_at, entered_late=True)
 
     def _context(
         self, step: Step, case: CaseState, edge: Edge, model: Any, given: Mapping[str, Any]

@@ -18,13 +18,13 @@ from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import Clock
 from ganchu_workflow.engine.attempts import attempt, keep_attempt
 from ganchu_workflow.engine.crash_points import reached
-from ganchu_workflow.engine.deadlines import ARMED, AWAITING, resolved
+from ganchu_workflow.engine.deadlines import ARMED
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.known import Known
 from ganchu_workflow.engine.privacy import PrivateLeak
-from ganchu_workflow.engine.recorder import Recorder
 from ganchu_workflow.engine.repeats import receipt_again
 from ganchu_workflow.engine.requests import Due, Request, Step
+from ganchu_workflow.engine.resolving import resolve
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.steps import RuleCrashed, Run
@@ -154,20 +154,17 @@ class Engine:
 
     def resolve(self, case_id: str, name: str) -> None:
         """A deadline that waits for a year's calendar gets its end, if that calendar is loaded now."""
-        self.transactions.write(lambda link: self._resolve(case_id, name, Rows(link)))
 
-    def _resolve(self, case_id: str, name: str, rows: Rows) -> None:
-        cases = rows.cases([case_id])
-        if not cases:
-            return
-        book = self.books(cases[0].round, rows)
-        work = self._workspace(rows, book, cases[0].round)
-        waiting = work.deadlines(work.get(case_id)).get(name)
-        running = resolved(work, waiting) if waiting is not None and waiting.status == AWAITING else None
-        if running is not None:
-            step = Step("resolve_deadline", case_id, {}, CLOCK)
-            Recorder(work, book, Request(step, cases[0].round, work.around.now)).deadline_resolved(step, running)
-            work.commit()
+        def work_on(link: Link) -> None:
+            rows = Rows(link)
+            round_id = rows.round_of(case_id)
+            if round_id is not None:
+                book = self.books(round_id, rows)
+                work = self._workspace(rows, book, round_id)
+                if resolve(work, book, case_id, name):
+                    work.commit()
+
+        self.transactions.write(work_on)
 
     def _workspace(self, rows: Rows, book: Rulebook, round_id: str) -> Workspace:
         kept = self.calendar.version in self.known.calendars

@@ -20,7 +20,7 @@ from ganchu_workflow.engine.surroundings import Pending, Surroundings
 from ganchu_workflow.entropy import new_id, new_salt
 from ganchu_workflow.errors import Unknown
 from ganchu_workflow.process.values import CaseView
-from ganchu_workflow.timing import Period, Reckoning, reckon
+from ganchu_workflow.timing import Period, Reckoning, WorkingCalendar, reckon
 
 
 class Stale(Exception):
@@ -118,15 +118,16 @@ class Workspace:
         found = self.rows.deadlines([i for i in stored if i not in self._cases or i not in self._running])
         self._running |= {i: found.get(i, {}) for i in here if i not in self._running}
         due = [
-            (i, name, due_at)
+            (i, r.name, r.due_at)
             for i in stored
-            for name, due_at in _fire_before(before, (self._running.get(i) or found.get(i, {})).values())
+            for r in (self._running.get(i) or found.get(i, {})).values()
+            if r.due_at is not None and r.fires_before(before)
         ]
         return sorted(due, key=lambda row: (row[2], row[0], row[1]))
 
     def due_already(self, case_id: str, before: datetime) -> bool:
         """Whether a deadline of a case that is here fires and is due before that instant, as it stands now."""
-        return any(_fire_before(before, (self._cases[case_id].deadlines or {}).values()))
+        return any(r.fires_before(before) for r in (self._cases[case_id].deadlines or {}).values())
 
     def set_members(self, cohort: CaseState, members: Sequence[tuple[str, int]]) -> None:
         """A cohort's new list; the acts of everybody on the old and the new list have changed."""
@@ -270,9 +271,13 @@ class Workspace:
     def reckon(self, period: Period, start: datetime) -> Reckoning:
         """The end of a period under the calendar, zone and close of business in force."""
         self.pending.calendar_used = True
-        return reckon(
-            period, start, self.around.calendar, zone=self.around.zone, close_of_business=self.around.close_of_business
-        )
+        around = self.around
+        return reckon(period, start, self.calendar, zone=around.zone, close_of_business=around.close_of_business)
+
+    @property
+    def calendar(self) -> WorkingCalendar:
+        """The working-day calendar in force."""
+        return self.around.calendar
 
     def require_database(self) -> None:
         """Raise what the database failed with, if it did: then no rule has crashed that could not read."""
@@ -325,7 +330,7 @@ class Workspace:
         if self.pending.definition is not None:
             self.rows.keep_definition(*self.pending.definition, self.around.now)
         if self.pending.calendar_used and not self.around.calendar_kept:
-            self.rows.keep_calendar(self.around.calendar, self.around.now)
+            self.rows.keep_calendar(self.calendar, self.around.now)
         with self.rows.link.batch():
             self._write(changed, sorted(touched - raised))
         raised |= touched | {c.id for c in changed}
@@ -390,9 +395,3 @@ class Workspace:
     def _sorted(self, ids: Iterable[str]) -> list[CaseView]:
         found = sorted((self.get(i) for i in ids), key=lambda c: (c.opened_at, c.id))
         return [c.view() for c in found]
-
-
-def _fire_before(before: datetime, running: Iterable[Running]) -> Iterator[tuple[str, datetime]]:
-    for r in running:
-        if r.status == "armed" and r.fires is not None and r.due_at is not None and r.due_at < before:
-            yield r.name, r.due_at

@@ -17,6 +17,7 @@ from ganchu_workflow.process.cells import (
 )
 from ganchu_workflow.process.conditions import all_of, any_in, any_open, closed, enough, none_open, settled, stated
 from ganchu_workflow.process.context import Context
+from ganchu_workflow.process.deadlines import Alert, Deadline, escalate, fact, remind, setting
 from ganchu_workflow.process.language import (
     CALLED_OFF,
     CARRY_ON,
@@ -28,7 +29,6 @@ from ganchu_workflow.process.language import (
     WITHDRAWN,
     Cohort,
     Data,
-    Deadline,
     Lifecycle,
     Outcome,
     PhaseWindow,
@@ -38,8 +38,6 @@ from ganchu_workflow.process.language import (
     State,
     Transition,
     Withdrawal,
-    fact,
-    setting,
 )
 from ganchu_workflow.process.mixins import Correctable, CorrectionSettings, Evidence, Resubmission, ReturnForCorrection
 from ganchu_workflow.process.tables import Act, Column, Look, Row, Table, columns_of, note, rows_of, values_of
@@ -55,6 +53,7 @@ __all__ = [
     "START",
     "WITHDRAWN",
     "Act",
+    "Alert",
     "CaseView",
     "Cohort",
     "Column",
@@ -95,12 +94,14 @@ __all__ = [
     "codes",
     "columns_of",
     "enough",
+    "escalate",
     "fact",
     "half_width",
     "long_text",
     "none_open",
     "note",
     "place",
+    "remind",
     "rows_of",
     "setting",
     "settled",

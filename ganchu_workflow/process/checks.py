@@ -6,10 +6,18 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pydantic import BaseModel
 
-from ganchu_workflow.actors import Role
+from ganchu_workflow.actors import RESERVED, Role
 from ganchu_workflow.errors import Finding, PeriodInvalid
+from ganchu_workflow.process.deadlines import FactRule, SettingRule
 from ganchu_workflow.process.definition import Edge, KindDefinition, Process, Timer
-from ganchu_workflow.process.language import CARRY_ON, Condition, FactRule, Slot, State, Transition
+from ganchu_workflow.process.language import (
+    CARRY_ON,
+    OWNER,
+    Condition,
+    Slot,
+    State,
+    Transition,
+)
 from ganchu_workflow.process.values import Reversal
 from ganchu_workflow.timing import Period
 
@@ -98,7 +106,9 @@ def the_clock_fires_by_deadline(kind: KindDefinition) -> Iterator[Finding]:
 def finals_are_left_by_reversal(kind: KindDefinition) -> Iterator[Finding]:
     """A closed outcome is left only by a declared reversal."""
     for edge in kind.edges:
-        if edge.source is not None and kind.states[edge.source].final and not edge.transition.reopens:
+        if edge.late or edge.source is None:
+            continue
+        if kind.states[edge.source].final and not edge.transition.reopens:
             yield Finding(f"{kind.kind}.{edge.name}", f"leaves the final state {edge.source}; declare it reopens=True")
 
 
@@ -164,22 +174,45 @@ def printed_ends_are_not_stopped(kind: KindDefinition) -> Iterator[Finding]:
             )
 
 
+def what_stands_by_a_deadline_can_be_done(kind: KindDefinition) -> Iterator[Finding]:
+    """Only a period is suspended or extended by itself, and whoever is reminded is a person."""
+    for timer in kind.timers:
+        deadline, where = timer.deadline, f"{kind.kind}.{timer.name}"
+        if isinstance(deadline.rule, FactRule) and deadline.by:
+            yield Finding(where, "a fact fixes its end, and the act that writes the fact moves it; drop by=")
+        for alert in deadline.alerts:
+            for state in sorted(timer.runs_in):
+                to = kind.states[state].owner if alert.to is OWNER else alert.to
+                if to in RESERVED or to is None:
+                    yield Finding(where, f"its alert '{alert}' is for the {to}, in {state}; say to=Role.… of a person")
+        if len({str(a) for a in deadline.alerts}) < len(deadline.alerts):
+            yield Finding(where, "two of its alerts stand at the same distance; give each another one")
+
+
+def late_entries_have_somebody_to_enter_them(kind: KindDefinition) -> Iterator[Finding]:
+    """What may leave the end of its window when it is entered late says who may enter it."""
+    for edge in kind.edges:
+        if edge.late and not edge.transition.late_by:
+            yield Finding(f"{kind.kind}.{edge.name}", "has late_from, but nobody may enter it late: give late_by=")
+
+
 def deadlines_know_their_settings(process: Process) -> Iterator[Finding]:
     """A deadline's setting exists in the settings of every stage that brings its kind."""
     for kind in process.kinds.values():
         for timer in kind.timers:
-            rule = timer.deadline.rule
-            if isinstance(rule, FactRule):
-                continue
-            for name in _asked(process, kind, timer.stage):
-                settings = process.stage(name).settings
-                where = f"{kind.kind}.{timer.name}"
-                if rule.key not in type(settings).model_fields:
-                    yield Finding(where, _no_setting(rule.key, settings, name))
-                elif not _is_period(getattr(settings, rule.key)):
-                    yield Finding(
-                        where, f"reads the setting '{rule.key}', which is no Period: {getattr(settings, rule.key)!r}"
-                    )
+            for rule in (timer.deadline.rule, timer.deadline.grace):
+                if isinstance(rule, SettingRule):
+                    yield from _knows_its_setting(process, kind, timer, rule)
+
+
+def _knows_its_setting(process: Process, kind: KindDefinition, timer: Timer, rule: SettingRule) -> Iterator[Finding]:
+    for name in _asked(process, kind, timer.stage):
+        settings = process.stage(name).settings
+        where = f"{kind.kind}.{timer.name}"
+        if rule.key not in type(settings).model_fields:
+            yield Finding(where, _no_setting(rule.key, settings, name))
+        elif not _is_period(getattr(settings, rule.key)):
+            yield Finding(where, f"reads the setting '{rule.key}', which is no Period: {getattr(settings, rule.key)!r}")
 
 
 def conditions_know_their_settings(process: Process) -> Iterator[Finding]:
@@ -266,7 +299,8 @@ def applications_can_be_declared(process: Process) -> Iterator[Finding]:
 def names_fit_the_tables(process: Process) -> Iterator[Finding]:
     """Names fit their columns."""
     for kind in process.kinds.values():
-        for name in [*kind.states, *kind.triggers(), *(t.name for t in kind.timers)]:
+        timers = [n for t in kind.timers for n in (t.name, *(t.alert_name(a) for a in t.deadline.alerts))]
+        for name in [*kind.states, *kind.triggers(), *timers]:
             if len(name) > 120:
                 yield Finding(f"{kind.kind}.{name}", "is longer than 120 characters")
 
@@ -331,6 +365,8 @@ KIND_CHECKS: tuple[Callable[[KindDefinition], Iterator[Finding]], ...] = (
     rule_ids_are_unique,
     deadlines_have_a_consequence,
     printed_ends_are_not_stopped,
+    what_stands_by_a_deadline_can_be_done,
+    late_entries_have_somebody_to_enter_them,
 )
 PROCESS_CHECKS: tuple[Callable[[Process], Iterator[Finding]], ...] = (
     deadlines_know_their_settings,

@@ -9,6 +9,7 @@ from typing import Any
 from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import DefinitionInvalid, Finding
 from ganchu_workflow.process.checks import check_process
+from ganchu_workflow.process.deadlines import Deadline
 from ganchu_workflow.process.definition import Edge, KindDefinition, Process, StageInstance, Timer
 from ganchu_workflow.process.language import (
     CALLED_OFF,
@@ -18,7 +19,6 @@ from ganchu_workflow.process.language import (
     PASSED,
     START,
     WITHDRAWN,
-    Deadline,
     Lifecycle,
     Outcome,
     Slot,
@@ -66,6 +66,11 @@ def standalone(lifecycle: type[Lifecycle], draft: Draft) -> KindDefinition:
         for t in lifecycle.parts(Transition).values()
         if not _is_outcome(lifecycle, t, draft)
         for source in _sources(lifecycle, t, draft)
+    ] + [
+        Edge(t.name, s.name, resolve_state(lifecycle, t.target).name, t, _by(t, None, states), "", handler, late=True)
+        for t in lifecycle.parts(Transition).values()
+        if not isinstance(t.target, Outcome)
+        for s in t.late_from
     ]
     initial = _initial(lifecycle, states, draft)
     if initial and not any(e.source is None for e in edges):
@@ -142,6 +147,10 @@ def _stage_edges(
             yield Edge(
                 transition.name, name, target, transition, _by(transition, name, states), instance.name, instance.stage
             )
+        for state in transition.late_from:
+            source_name = state.ends_in if isinstance(state, Outcome) else f"{instance.name}.{state.name}"
+            by = _by(transition, None, states)
+            yield Edge(transition.name, source_name, target, transition, by, instance.name, instance.stage, late=True)
 
 
 def _stage_target(
@@ -272,7 +281,8 @@ def _strange_states(lifecycle: type[Lifecycle]) -> Iterable[Finding]:
     """States that are named where they mean nothing: a slot left open, a state removed, or another life cycle's."""
     own = lifecycle.parts(State)
     declared = [value for base in lifecycle.__mro__ for value in vars(base).values()]
-    named = [(t.name, s) for t in lifecycle.parts(Transition).values() for s in (*t.sources, t.target)]
+    transitions = lifecycle.parts(Transition).values()
+    named = [(t.name, s) for t in transitions for s in (*t.sources, *t.late_from, t.target)]
     named += [(d.name, s) for d in lifecycle.parts(Deadline).values() for s in (*d.runs_in, *d.stops_in)]
     found: list[Finding] = []
     for name, state in named:

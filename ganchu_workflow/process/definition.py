@@ -15,7 +15,16 @@ from transitions import Machine
 
 from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import Unknown
-from ganchu_workflow.process.language import Cohort, Deadline, Lifecycle, PhaseWindow, Slot, Stage, State, Transition
+from ganchu_workflow.process.deadlines import Alert, Deadline
+from ganchu_workflow.process.language import (
+    Cohort,
+    Lifecycle,
+    PhaseWindow,
+    Slot,
+    Stage,
+    State,
+    Transition,
+)
 from ganchu_workflow.process.machine import build_machine
 from ganchu_workflow.process.values import CaseView
 
@@ -33,6 +42,8 @@ class Edge:
     stage: str
     """The stage instance that declares it; empty for kinds that stand alone."""
     handler: Lifecycle
+    late: bool = False
+    """Whether only a timely act that is entered late goes this way, out of what the end of its window led to."""
 
     @property
     def name(self) -> str:
@@ -51,6 +62,10 @@ class Timer:
     stage: str
     admits: frozenset[tuple[str, str]]
     """What is in time only while it runs: (kind, bare trigger)."""
+
+    def alert_name(self, alert: Alert) -> str:
+        """The name under which an alert of this deadline runs beside it."""
+        return f"{self.name} {alert}"
 
 
 @dataclass(frozen=True)
@@ -99,9 +114,14 @@ class KindDefinition:
         """Whether the kind is an act on many applications."""
         return isinstance(self.lifecycle, Cohort)
 
-    def find(self, state: str | None, trigger: str) -> tuple[Edge, ...]:
-        """The edges that leave `state` under a bare or a qualified trigger name."""
-        return tuple(e for e in self.edges_from.get(state, ()) if trigger in (e.trigger, e.name))
+    def find(self, state: str | None, trigger: str, *, late: bool = False) -> tuple[Edge, ...]:
+        """The edges that leave `state` under a bare or a qualified trigger name; with `late`, those of 补录 too."""
+        found = (e for e in self.edges_from.get(state, ()) if trigger in (e.trigger, e.name))
+        return tuple(e for e in found if late or not e.late)
+
+    def timer(self, name: str, stage: str = "") -> Timer | None:
+        """The deadline of that bare or qualified name; a bare one means that of `stage`."""
+        return next((t for t in self.timers if name == t.name or f"{stage}.{name}" == t.name), None)
 
     def triggers(self) -> frozenset[str]:
         """Every trigger name, bare and qualified."""

@@ -65,6 +65,9 @@ def _kind(process: Process, kind: KindDefinition) -> dict[str, Any]:
                 "stops_in": sorted(t.stops_in),
                 "fires": t.deadline.fires.name if t.deadline.fires else None,
                 "admits": sorted(f"{kind_name}.{trigger}" for kind_name, trigger in t.admits),
+                "by": sorted(t.deadline.by),
+                "grace": str(t.deadline.grace) if t.deadline.grace else None,
+                "alerts": [[str(a), str(a.to), a.message] for a in t.deadline.alerts],
             }
             for t in kind.timers
         ],
@@ -81,6 +84,8 @@ def _edge(edge: Edge) -> dict[str, Any]:
         "when": t.when.document() if t.when else None,
         "data": _fields(t.data) if t.data else None,
         "reopens": t.reopens,
+        "late": edge.late,
+        "late_by": sorted(t.late_by),
         "guards": [_rule(r) for r in t.guards],
         "effects": [_rule(r) for r in t.effects],
     }

@@ -79,7 +79,9 @@ CALLED_OFF = Outcome("called_off", "批次取消", ends_in="called_off")
 """The round was cancelled."""
 
 
-class _Mark:
+class Mark:
+    """Stands for states, or for a role, that only the process as a whole can tell."""
+
     def __init__(self, name: str) -> None:
         self.name = name
 
@@ -87,18 +89,18 @@ class _Mark:
         return self.name
 
 
-START = _Mark("START")
+START = Mark("START")
 """Nothing yet: a transition from START opens the case."""
-OPEN = _Mark("OPEN")
+OPEN = Mark("OPEN")
 """Any open state of this stage."""
-LATER = _Mark("LATER")
+LATER = Mark("LATER")
 """Any open state of the later stages."""
-OWNER = _Mark("OWNER")
+OWNER = Mark("OWNER")
 """In `by=`: whoever owns the state the transition leaves."""
-CARRY_ON = _Mark("CARRY_ON")
+CARRY_ON = Mark("CARRY_ON")
 """In `at_close=`: the closing of the phase changes nothing for this state."""
 
-Source = State | Slot | _Mark
+Source = State | Slot | Mark
 Target = State | Slot | Outcome
 
 
@@ -111,7 +113,8 @@ class Rule:
     function: Callable[..., Any]
 
 
-def _many(value: Any) -> tuple[Any, ...]:
+def many(value: Any) -> tuple[Any, ...]:
+    """One or several, as a tuple."""
     if isinstance(value, set | frozenset):
         raise TypeError("use a tuple: a set has no order, and the order of declaration is part of the fingerprint")
     return tuple(value) if isinstance(value, tuple | list) else (value,)
@@ -142,6 +145,10 @@ class Transition(Named):
     `by` names the roles that may fire it; `when` lets the engine fire it, after any event on the case, its children or
     a cohort that lists it. `data` is a pydantic model of what must be given. `reopens=True` declares a reversal: the
     only way out of a final state. `label` is what an official calls the step; without one its name is shown.
+
+    `late_by` names the roles that may enter it late (补录) where it was received in time on paper; nobody by default.
+    Such an act also leaves the states `late_from` (of a stage, an outcome too), to which the end of its window leads: a
+    reversal, whose reason and evidence the entry states.
     """
 
     def __init__(
@@ -149,19 +156,23 @@ class Transition(Named):
         sources: Source | tuple[Source, ...],
         target: Target,
         *,
-        by: Role | _Mark | Iterable[Role | _Mark] = (),
+        by: Role | Mark | Iterable[Role | Mark] = (),
         data: type[BaseModel] | None = None,
         when: Condition | None = None,
         reopens: bool = False,
+        late_by: Role | tuple[Role, ...] = (),
+        late_from: State | Outcome | tuple[State | Outcome, ...] = (),
         label: str = "",
     ) -> None:
-        self.sources: tuple[Source, ...] = _many(sources)
+        self.sources: tuple[Source, ...] = many(sources)
         self.target = target
         # A role in quotes stays whole: as a sequence it would fall apart into letters, which nobody would miss.
-        self.by: tuple[Role | _Mark, ...] = tuple(by) if isinstance(by, Iterable) and not isinstance(by, str) else (by,)
+        self.by: tuple[Role | Mark, ...] = tuple(by) if isinstance(by, Iterable) and not isinstance(by, str) else (by,)
         self.data = data
         self.when = when
         self.reopens = reopens
+        self.late_by: tuple[Role, ...] = many(late_by)
+        self.late_from: tuple[State | Outcome, ...] = many(late_from)
         self.label = label
         self.guards: list[Rule] = []
         self.effects: list[Rule] = []
@@ -200,61 +211,6 @@ class Transition(Named):
         return register
 
 
-@dataclass(frozen=True, slots=True)
-class FactRule:
-    """The deadline is the instant kept in a fact: fixed by an act, re-read at each event on the case."""
-
-    key: str
-
-    def __str__(self) -> str:
-        return f"fact:{self.key}"
-
-
-@dataclass(frozen=True, slots=True)
-class SettingRule:
-    """The deadline is a period of the stage's settings, counted from entering the state or from a declared fact."""
-
-    key: str
-    start: FactRule | None = None
-
-    def __str__(self) -> str:
-        return f"setting:{self.key}" + (f" from {self.start}" if self.start else "")
-
-
-def fact(key: str) -> FactRule:
-    """The instant kept in the fact `key`. Written by an act, never moved by the engine."""
-    return FactRule(key)
-
-
-def setting(key: str, *, start: FactRule | None = None) -> SettingRule:
-    """The period of the setting `key`; a setting of None means there is no such deadline."""
-    return SettingRule(key, start)
-
-
-class Deadline(Named):
-    """A period that runs while the case stands in `runs_in`, is stopped in `stops_in`, and is gone elsewhere.
-
-    When it has run out, the clock fires `fires`. `admits` lists the transitions, of any kind, that are in time only
-    while it runs. A self-loop does not start it again. `label` is what an official calls the period.
-    """
-
-    def __init__(
-        self,
-        *runs_in: State | Slot,
-        rule: FactRule | SettingRule,
-        fires: Transition | None = None,
-        stops_in: State | Slot | tuple[State | Slot, ...] = (),
-        admits: Transition | tuple[Transition, ...] = (),
-        label: str = "",
-    ) -> None:
-        self.runs_in = runs_in
-        self.rule = rule
-        self.label = label
-        self.fires = fires
-        self.stops_in: tuple[State | Slot, ...] = _many(stops_in)
-        self.admits: tuple[Transition, ...] = _many(admits)
-
-
 class PhaseWindow(Named):
     """The round's window on a stage: what is admitted while its phase is open, and what its closing does.
 
@@ -265,10 +221,10 @@ class PhaseWindow(Named):
         self,
         *,
         admits: Transition | tuple[Transition, ...] = (),
-        at_close: Mapping[State | Slot, Transition | _Mark] | None = None,
+        at_close: Mapping[State | Slot, Transition | Mark] | None = None,
     ) -> None:
-        self.admits: tuple[Transition, ...] = _many(admits)
-        self.at_close: dict[State | Slot, Transition | _Mark] = dict(at_close or {})
+        self.admits: tuple[Transition, ...] = many(admits)
+        self.at_close: dict[State | Slot, Transition | Mark] = dict(at_close or {})
 
 
 def snake_case(name: str) -> str:

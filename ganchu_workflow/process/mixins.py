@@ -9,17 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
+from ganchu_workflow.process.deadlines import Deadline, setting
 from ganchu_workflow.process.language import (
     OWNER,
     WITHDRAWN,
     Data,
-    Deadline,
     Lifecycle,
     Private,
     Slot,
     State,
     Transition,
-    setting,
 )
 from ganchu_workflow.process.values import Effects, Message
 from ganchu_workflow.timing import Period

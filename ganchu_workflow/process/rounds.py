@@ -12,16 +12,15 @@ from ganchu_workflow.actors import Role
 from ganchu_workflow.clock import aware, to_text
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
+from ganchu_workflow.process.deadlines import Deadline, fact
 from ganchu_workflow.process.language import (
     CARRY_ON,
     START,
     Data,
-    Deadline,
     Lifecycle,
     Private,
     State,
     Transition,
-    fact,
 )
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open, Reversal
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import Finding
+from ganchu_workflow.process.deadlines import Deadline, FactRule, SettingRule
 from ganchu_workflow.process.language import (
     CARRY_ON,
     LATER,
@@ -20,12 +21,9 @@ from ganchu_workflow.process.language import (
     OWNER,
     START,
     Condition,
-    Deadline,
-    FactRule,
     Lifecycle,
     Outcome,
     PhaseWindow,
-    SettingRule,
     Slot,
     Stage,
     State,

@@ -12,20 +12,19 @@ from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.conditions import any_in, settled, stated
 from ganchu_workflow.process.context import Context
+from ganchu_workflow.process.deadlines import Deadline, fact
 from ganchu_workflow.process.language import (
     CARRY_ON,
     PASSED,
     START,
     Cohort,
     Data,
-    Deadline,
     Lifecycle,
     PhaseWindow,
     Private,
     Stage,
     State,
     Transition,
-    fact,
 )
 from ganchu_workflow.process.values import CaseView, Effects, Message, Open, Reversal
 from ganchu_workflow.timing import Period, closes_in_time

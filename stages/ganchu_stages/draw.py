@@ -23,16 +23,15 @@ from ganchu_workflow.canonical import digest
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.conditions import all_of, enough, settled
 from ganchu_workflow.process.context import Context
+from ganchu_workflow.process.deadlines import Deadline, setting
 from ganchu_workflow.process.language import (
     START,
     Cohort,
     Data,
-    Deadline,
     Lifecycle,
     Private,
     State,
     Transition,
-    setting,
 )
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open
 

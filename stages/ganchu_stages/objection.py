@@ -14,15 +14,14 @@ from ganchu_workflow.actors import Role
 from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
+from ganchu_workflow.process.deadlines import Deadline, fact
 from ganchu_workflow.process.language import (
     START,
     Data,
-    Deadline,
     Lifecycle,
     Private,
     State,
     Transition,
-    fact,
 )
 from ganchu_workflow.process.mixins import Evidence
 from ganchu_workflow.process.rounds import Ground

@@ -27,17 +27,16 @@ from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.conditions import all_of, any_in, closed, none_open
 from ganchu_workflow.process.context import Context
+from ganchu_workflow.process.deadlines import Deadline, fact
 from ganchu_workflow.process.language import (
     CARRY_ON,
     PASSED,
     START,
     Cohort,
-    Deadline,
     PhaseWindow,
     Stage,
     State,
     Transition,
-    fact,
 )
 from ganchu_workflow.process.rounds import Ground, NewEnd
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message

@@ -15,17 +15,16 @@ from ganchu_stages.documents import CorrectableFile, Decision, conditional_kinds
 from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
+from ganchu_workflow.process.deadlines import Deadline, setting
 from ganchu_workflow.process.language import (
     CARRY_ON,
     PASSED,
     Data,
-    Deadline,
     PhaseWindow,
     Private,
     Stage,
     State,
     Transition,
-    setting,
 )
 from ganchu_workflow.process.mixins import Correctable, CorrectionSettings
 from ganchu_workflow.process.values import Effects, Facts, Message, Reversal

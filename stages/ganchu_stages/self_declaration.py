@@ -25,18 +25,17 @@ from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import digest_of
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
+from ganchu_workflow.process.deadlines import Deadline, setting
 from ganchu_workflow.process.language import (
     CARRY_ON,
     PASSED,
     START,
     Data,
-    Deadline,
     PhaseWindow,
     Private,
     Stage,
     State,
     Transition,
-    setting,
 )
 from ganchu_workflow.process.mixins import Correctable, CorrectionSettings
 from ganchu_workflow.process.values import CaseView, Effects, Message

@@ -504,7 +504,7 @@ def test_an_event_of_another_shape_is_found_and_stops_nothing(record: Record) ->
             text = encode(shape)
             values = {"body": text, "digest": digest(text)}
             found[what] = bench.found_after(HISTORY, values, case_id=record["a"], seq=2)
-    assert len(found) == 2 * 36 + 12
+    assert len(found) == 2 * 37 + 12
     unknown = {"without format", "format a boolean", "a list", "a text"}
     broken = ("chain_broken", record.event("a", 3))
     assert found == {

@@ -196,6 +196,7 @@ FIELDS = [
     "document",
     "effective_at",
     "effects",
+    "entry",
     "facts",
     "format",
     "guards",
@@ -246,6 +247,7 @@ def test_an_event_says_who_did_what_when_and_under_which_rule(small: Small) -> N
     guards, request, tells = event.pop("guards"), event.pop("request"), event.pop("tells")
     assert {k: v for k, v in event.items() if k not in ("digest", "settings", "calendar")} == {
         "format": 1,
+        "entry": None,
         "algorithm": "sha256",
         "round": small.round,
         "case": case,

@@ -251,7 +251,7 @@ def test_a_deadline_does_not_fire_at_its_instant_and_does_a_microsecond_later(sm
     pass_to(small, due + MICROSECOND, swept)
     refusal = refusal_of(lambda: small.wf.fire(sheet, "complete", actor=expert()))
 
-    assert (refusal.code, small.state(sheet), small.state(case)) == ("not_here", "silent", "notice.listed")
+    assert (refusal.code, small.state(sheet), small.state(case)) == ("window_closed", "silent", "notice.listed")
 
 
 def test_what_a_deadline_admits_is_in_time_at_its_instant(small: Small) -> None:
@@ -546,7 +546,8 @@ def test_silence_about_a_correction_is_withdrawal(small: Small) -> None:
 
     refusal = refusal_of(lambda: small.wf.fire(case, "resubmit", {}, actor=applicant()))
 
-    assert (refusal.code, small.state(case)) == ("not_here", "withdrawn")
+    assert (refusal.code, small.state(case)) == ("window_closed", "withdrawn")
+    assert refusal.detail["closes_at"] == instant(due)
     assert small.wf.history(case)[-1]["effective_at"] == instant(due)
 
 

@@ -35,6 +35,7 @@ from ganchu_workflow.process import (
     enough,
     fact,
     none_open,
+    remind,
     setting,
 )
 from ganchu_workflow.process.compiler import define
@@ -418,6 +419,52 @@ def a_printed_end_that_stops() -> list[StageInstance]:
         due = Deadline(Sheet.assigned, rule=fact("due"), fires=lapse, stops_in=checked)
 
     return way_with(Odd)
+
+
+@case(
+    checks.what_stands_by_a_deadline_can_be_done,
+    ("odd.due", "a fact fixes its end, and the act that writes the fact moves it; drop by="),
+    ("odd.due", "its alert '2 working days before' is for the clock, in assigned; say to=Role.… of a person"),
+    ("odd.due", "two of its alerts stand at the same distance; give each another one"),
+)
+def a_printed_end_that_somebody_moves_and_alerts_for_nobody() -> list[StageInstance]:
+    class Odd(Sheet):
+        assigned = State("待评分", owner=Role.CLOCK, initial=True)
+        finish = Transition(assigned, Sheet.scored, by=Role.CLOCK)
+        due = Deadline(
+            assigned,
+            rule=fact("due"),
+            fires=finish,
+            by=Role.OFFICE,
+            alerts=(remind("2 working days"), remind("2 working days", to=Role.OFFICE)),
+        )
+
+    return way_with(Odd)
+
+
+@case(
+    checks.late_entries_have_somebody_to_enter_them,
+    ("odd.finish", "has late_from, but nobody may enter it late: give late_by="),
+)
+def a_late_entry_by_nobody() -> list[StageInstance]:
+    class Odd(Sheet):
+        void = State("作废", final=True)
+        lapse = Transition(Sheet.assigned, void, by=Role.ENGINE)
+        finish = Transition(Sheet.assigned, Sheet.scored, by=Role.EXPERT, late_from=void)
+
+    return way_with(Odd)
+
+
+@case(
+    checks.deadlines_know_their_settings,
+    ("application.way.late", "reads the setting 'kindness', which NoSettings of the stage way does not have"),
+)
+def a_grace_by_an_unknown_setting() -> list[StageInstance]:
+    class Odd(Way):
+        lapse = Transition(Way.waiting, Way.done, by=Role.CLOCK)
+        late = Deadline(Way.waiting, rule=fact("end"), fires=lapse, grace=setting("kindness"))
+
+    return plan(Odd)
 
 
 @case(

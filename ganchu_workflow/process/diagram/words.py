@@ -9,8 +9,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from ganchu_workflow.actors import ROLE_LABELS, Role
+from ganchu_workflow.process.deadlines import FactRule
 from ganchu_workflow.process.definition import Edge, KindDefinition, Process, Timer
-from ganchu_workflow.process.language import Condition, FactRule, Lifecycle, State, Transition
+from ganchu_workflow.process.language import (
+    Condition,
+    Lifecycle,
+    State,
+    Transition,
+)
 from ganchu_workflow.timing import Period
 
 INSTANTS = {

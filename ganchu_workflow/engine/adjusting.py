@@ -1,0 +1,173 @@
+"""Acts on a deadline whose case stays where it stands, and the alerts beside it.
+
+A deadline says by whom it may be suspended, let go on, extended, or ended early; each act states its ground. They are
+asked for like any trigger: `wf.fire(case, "deadline:extend", {"deadline": …, "until": …, "ground": …}, actor=…)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+from ganchu_workflow.actors import CLOCK, Role
+from ganchu_workflow.clock import to_text
+from ganchu_workflow.engine.admission import has_authority, not_allowed, round_stands_still
+from ganchu_workflow.engine.cases import CaseState, Running
+from ganchu_workflow.engine.deadlines import ARMED, ESCALATE, REMIND, STOPPED, SUSPENDED, Settling, alerts_of
+from ganchu_workflow.engine.events import ADJUSTED, ALERTED
+from ganchu_workflow.engine.given import Given, read_given
+from ganchu_workflow.engine.recorder import Note, Recorder
+from ganchu_workflow.engine.requests import Due, Request, Step
+from ganchu_workflow.engine.workspace import Workspace
+from ganchu_workflow.errors import Refusal, Refused
+from ganchu_workflow.process.deadlines import Alert
+from ganchu_workflow.process.definition import KindDefinition, Process, Timer
+from ganchu_workflow.process.language import Data, Private
+from ganchu_workflow.process.values import Message
+
+SUSPEND, RESUME, EXTEND, END = "deadline:suspend", "deadline:resume", "deadline:extend", "deadline:end"
+
+
+class OnDeadline(Data):
+    """Which deadline an act is about, the provision and the document it rests on, and why."""
+
+    deadline: str
+    ground: Annotated[str, Field(min_length=1, max_length=500)]
+    document: Annotated[str, Field(min_length=1, max_length=120)] | None = None
+    reason: Annotated[str, Private, Field(max_length=2000)] = ""
+
+
+class Extension(OnDeadline):
+    """The new end; later than now, and than the old one."""
+
+    until: AwareDatetime
+
+
+FORMS: Mapping[str, type[OnDeadline]] = {SUSPEND: OnDeadline, RESUME: OnDeadline, EXTEND: Extension, END: OnDeadline}
+"""The acts on a deadline, by trigger, and what each takes."""
+LABELS = {SUSPEND: "中止计算期限", RESUME: "恢复计算期限", EXTEND: "延长期限", END: "提前结束期限"}
+ALERTS = (REMIND, ESCALATE)
+Refuse = Callable[[Step, CaseState, Refusal], Refused]
+
+
+class Adjusting:
+    """The steps of one act that move no case."""
+
+    def __init__(self, work: Workspace, process: Process, request: Request, recorder: Recorder, refuse: Refuse) -> None:
+        self.work = work
+        self.process = process
+        self.request = request
+        self.recorder = recorder
+        self.refuse = refuse
+
+    def take(self, step: Step) -> list[Step]:
+        """Carry the step out; what follows from it. Raises `Refused`."""
+        case = self.work.get(str(step.case))
+        kind = self.process.kind(case.kind)
+        if step.trigger in ALERTS:
+            self._alert(step, case, kind)
+            return []
+        return self._adjust(step, case, kind)
+
+    # ── an act on a deadline ──
+
+    def _adjust(self, step: Step, case: CaseState, kind: KindDefinition) -> list[Step]:
+        def refuse(refusal: Refusal) -> Refused:
+            return self.refuse(step, case, refusal)
+
+        still = round_stands_still(self.work.get(case.round), case.kind)
+        if still is not None:
+            raise refuse(still)
+        found = read_given(FORMS[step.trigger], step.data, case.id, self.work.secret)
+        if isinstance(found, Refusal):
+            raise refuse(found)
+        name = getattr(found.model, "deadline", "")
+        timer = kind.timer(name, case.stage)
+        if timer is None:
+            raise refuse(_no_such(kind, name))
+        if not has_authority(step.actor, timer.deadline.by, case):
+            raise refuse(not_allowed(frozenset(timer.deadline.by), step.actor))
+        at = self.request.effective_at
+        settling = Settling(self.work, self.process, case, at)
+        before = self.work.deadlines(case).get(timer.name)
+        after = self._changed(step, settling, timer, before, found)
+        if isinstance(after, Refusal):
+            raise refuse(after)
+        settling.becomes(timer, after)
+        cause = self.recorder.noted(step, ADJUSTED, self._note(found, settling))
+        if step.trigger != END or after.fires is None:
+            return []
+        return [Step(after.fires, case.id, {}, CLOCK, None, cause, due=Due(timer.name, at))]
+
+    def _changed(
+        self, step: Step, settling: Settling, timer: Timer, before: Running | None, given: Given
+    ) -> Running | Refusal:
+        """The deadline as the act leaves it, or why it cannot."""
+        if step.trigger == RESUME:
+            if before is None or before.status != SUSPENDED:
+                return _not_running(timer, before, "只有已中止的期限可以恢复", "only what is suspended goes on")
+            if settling.case.state in timer.runs_in:
+                return settling.resumed(timer, before)
+            return replace(before, status=STOPPED)  # its case stops it now
+        if before is None or before.status != ARMED or before.due_at is None:
+            return _not_running(timer, before, "该期限当前未在计算", "it does not run now")
+        if step.trigger == EXTEND:
+            until = getattr(given.model, "until", settling.at)
+            if until <= settling.at or (before.end is not None and until <= before.end):
+                return Refusal(
+                    "end_not_later",
+                    "新的截止时间必须晚于现在和原截止时间",
+                    "the new end must be later than now and than the old end",
+                    {"ends_at": to_text(before.end or before.due_at)},
+                )
+            return settling.moved(timer, before, until)
+        if step.trigger == SUSPEND:
+            stopped = settling.stopped(timer, before, SUSPENDED)
+            return before if stopped is None else stopped
+        return settling.ended(before)
+
+    def _note(self, given: Given, settling: Settling) -> Note:
+        first = self.recorder.first is None and self.request.key is not None
+        request = self.request.digest(given.plain) if first else None
+        return Note(given.plain, given.private, {}, settling.changes, request=request)
+
+    # ── an alert ──
+
+    def _alert(self, step: Step, case: CaseState, kind: KindDefinition) -> None:
+        """Tell whoever is to be told; what comes too late to remind of is noted, and not told."""
+        assert step.due is not None
+        deadlines = self.work.deadlines(case)
+        changes = [self.recorder.fired(case, step.due.name)]
+        tells: list[Message] = []
+        for timer, alert, name in alerts_of(kind):
+            main = deadlines.get(timer.name)
+            end = main.end if main is not None and name == step.due.name else None
+            if end is not None and (alert.after or self.work.around.now <= end):
+                tells.append(_message(kind, case, timer, alert, end))
+        self.recorder.noted(step, ALERTED, Note({"told": bool(tells)}, (), {}, changes, tells))
+
+
+def _message(kind: KindDefinition, case: CaseState, timer: Timer, alert: Alert, end: datetime) -> Message:
+    state = kind.states[case.state]
+    to = alert.to if isinstance(alert.to, Role) else state.owner or Role.OFFICE
+    label = timer.deadline.label or timer.name
+    return Message(alert.message, to, {"deadline": label, "state": state.label, "ends_at": to_text(end)})
+
+
+def _no_such(kind: KindDefinition, name: str) -> Refusal:
+    there = [t.name for t in kind.timers]
+    return Refusal(
+        "no_such_deadline",
+        f"本案没有名为“{name}”的期限",
+        f"a {kind.kind} has no deadline '{name}'; it has: {', '.join(there) or 'none'}",
+        {"deadlines": there},
+    )
+
+
+def _not_running(timer: Timer, before: Running | None, zh: str, en: str) -> Refusal:
+    status = before.status if before else "none"
+    return Refusal("deadline_not_running", zh, f"{en}: {timer.name} is {status}", {"status": status})

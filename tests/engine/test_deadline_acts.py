@@ -1,0 +1,383 @@
+"""Suspending, extending and ending a deadline; its grace, its reminders and the rungs of its escalation."""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+
+from ganchu_workflow import Actor, Role
+from ganchu_workflow.timing import WorkingCalendar
+from tests.engine.small_process import refusal_of
+from tests.engine.timed_process import FIRM, SUPERVISOR, Timed, at
+
+REMINDERS = {
+    "answer_due 3 working days before": ("armed", "09-21 17:30", None),
+    "answer_due 1 calendar day before": ("armed", "09-23 17:30", None),
+}
+
+
+@pytest.fixture
+def make(database_url: str) -> Iterator[Callable[..., Timed]]:
+    made: list[Timed] = []
+
+    def one(**settings: Any) -> Timed:
+        made.append(Timed(database_url, **settings))
+        return made[-1]
+
+    yield one
+    for timed in made:
+        timed.wf.database.dispose()
+
+
+@pytest.fixture
+def timed(make: Callable[..., Timed]) -> Timed:
+    return make()
+
+
+# ── suspended and going on ──
+
+
+def test_what_is_suspended_keeps_its_working_days_across_a_long_holiday(timed: Timed) -> None:
+    assert timed.deadlines == {"answer_due": ("armed", "09-24 17:30", None), **REMINDERS}
+    timed.to("2026-09-22 11:00")
+    timed.wf.tick()
+
+    timed.act("suspend", reason="企业所在地受灾")
+    stopped = timed.deadlines
+    timed.to("2026-09-30 09:00")
+    timed.wf.tick()
+    timed.act("resume")
+
+    assert stopped == {"answer_due": ("suspended", None, "3 working days")}
+    # 8, 9 and the make-up Saturday 10 October are left, to the hour at which it would have ended.
+    assert timed.deadlines == {
+        "answer_due": ("armed", "10-10 17:30", None),
+        "answer_due 3 working days before": ("armed", "09-30 17:30", None),
+        "answer_due 1 calendar day before": ("armed", "10-09 17:30", None),
+    }
+    timed.to("2026-10-10 17:30")
+    timed.fire("answer", {"text": "在最后一刻"}, FIRM)
+    assert timed.state == "asking.answered"
+    assert timed.wf.verify().problems == []
+
+
+def test_a_suspended_deadline_does_not_run_out_and_an_act_is_in_time_meanwhile(timed: Timed) -> None:
+    timed.act("suspend")
+    timed.to("2026-12-01 09:00")
+    assert timed.wf.tick().fired == ()
+    timed.fire("note")  # no event on the case lets it go on
+    assert timed.deadlines["answer_due"] == ("suspended", None, "5 working days")
+
+    timed.fire("answer", {"text": "中止期间"}, FIRM)
+
+    assert timed.state == "asking.answered"
+    assert timed.deadlines == {}
+
+
+def test_what_goes_on_while_its_state_stops_it_waits_for_that_state(timed: Timed) -> None:
+    timed.act("suspend")
+    timed.fire("pause")
+    suspended = timed.deadlines
+    timed.act("resume")
+
+    assert suspended == {"answer_due": ("suspended", None, "5 working days")}
+    assert timed.deadlines == {"answer_due": ("stopped", None, "5 working days")}
+
+    timed.to("2026-09-21 09:00")
+    timed.fire("go_on")
+
+    # The day of going on is not counted: 22, 23, 24, 28 and 29 September.
+    assert timed.deadlines["answer_due"] == ("armed", "09-29 17:30", None)
+
+
+def test_what_was_left_is_left_again_when_it_is_suspended_twice(timed: Timed) -> None:
+    timed.to("2026-09-23 10:00")
+    timed.act("suspend")
+    timed.act("resume")
+    assert timed.deadlines["answer_due"] == ("armed", "09-28 17:30", None)  # 24 and 28 September
+    timed.act("suspend")
+    timed.to("2026-09-29 10:00")
+    timed.act("resume")
+
+    assert timed.deadlines["answer_due"] == ("armed", "10-08 17:30", None)  # 30 September and 8 October
+
+
+def test_suspended_at_its_last_instant_it_has_nothing_left(timed: Timed) -> None:
+    timed.to("2026-09-24 17:30")
+    timed.act("suspend")
+    assert timed.deadlines == {"answer_due": ("suspended", None, None)}
+    timed.to("2026-09-28 09:00")
+    timed.act("resume")
+    assert timed.deadlines["answer_due"] == ("armed", "09-28 09:00", None)
+    assert timed.wf.tick().fired == ()
+    timed.to(timed.clock.now(), microseconds=1)
+
+    assert [r.trigger for r in timed.wf.tick().fired] == ["asking.lapse"]
+
+
+# ── extended ──
+
+
+def test_an_extension_moves_the_end_and_its_reminders_with_it(timed: Timed) -> None:
+    timed.to("2026-09-22 09:00")
+    timed.wf.tick()
+    timed.extend("2026-09-30 12:00")
+
+    assert timed.deadlines == {
+        "answer_due": ("armed", "09-30 12:00", None),
+        "answer_due 3 working days before": ("armed", "09-24 12:00", None),
+        "answer_due 1 calendar day before": ("armed", "09-29 12:00", None),
+    }
+    event = timed.wf.history(timed.case)[-1]
+    assert (event["trigger"], event["outcome"]) == ("deadline:extend", "deadline_adjusted")
+    assert (event["source"], event["target"]) == ("asking.asked", "asking.asked")
+    assert event["data"] == {
+        "deadline": "answer_due",
+        "document": None,
+        "ground": "方案第五条",
+        "reason": None,
+        "until": at("2026-09-30 12:00").isoformat(),
+    }
+    assert event["deadlines"][0]["rule"] == "setting:answer = 5 working days (extended)"
+    timed.to("2026-09-30 12:00")
+    timed.fire("answer", {}, FIRM)
+    assert timed.wf.verify().problems == []
+
+
+def test_a_microsecond_after_the_extended_end_an_act_is_late(timed: Timed) -> None:
+    timed.extend("2026-09-30 12:00")
+    timed.to("2026-09-30 12:00", microseconds=1)
+
+    refusal = refusal_of(lambda: timed.fire("answer", {}, FIRM))
+
+    assert (refusal.code, timed.state) == ("window_closed", "asking.silent")
+    assert timed.wf.history(timed.case)[-1]["effective_at"] == "2026-09-30T04:00:00.000000Z"
+
+
+def test_all_of_an_extension_is_left_when_it_is_suspended(timed: Timed) -> None:
+    timed.extend("2026-10-12 12:00")
+    timed.to("2026-09-21 10:00")
+    timed.act("suspend")
+
+    # 21-24 and 28-30 September, 8-10 and 12 October: more than the five days of the period.
+    assert timed.deadlines == {"answer_due": ("suspended", None, "11 working days")}
+
+
+@pytest.mark.parametrize("until", ["2026-09-24 17:30", "2026-09-24 17:29", "2026-09-18 09:00"])
+def test_an_end_moves_later_and_never_into_the_past(timed: Timed, until: str) -> None:
+    before = timed.wf.history(timed.case)
+    refusal = refusal_of(lambda: timed.extend(until))
+
+    assert refusal.code == "end_not_later"
+    assert timed.wf.history(timed.case) == before
+    assert [(a["name"], a["code"]) for a in timed.wf.attempts(timed.round)] == [("deadline:extend", "end_not_later")]
+
+
+def test_what_has_run_out_cannot_be_extended_though_nobody_swept(timed: Timed) -> None:
+    timed.to("2026-09-24 17:30", microseconds=1)
+    refusal = refusal_of(lambda: timed.extend("2026-09-30 12:00"))
+
+    assert (refusal.code, timed.state) == ("deadline_not_running", "asking.silent")
+
+
+def test_at_its_last_instant_it_can_still_be_extended(timed: Timed) -> None:
+    timed.to("2026-09-24 17:30")
+    timed.extend("2026-09-30 12:00")
+    assert timed.deadlines["answer_due"] == ("armed", "09-30 12:00", None)
+
+
+# ── ended early ──
+
+
+def test_ended_early_it_fires_at_that_instant(timed: Timed) -> None:
+    timed.to("2026-09-21 10:00")
+    receipt = timed.act("end", document="赣工信函〔2026〕1号")
+
+    assert (receipt.trigger, timed.state) == ("deadline:end", "asking.silent")
+    last = timed.wf.history(timed.case)[-1]
+    assert (last["trigger"], last["effective_at"]) == ("asking.lapse", "2026-09-21T02:00:00.000000Z")
+    assert last["deadline"] == {"name": "asking.answer_due", "due_at": "2026-09-21T02:00:00.000000Z"}
+    assert last["cause"] == {"case": timed.case, "seq": last["seq"] - 1}
+    assert timed.wf.tick().fired == ()
+    assert timed.wf.verify().problems == []
+
+
+# ── who may, and what may not ──
+
+
+@pytest.mark.parametrize("actor", [FIRM, SUPERVISOR, Actor(Role.AUDITOR)])
+@pytest.mark.parametrize("verb", ["suspend", "end"])
+def test_only_the_roles_that_the_deadline_names_may_change_it(timed: Timed, actor: Actor, verb: str) -> None:
+    refusal = refusal_of(lambda: timed.act(verb, actor))
+    assert (refusal.code, refusal.detail["roles"]) == ("not_allowed", ["office"])
+    assert timed.deadlines["answer_due"] == ("armed", "09-24 17:30", None)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "data", "code"),
+    [
+        ("deadline:suspend", {"deadline": "answer_due"}, "data_invalid"),
+        ("deadline:suspend", {"deadline": "answer_due", "ground": ""}, "data_invalid"),
+        ("deadline:suspend", {"deadline": "due", "ground": "g"}, "no_such_deadline"),
+        ("deadline:suspend", {"deadline": "answer_due 1 calendar day before", "ground": "g"}, "no_such_deadline"),
+        ("deadline:resume", {"deadline": "answer_due", "ground": "g"}, "deadline_not_running"),
+        ("deadline:extend", {"deadline": "answer_due", "ground": "g"}, "data_invalid"),
+        ("deadline:extend", {"deadline": "answer_due", "ground": "g", "until": "2026-09-30T12:00:00"}, "data_invalid"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_and_changes_nothing(
+    timed: Timed, trigger: str, data: dict[str, Any], code: str
+) -> None:
+    before = timed.wf.history(timed.case)
+    assert refusal_of(lambda: timed.fire(trigger, data)).code == code
+    assert timed.wf.history(timed.case) == before
+
+
+def test_under_a_key_the_same_act_is_done_once(timed: Timed) -> None:
+    data = {"deadline": "answer_due", "until": at("2026-09-30 12:00").isoformat(), "ground": "g", "reason": "密"}
+    first = timed.fire("deadline:extend", data, key="k-1")
+    again = timed.fire("deadline:extend", data, key="k-1")
+    other = refusal_of(lambda: timed.fire("deadline:extend", {**data, "ground": "h"}, key="k-1"))
+
+    assert (again, again.repeated) == (first, True)
+    assert other.code == "key_reused"
+    assert "密" not in str(timed.wf.history(timed.case))
+
+
+# ── grace ──
+
+
+def test_the_grace_is_apart_from_the_end_that_is_shown(make: Callable[..., Timed]) -> None:
+    timed = make(grace="1 working day, to 12:00")
+    event = timed.wf.history(timed.case)[0]
+    main = event["deadlines"][0]
+
+    assert (main["shown_at"], main["due_at"]) == ("2026-09-24T09:30:00.000000Z", "2026-09-28T04:00:00.000000Z")
+    assert {k: v for k, v in timed.deadlines.items() if k != "answer_due"} == REMINDERS  # before what is shown
+    assert [t.due_at for t in timed.wf.tasks(FIRM)] == [at("2026-09-24 17:30")]
+
+
+@pytest.mark.parametrize(("microseconds", "state"), [(0, "asking.answered"), (1, "asking.silent")])
+def test_in_its_grace_an_act_is_in_time(make: Callable[..., Timed], microseconds: int, state: str) -> None:
+    timed = make(grace="1 working day, to 12:00")
+    timed.to("2026-09-28 12:00", microseconds=microseconds)
+    if microseconds:
+        assert refusal_of(lambda: timed.fire("answer", {}, FIRM)).code == "window_closed"
+    else:
+        assert [r.trigger for r in timed.wf.tick().fired] == ["deadline:remind"] * 2
+        timed.fire("answer", {}, FIRM)
+
+    assert timed.state == state
+
+
+# ── reminders and the ladder ──
+
+
+def test_a_reminder_goes_out_at_its_instant_and_once(timed: Timed) -> None:
+    timed.to("2026-09-21 17:30")
+    assert timed.wf.tick().fired == ()
+    timed.to("2026-09-21 17:30", microseconds=1)
+
+    assert [(r.trigger, r.state) for r in timed.wf.tick().fired] == [("deadline:remind", "asking.asked")]
+    assert timed.wf.tick().fired == ()
+    assert timed.told == [("deadline_reminder", "applicant:e1")]
+    event = timed.wf.history(timed.case)[-1]
+    assert (event["outcome"], event["data"]) == ("deadline_alerted", {"told": True})
+    assert event["deadline"] == {
+        "name": "asking.answer_due 3 working days before",
+        "due_at": "2026-09-21T09:30:00.000000Z",
+    }
+    [message] = timed.wf.messages(timed.round)
+    body = {"deadline": "答复期限", "state": "待答复", "ends_at": "2026-09-24T09:30:00.000000Z"}
+    assert message["body"] == body
+    assert timed.wf.verify().problems == []
+
+
+def test_after_an_outage_nobody_is_reminded_of_what_is_over(timed: Timed) -> None:
+    timed.to("2026-09-29 09:00")
+    swept = timed.wf.tick()
+
+    assert [r.trigger for r in swept.fired] == ["deadline:remind", "deadline:remind", "asking.lapse"]
+    assert timed.told == []
+    events = timed.wf.history(timed.case)[-3:]
+    assert [e["data"].get("told") for e in events] == [False, False, None]
+    assert [e["effective_at"] for e in events] == [
+        "2026-09-21T09:30:00.000000Z",
+        "2026-09-23T09:30:00.000000Z",
+        "2026-09-24T09:30:00.000000Z",
+    ]
+
+
+def test_what_is_done_needs_no_reminder(timed: Timed) -> None:
+    timed.fire("answer", {}, FIRM)
+    timed.to("2026-10-30 09:00")
+    assert timed.wf.tick().fired == ()
+    assert timed.told == []
+
+
+def test_an_end_too_near_to_remind_of_has_no_such_reminder(make: Callable[..., Timed]) -> None:
+    timed = make(answer="1 working day")
+    # It ends on the make-up Sunday; three working days before lie in the past, and one day before is tomorrow.
+    assert timed.deadlines == {
+        "answer_due": ("armed", "09-20 17:30", None),
+        "answer_due 1 calendar day before": ("armed", "09-19 17:30", None),
+    }
+
+
+def test_the_ladder_is_climbed_while_nothing_is_done(make: Callable[..., Timed]) -> None:
+    timed = make(handling="2 working days")
+    timed.fire("answer", {}, FIRM)
+    assert timed.deadlines == {
+        "handling_due": ("armed", "09-21 17:30", None),
+        "handling_due 1 working day after": ("armed", "09-22 17:30", None),
+        "handling_due 3 working days after": ("armed", "09-24 17:30", None),
+    }
+    timed.to("2026-09-22 17:30", microseconds=1)
+    assert [r.trigger for r in timed.wf.tick().fired] == ["asking.overdue", "deadline:escalate"]
+    timed.to("2026-09-24 17:30", microseconds=1)
+    assert [r.trigger for r in timed.wf.tick().fired] == ["deadline:escalate"]
+
+    assert timed.told == [("deadline_escalated", "office"), ("deadline_escalated", "supervisor")]
+    assert timed.wf.verify().problems == []
+
+
+def test_the_ladder_ends_where_the_case_moves_on(make: Callable[..., Timed]) -> None:
+    timed = make(handling="2 working days")
+    timed.fire("answer", {}, FIRM)
+    timed.to("2026-09-23 09:00")
+    timed.wf.tick()
+    timed.fire("finish")
+    timed.to("2026-11-23 09:00")
+
+    assert timed.wf.tick().fired == ()
+    assert timed.told == [("deadline_escalated", "office")]
+
+
+def test_an_extension_lifts_the_ladder(make: Callable[..., Timed]) -> None:
+    timed = make(handling="2 working days")
+    timed.fire("answer", {}, FIRM)
+    timed.extend("2026-09-29 12:00", SUPERVISOR, "handling_due")
+
+    assert timed.deadlines == {
+        "handling_due": ("armed", "09-29 12:00", None),
+        "handling_due 1 working day after": ("armed", "09-30 17:30", None),
+        "handling_due 3 working days after": ("armed", "10-09 17:30", None),
+    }
+
+
+# ── a year that is not published ──
+
+
+def test_without_its_calendar_an_extended_grace_waits(make: Callable[..., Timed]) -> None:
+    document = WorkingCalendar.built_in().document()
+    years = {year: body for year, body in document["years"].items() if int(year) <= 2026}
+    timed = make(answer="90 working days", calendar=WorkingCalendar.from_document({**document, "years": years}))
+    assert timed.deadlines == {"answer_due": ("awaiting_calendar", None, "90 working days")}
+
+    later = timed.wf.calendar.with_year(2027, [date(2027, 1, 1)], [], "测试用通知")
+    timed.wf._engine.calendar = later  # as after an upgrade of the package that holds the calendar
+    timed.wf.tick()
+
+    assert timed.deadlines["answer_due"][0] == "armed"
+    assert set(timed.deadlines) == {"answer_due", *REMINDERS}
