@@ -20,8 +20,9 @@ from ganchu_workflow.engine.cases import CaseState, Running
 from ganchu_workflow.engine.deadlines import ARMED, ESCALATE, REMIND, STOPPED, SUSPENDED, Settling, alerts_of
 from ganchu_workflow.engine.events import ADJUSTED, ALERTED
 from ganchu_workflow.engine.given import Given, read_given
+from ganchu_workflow.engine.outage import BY, Outage, extend_for_outage, stands_against
 from ganchu_workflow.engine.recorder import Note, Recorder
-from ganchu_workflow.engine.requests import Due, Request, Step
+from ganchu_workflow.engine.requests import EXTEND_ROUND, Due, Request, Step
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import Refusal, Refused
 from ganchu_workflow.process.deadlines import Alert
@@ -71,7 +72,37 @@ class Adjusting:
         if step.trigger in ALERTS:
             self._alert(step, case, kind)
             return []
+        if step.trigger == EXTEND_ROUND:
+            self._extend_round(step, case, kind)
+            return []
         return self._adjust(step, case, kind)
+
+    # ── an act on a whole round ──
+
+    def _extend_round(self, step: Step, case: CaseState, kind: KindDefinition) -> None:
+        if case.kind != "round":
+            raise self.refuse(
+                step, case, Refusal("not_a_round", "只能对批次办理", f"asked of a {kind.kind}: ask a round")
+            )
+        if not has_authority(step.actor, BY, case):
+            raise self.refuse(step, case, not_allowed(BY, step.actor))
+        given = self._given(step, case, Outage)
+        outage = Outage.model_validate(given.model)
+        refusal = stands_against(outage, self.request.effective_at)
+        if refusal is not None:
+            raise self.refuse(step, case, refusal)
+        note = Note(given.plain, given.private, request=self._request(given))
+        extend_for_outage(self.work, self.process, self.recorder, step, outage, note)
+
+    def _given(self, step: Step, case: CaseState, form: type[Data]) -> Given:
+        found = read_given(form, step.data, case.id, self.work.secret)
+        if isinstance(found, Refusal):
+            raise self.refuse(step, case, found)
+        return found
+
+    def _request(self, given: Given) -> str | None:
+        first = self.recorder.first is None and self.request.key is not None
+        return self.request.digest(given.plain) if first else None
 
     # ── an act on a deadline ──
 
@@ -82,9 +113,7 @@ class Adjusting:
         still = round_stands_still(self.work.get(case.round), case.kind)
         if still is not None:
             raise refuse(still)
-        found = read_given(FORMS[step.trigger], step.data, case.id, self.work.secret)
-        if isinstance(found, Refusal):
-            raise refuse(found)
+        found = self._given(step, case, FORMS[step.trigger])
         name = getattr(found.model, "deadline", "")
         timer = kind.timer(name, case.stage)
         if timer is None:
@@ -98,7 +127,8 @@ class Adjusting:
         if isinstance(after, Refusal):
             raise refuse(after)
         settling.becomes(timer, after)
-        cause = self.recorder.noted(step, ADJUSTED, self._note(found, settling))
+        note = Note(found.plain, found.private, {}, settling.changes, request=self._request(found))
+        cause = self.recorder.noted(step, ADJUSTED, note)
         if step.trigger != END or after.fires is None:
             return []
         return [Step(after.fires, case.id, {}, CLOCK, None, cause, due=Due(timer.name, at))]
@@ -129,11 +159,6 @@ class Adjusting:
             stopped = settling.stopped(timer, before, SUSPENDED)
             return before if stopped is None else stopped
         return settling.ended(before)
-
-    def _note(self, given: Given, settling: Settling) -> Note:
-        first = self.recorder.first is None and self.request.key is not None
-        request = self.request.digest(given.plain) if first else None
-        return Note(given.plain, given.private, {}, settling.changes, request=request)
 
     # ── an alert ──
 

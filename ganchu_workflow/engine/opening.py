@@ -53,13 +53,14 @@ def prepare(work: Workspace, process: Process, step: Step, opening: Opening) -> 
     return case, edges[0]
 
 
-def place(work: Workspace, case: CaseState, opening: Opening, refuse: Refuse) -> None:
+def place(work: Workspace, case: CaseState, opening: Opening, refuse: Refuse, *, entered_late: bool = False) -> None:
     """Put the case into the round: under its parent, with its members.
 
-    Refused when its application does not stand in its stage, or a member does not.
+    Refused when its application does not stand in its stage (unless it is entered late: it may have gone on since), or
+    a member does not.
     """
     parent = work.get(opening.parent) if opening.parent else None
-    if parent is not None and parent.kind == "application" and parent.stage != case.stage:
+    if parent is not None and not entered_late and parent.kind == "application" and parent.stage != case.stage:
         raise refuse(
             Refusal("not_here", "该申报不在本环节", f"the application does not stand in the stage {case.stage}")
         )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ganchu_workflow.canonical import commitment, decode, digest, encode
 from ganchu_workflow.engine.adjusting import FORMS
 from ganchu_workflow.engine.events import Receipt
+from ganchu_workflow.engine.outage import Outage
 from ganchu_workflow.engine.privacy import commit_private
 from ganchu_workflow.engine.recorder import plain
-from ganchu_workflow.engine.requests import Request
+from ganchu_workflow.engine.requests import EXTEND_ROUND, Request
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.errors import Refusal, Refused
@@ -39,7 +40,8 @@ def receipt_again(rows: Rows, book: Rulebook, request: Request, body: dict[str, 
 def _same_request(rows: Rows, book: Rulebook, request: Request, body: dict[str, Any]) -> bool:
     """Whether the event was written by this very request; what cannot even be read as it was another one."""
     kind = book.process.kinds.get(body["kind"])
-    form = FORMS.get(body["trigger"])
+    forms: dict[str, type[BaseModel]] = {**FORMS, EXTEND_ROUND: Outage}
+    form = forms.get(body["trigger"])
     edges = [e for e in kind.edges if e.name == body["trigger"] and e.source == body["source"]] if kind else []
     if form is None and not edges:
         return False

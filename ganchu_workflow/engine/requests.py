@@ -11,6 +11,9 @@ from ganchu_workflow.actors import Actor, Role
 from ganchu_workflow.canonical import digest_of
 from ganchu_workflow.engine.events import Cause
 
+EXTEND_ROUND = "round:extend_for_outage"
+"""Moves the ends that fell into an outage: what ran out in it and has not fired is not fired before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:
@@ -77,6 +80,11 @@ class Request:
     def effective_at(self) -> datetime:
         """When the act takes effect: its reception, or the instant at which the deadline was due."""
         return self.step.due.due_at if self.step.due else self.received_at
+
+    @property
+    def settles_first(self) -> bool:
+        """Whether what ran out before it was received is fired before it."""
+        return self.step.due is None and self.step.trigger != EXTEND_ROUND
 
     def digest(self, given: Mapping[str, Any]) -> str:
         """What makes two requests under one key the same: everything but private values and the time."""

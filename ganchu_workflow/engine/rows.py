@@ -117,6 +117,15 @@ class Rows:
         found = self.link.execute(sql.DUE, {"before": before, "most": limit})
         return [(r.case_id, r.name, r.due_at) for r in found]
 
+    def running_from(self, round_id: str, first: datetime) -> list[tuple[str, str]]:
+        """(case, deadline) of what runs in a round and is due at that instant or later."""
+        found = self.link.execute(sql.RUNNING_FROM, {"round": round_id, "first": first})
+        return [(r.case_id, r.name) for r in found]
+
+    def events_since(self, round_id: str, first: datetime) -> list[str]:
+        """The bodies of the events of a round that were recorded at that instant or later, oldest first."""
+        return self.link.execute(sql.SINCE, {"round": round_id, "first": first}).scalars()
+
     def awaiting(self, limit: int, after: tuple[str, str]) -> list[tuple[str, str]]:
         """(case, deadline) of what waits for a year's calendar, in order, after that one."""
         values = {"after": after[0], "then": after[1], "most": limit}

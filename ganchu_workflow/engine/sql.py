@@ -79,6 +79,17 @@ AWAITING = Statement(
     .order_by(DEADLINE.c.case_id, DEADLINE.c.name)
     .limit(bindparam("most"))
 )
+RUNNING_FROM = Statement(
+    select(DEADLINE.c.case_id, DEADLINE.c.name)
+    .where(DEADLINE.c.status == "armed", DEADLINE.c.round_id == bindparam("round"))
+    .where(DEADLINE.c.due_at >= bindparam("first"))
+    .order_by(DEADLINE.c.case_id, DEADLINE.c.name)
+)
+SINCE = Statement(
+    select(EVENT.c.body)
+    .where(EVENT.c.round_id == bindparam("round"), EVENT.c.recorded_at >= bindparam("first"))
+    .order_by(EVENT.c.recorded_at, EVENT.c.case_id, EVENT.c.seq)
+)
 BY_KEY = Statement(select(EVENT.c.body).where(EVENT.c.idempotency_key == bindparam("key")))
 HISTORY = Statement(select(EVENT.c.body).where(EVENT.c.case_id == bindparam("case")).order_by(EVENT.c.seq.desc()))
 USED = Statement(select(EVENT.c.idempotency_key).where(EVENT.c.idempotency_key.in_(_IDS)))

@@ -22,7 +22,7 @@ from ganchu_workflow.engine.looking_back import ended_by_itself
 from ganchu_workflow.engine.opening import place, prepare
 from ganchu_workflow.engine.privacy import PrivateLeak, private_values, refuse_leaks
 from ganchu_workflow.engine.recorder import Recorder, Taken, plain
-from ganchu_workflow.engine.requests import Opening, Request, Step
+from ganchu_workflow.engine.requests import EXTEND_ROUND, Opening, Request, Step
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import DoesNotRest, Fault, Refusal, Refused, Unknown, WorkflowError, YearNotPublished
@@ -32,7 +32,7 @@ from ganchu_workflow.process.language import Condition, Data, Transition
 from ganchu_workflow.process.machine import step as ask_the_table
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open
 
-BESIDE = frozenset({*FORMS, *ALERTS})
+BESIDE = frozenset({*FORMS, *ALERTS, EXTEND_ROUND})
 """The triggers of steps that move no case."""
 AUTOMATIC_LIMIT = 50
 """How often one case may move by itself within one act before that is a fault."""
@@ -169,7 +169,8 @@ class Run:
             if late is not None:
                 raise self._refused(step, case, late, edge)
         if opening is not None:
-            place(work, case, opening, lambda refusal: self._refused(step, case, refusal, edge))
+            entered_late = self.request.entry is not None
+            place(work, case, opening, lambda r: self._refused(step, case, r, edge), entered_late=entered_late)
         ctx = self._context(step, case, edge, model, given)
         guards: list[dict[str, Any]] = []
         refusal = ask_the_table(
@@ -223,6 +224,7 @@ class Run:
             received_at=self.request.received_at,
             settings=self.book.settings_of(edge.stage or case.stage),
             trigger=edge.name,
+            entered_late=self.request.entry is not None,
         )
 
     def _effects(self, edge: Edge, ctx: Context[Any, Any]) -> list[Effects]:

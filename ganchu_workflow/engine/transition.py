@@ -202,12 +202,12 @@ class Engine:
                 return receipt_again(rows, book, request, decode(earlier)), None
         work = self._workspace(rows, book, request.round)
         asked: set[str] = set()
-        if request.step.due is None:
+        if request.settles_first:
             concerned = _concerned(work, request.round, [request.step])
             # Read before they are asked about: of what is read only later, a change in between would go unseen.
             asked = {i for i in concerned if work.has(i)}
             self._require_settled(work, request, settled, concerned)
-        elif not _still_due(work, request.step):
+        elif request.step.due is not None and not _still_due(work, request.step):
             raise _Gone
         try:
             if request.step.opening is not None and request.step.opening.kind == "round":
@@ -240,7 +240,7 @@ class Engine:
         self, work: Workspace, request: Request, settled: set[tuple[str, str, datetime]], ids: Iterable[str]
     ) -> None:
         """Every deadline of these cases that ran out before the act was received has been seen to."""
-        if request.step.due is None:
+        if request.settles_first:
             for row in work.ran_out(ids, request.received_at):
                 if row not in settled:
                     raise _DueFirst(row)

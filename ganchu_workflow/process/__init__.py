@@ -39,7 +39,14 @@ from ganchu_workflow.process.language import (
     Transition,
     Withdrawal,
 )
-from ganchu_workflow.process.mixins import Correctable, CorrectionSettings, Evidence, Resubmission, ReturnForCorrection
+from ganchu_workflow.process.mixins import (
+    Correctable,
+    CorrectionSettings,
+    Evidence,
+    Resubmission,
+    ReturnForCorrection,
+    Service,
+)
 from ganchu_workflow.process.tables import Act, Column, Look, Row, Table, columns_of, note, rows_of, values_of
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open, Reversal
 
@@ -78,6 +85,7 @@ __all__ = [
     "ReturnForCorrection",
     "Reversal",
     "Row",
+    "Service",
     "Slot",
     "Stage",
     "State",

@@ -78,6 +78,8 @@ class Context(Generic[D, S]):
     received_at: datetime
     settings: S
     trigger: str = ""
+    entered_late: bool = False
+    """Whether it was received in time on paper and is entered only now (补录): its window may have closed since."""
 
     @property
     def parent(self) -> CaseView | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
-from ganchu_workflow.process.deadlines import Deadline, setting
+from ganchu_workflow.process.deadlines import Deadline, remind, setting
 from ganchu_workflow.process.language import (
     OWNER,
     WITHDRAWN,
@@ -30,6 +30,17 @@ class Evidence(Data):
     name: Annotated[str, Field(min_length=1, max_length=200)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     uri: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Service(Data):
+    """送达: when a document was served, by what means, and the evidence (a receipt, a signed post slip, the page).
+
+    Of a public notice (公告送达) `served_at` is when it was published; the stage says how long after that it counts.
+    """
+
+    served_at: AwareDatetime
+    means: Literal["receipt", "signed_post", "electronic", "public_notice"]
+    evidence: Evidence
 
 
 class ReturnForCorrection(Data):
@@ -56,6 +67,10 @@ class CorrectionSettings(BaseModel):
     """How often one visit to the stage may return for correction (default, not a rule of 赣出精品)."""
 
 
+CORRECTION_ALERTS = (remind("3 working days"), remind("1 calendar day"))
+"""When an applicant is reminded of a correction (default, not a rule of 赣出精品)."""
+
+
 class Correctable(Lifecycle):
     """退回补正: a wait of the stage that returned, never a jump to another stage.
 
@@ -67,10 +82,26 @@ class Correctable(Lifecycle):
     correcting = State("退回补正", owner=Role.APPLICANT)
 
     return_for_correction = Transition(desk, correcting, by=OWNER, data=ReturnForCorrection, label="退回补正")
-    resubmit = Transition(correcting, desk, by=Role.APPLICANT, data=Resubmission, label="补正提交")
+    resubmit = Transition(
+        correcting,
+        desk,
+        by=Role.APPLICANT,
+        data=Resubmission,
+        late_by=Role.OFFICE,
+        late_from=WITHDRAWN,
+        label="补正提交",
+    )
     give_up = Transition(correcting, WITHDRAWN, by=Role.CLOCK, label="逾期未补正")
 
-    correction_due = Deadline(correcting, rule=setting("correction"), fires=give_up, admits=resubmit, label="补正期限")
+    correction_due = Deadline(
+        correcting,
+        rule=setting("correction"),
+        fires=give_up,
+        admits=resubmit,
+        by=Role.OFFICE,
+        alerts=CORRECTION_ALERTS,
+        label="补正期限",
+    )
 
     @return_for_correction.guard("corrections_left")
     def corrections_left(self, ctx: Context[ReturnForCorrection, CorrectionSettings]) -> Refusal | None:

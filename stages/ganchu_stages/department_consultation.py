@@ -10,6 +10,7 @@ from ganchu_stages.consultation_tables import REPLIES
 from ganchu_workflow.actors import Role
 from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.errors import Refusal
+from ganchu_workflow.process import deadlines
 from ganchu_workflow.process.conditions import any_in, settled, stated
 from ganchu_workflow.process.context import Context
 from ganchu_workflow.process.deadlines import Deadline, fact
@@ -98,10 +99,16 @@ class Consultation(Lifecycle):
     deemed = State("视为无意见", final=True)
     moot = State("不再征求", final=True)
 
-    agree = Transition((sent, no_reply), no_objection, by=Role.DEPARTMENT, data=Reply, label="反馈无意见")
-    note = Transition((sent, no_reply), remark, by=Role.DEPARTMENT, data=Remark, label="反馈意见")
-    not_ours = Transition((sent, no_reply), not_our_remit, by=Role.DEPARTMENT, data=Reply, label="反馈不涉及")
-    oppose = Transition((sent, no_reply), objects, by=Role.DEPARTMENT, data=Opposition, label="反馈不同意")
+    agree = Transition(
+        (sent, no_reply), no_objection, by=Role.DEPARTMENT, data=Reply, late_by=Role.OFFICE, label="反馈无意见"
+    )
+    note = Transition((sent, no_reply), remark, by=Role.DEPARTMENT, data=Remark, late_by=Role.OFFICE, label="反馈意见")
+    not_ours = Transition(
+        (sent, no_reply), not_our_remit, by=Role.DEPARTMENT, data=Reply, late_by=Role.OFFICE, label="反馈不涉及"
+    )
+    oppose = Transition(
+        (sent, no_reply), objects, by=Role.DEPARTMENT, data=Opposition, late_by=Role.OFFICE, label="反馈不同意"
+    )
     lapse = Transition(sent, no_reply, by=Role.CLOCK, label="逾期未反馈")
     remind = Transition(no_reply, no_reply, by=Role.OFFICE, label="催办")
     deem = Transition(no_reply, deemed, when=stated("silence_is_consent"), label="视为无意见")
@@ -112,10 +119,11 @@ class Consultation(Lifecycle):
         by=Role.DEPARTMENT,
         data=Reversal,
         reopens=True,
+        late_by=Role.OFFICE,
         label="事后不同意",
     )
 
-    due = Deadline(sent, rule=fact("due_at"), fires=lapse, label="反馈期限")
+    due = Deadline(sent, rule=fact("due_at"), fires=lapse, alerts=deadlines.remind("1 working day"), label="反馈期限")
 
     @agree.effect("keep_the_reply")
     @note.effect("keep_the_reply")

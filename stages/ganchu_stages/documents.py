@@ -11,7 +11,7 @@ from pydantic import Field
 from ganchu_stages.credit_code import normalise
 from ganchu_workflow.actors import Role
 from ganchu_workflow.process.context import Context
-from ganchu_workflow.process.language import Data, Private, Transition
+from ganchu_workflow.process.language import WITHDRAWN, Data, Private, Transition
 from ganchu_workflow.process.mixins import Correctable, Evidence
 from ganchu_workflow.process.values import Effects, Facts
 
@@ -62,7 +62,13 @@ class CorrectableFile(Correctable):
     """退回补正 of a file whose documents say what they prove, so that one asked for can be seen to have come."""
 
     resubmit = Transition(
-        Correctable.correcting, Correctable.desk, by=Role.APPLICANT, data=FileResubmission, label="补正提交"
+        Correctable.correcting,
+        Correctable.desk,
+        by=Role.APPLICANT,
+        data=FileResubmission,
+        late_by=Role.OFFICE,
+        late_from=WITHDRAWN,
+        label="补正提交",
     )
 
     @resubmit.effect("new_version")

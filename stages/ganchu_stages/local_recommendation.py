@@ -78,7 +78,7 @@ class Recommendation(Cohort):
     discarded = State("已作废", final=True)
 
     draw_up = Transition(START, draft, by=Role.LOCAL_AUTHORITY, label="拟稿")
-    issue = Transition(draft, issued, by=Role.LOCAL_AUTHORITY, data=Letter, label="报送")
+    issue = Transition(draft, issued, by=Role.LOCAL_AUTHORITY, data=Letter, late_by=Role.OFFICE, label="报送")
     cancel = Transition(draft, discarded, by=Role.LOCAL_AUTHORITY, label="作废")
 
     @issue.guard("registered_recommender")
@@ -184,8 +184,12 @@ class LocalRecommendation(CorrectableFile, Stage):
     missed = State("逾期未报", final=True)
     desk = pending
 
-    recommend = Transition(pending, PASSED, by=Role.ENGINE, data=Ranked, label="推荐")
-    exceed = Transition(pending, over_quota, by=Role.ENGINE, data=Ranked, label="超名额")
+    recommend = Transition(
+        pending, PASSED, by=Role.ENGINE, data=Ranked, late_by=Role.OFFICE, late_from=missed, label="推荐"
+    )
+    exceed = Transition(
+        pending, over_quota, by=Role.ENGINE, data=Ranked, late_by=Role.OFFICE, late_from=missed, label="超名额"
+    )
     decline = Transition(pending, not_recommended, by=Role.LOCAL_AUTHORITY, data=Decision, label="不予推荐")
     miss = Transition(pending, missed, by=Role.ENGINE, label="逾期未报")
     revoke = Transition(LATER, not_recommended, by=Role.LOCAL_AUTHORITY, data=Reversal, reopens=True, label="撤销推荐")
@@ -219,7 +223,8 @@ def _recommender(ctx: Context[Any, LocalRecommendationSettings]) -> str:
 
 
 def _pending(ctx: Context[Any, LocalRecommendationSettings]) -> dict[str, CaseView]:
-    waiting = ctx.applications(LocalRecommendation.pending)
+    missed = [LocalRecommendation.missed] if ctx.entered_late else []
+    waiting = ctx.applications(LocalRecommendation.pending, *missed)
     return {a.id: a for a in waiting if a.parties.get(Role.LOCAL_AUTHORITY) == _recommender(ctx)}
 
 

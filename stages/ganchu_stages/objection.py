@@ -14,7 +14,7 @@ from ganchu_workflow.actors import Role
 from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
-from ganchu_workflow.process.deadlines import Deadline, fact
+from ganchu_workflow.process.deadlines import Deadline, escalate, fact, remind
 from ganchu_workflow.process.language import (
     START,
     Data,
@@ -132,7 +132,7 @@ class Objection(Lifecycle):
     dismissed = State("异议不成立", final=True)
     withdrawn = State("已撤回", final=True)
 
-    file = Transition(START, filed, by=Role.PUBLIC, data=Filing, label="提出异议")
+    file = Transition(START, filed, by=Role.PUBLIC, data=Filing, late_by=Role.OFFICE, label="提出异议")
     admit = Transition(filed, investigating, by=Role.OFFICE, label="受理")
     refuse = Transition(filed, not_admitted, by=Role.OFFICE, data=NotAdmitted, label="不予受理")
     uphold = Transition(investigating, upheld, by=Role.OFFICE, data=Finding, label="认定成立")
@@ -141,7 +141,14 @@ class Objection(Lifecycle):
     extend = Transition(investigating, investigating, by=Role.OFFICE, data=Ground, label="延长核查")
     overdue = Transition(investigating, investigating, by=Role.CLOCK, label="逾期提示")
 
-    examination = Deadline(investigating, rule=fact("examine_by"), fires=overdue, admits=extend, label="核查期限")
+    examination = Deadline(
+        investigating,
+        rule=fact("examine_by"),
+        fires=overdue,
+        admits=extend,
+        alerts=(remind("3 working days"), remind("1 working day"), escalate("1 working day", to=Role.SUPERVISOR)),
+        label="核查期限",
+    )
 
     @file.guard("on_the_list")
     def on_the_list(self, ctx: Context[Filing, ObjectionSettings]) -> Refusal | None:
@@ -157,11 +164,17 @@ class Objection(Lifecycle):
             )
         return None
 
-    @file.guard("still_before_the_public")
+    @file.guard("still_before_the_public", version=2)
     def still_before_the_public(self, ctx: Context[Filing, ObjectionSettings]) -> Refusal | None:
-        """The item has not been removed, withdrawn or otherwise left the notice."""
+        """The item has not been removed, withdrawn or otherwise left the notice. What was filed in time on paper and is
+        entered only now is taken all the same, and the office sees to it."""
         item, notice = ctx.parent, ctx.of
-        if item is not None and notice is not None and (item.stage != notice.stage or ctx.is_final(item)):
+        if (
+            not ctx.entered_late
+            and item is not None
+            and notice is not None
+            and (item.stage != notice.stage or ctx.is_final(item))
+        ):
             return Refusal(
                 "item_removed",
                 "该项已不在公示中",

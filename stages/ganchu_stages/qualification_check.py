@@ -11,11 +11,18 @@ from pydantic import Field, field_validator
 
 from ganchu_stages.check_tables import CHECKS
 from ganchu_stages.credit_code import registration_area
-from ganchu_stages.documents import CorrectableFile, Decision, conditional_kinds, lacking, owns_trademark
+from ganchu_stages.documents import (
+    CorrectableFile,
+    Decision,
+    FileResubmission,
+    conditional_kinds,
+    lacking,
+    owns_trademark,
+)
 from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
-from ganchu_workflow.process.deadlines import Deadline, setting
+from ganchu_workflow.process.deadlines import Deadline, escalate, remind, setting
 from ganchu_workflow.process.language import (
     CARRY_ON,
     PASSED,
@@ -26,7 +33,7 @@ from ganchu_workflow.process.language import (
     State,
     Transition,
 )
-from ganchu_workflow.process.mixins import Correctable, CorrectionSettings
+from ganchu_workflow.process.mixins import CORRECTION_ALERTS, Correctable, CorrectionSettings
 from ganchu_workflow.process.values import Effects, Facts, Message, Reversal
 from ganchu_workflow.timing import Period
 
@@ -202,6 +209,15 @@ class QualificationCheck(CorrectableFile, Stage):
     defer = Transition(checking, deferred, by=Role.OFFICE, data=Decision, label="暂缓")
     resume = Transition(deferred, checking, by=Role.OFFICE, label="恢复审查")
     give_up = Transition(Correctable.correcting, deemed_withdrawn, by=Role.CLOCK, label="逾期视为撤回")
+    resubmit = Transition(
+        Correctable.correcting,
+        checking,
+        by=Role.APPLICANT,
+        data=FileResubmission,
+        late_by=Role.OFFICE,
+        late_from=deemed_withdrawn,
+        label="补正提交",
+    )
     overdue = Transition(checking, checking, by=Role.CLOCK, label="逾期提示")
     reconsider = Transition(disqualified, checking, by=Role.OFFICE, data=Reversal, reopens=True, label="复核")
 
@@ -210,10 +226,30 @@ class QualificationCheck(CorrectableFile, Stage):
         rule=setting("office_limit"),
         fires=overdue,
         stops_in=(Correctable.correcting, deferred),
+        by=Role.SUPERVISOR,
+        alerts=(
+            remind("1 working day"),
+            escalate("1 working day", to=Role.OFFICE),
+            escalate("3 working days", to=Role.SUPERVISOR),
+        ),
         label="审查期限",
     )
     reconsideration = Deadline(disqualified, rule=setting("reconsideration"), admits=reconsider, label="申请复核期限")
+    correction_due = Deadline(
+        Correctable.correcting,
+        rule=setting("correction"),
+        fires=give_up,
+        admits=resubmit,
+        by=Role.OFFICE,
+        alerts=CORRECTION_ALERTS,
+        label="补正期限",
+    )
     phase = PhaseWindow(at_close={checking: CARRY_ON, Correctable.correcting: CARRY_ON, deferred: CARRY_ON})
+
+    @resubmit.effect("new_version")
+    def receive_again(self, ctx: Context[FileResubmission, QualificationCheckSettings]) -> Effects:
+        """The next version of the file is with the office."""
+        return self.next_version(ctx)
 
     @record.effect("keep_what_was_found")
     def keep_what_was_found(self, ctx: Context[CheckedFacts, QualificationCheckSettings]) -> Effects:

@@ -11,7 +11,7 @@ from ganchu_workflow.actors import Role
 from ganchu_workflow.clock import to_text
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
-from ganchu_workflow.process.deadlines import Deadline, fact, setting
+from ganchu_workflow.process.deadlines import Deadline, fact, remind, setting
 from ganchu_workflow.process.language import (
     START,
     Data,
@@ -20,7 +20,7 @@ from ganchu_workflow.process.language import (
     State,
     Transition,
 )
-from ganchu_workflow.process.mixins import Evidence
+from ganchu_workflow.process.mixins import Evidence, Service
 from ganchu_workflow.process.rounds import Ground
 from ganchu_workflow.process.values import Effects, Fire, Message
 from ganchu_workflow.timing import END_OF_DAY, Period, Unit
@@ -47,6 +47,9 @@ class RecognitionSettings(BaseModel):
     rule of 赣出精品)."""
     hearing: Period = Period.parse("5 working days")
     """How long a holder may state its case against a revocation, from service (default, not a rule of 赣出精品)."""
+    public_service: Period = Period.parse("30 calendar days, to 24:00, no roll")
+    """How long after its publication a public notice counts as served (default by analogy with 民事诉讼法 §95, not a
+    rule of 赣出精品)."""
 
 
 DocumentNumber = Annotated[str, Field(min_length=1, max_length=120)]
@@ -161,9 +164,11 @@ class Notification(Document):
 
     facts: FreeText
     served_at: AwareDatetime | None = None
-    """When it was served outside the system; None: by this act."""
+    """When it was served outside the system; None: by this act, unless it is still to be served."""
     evidence: Evidence | None = None
     """The proof of service."""
+    to_be_served: bool = False
+    """Whether it is sent out and has yet to arrive: until `serve` says when it did, no period runs or runs out."""
 
 
 class Statement(Data):
@@ -184,13 +189,28 @@ class Revocation(Lifecycle):
     dropped = State("不予撤销", final=True)
 
     notify = Transition(START, noticed, by=Role.OFFICE, data=Notification, label="告知")
-    hear = Transition(noticed, heard, by=Role.APPLICANT, data=Statement, label="陈述申辩")
+    serve = Transition(noticed, noticed, by=Role.OFFICE, data=Service, label="登记送达")
+    hear = Transition(
+        noticed,
+        heard,
+        by=Role.APPLICANT,
+        data=Statement,
+        late_by=Role.OFFICE,
+        late_from=heard,
+        label="陈述申辩",
+    )
     waive = Transition(noticed, heard, by=Role.CLOCK, label="逾期未陈述")
     decide = Transition(heard, decided, by=Role.OFFICE, data=Decision, label="决定撤销")
     drop = Transition((noticed, heard), dropped, by=Role.OFFICE, data=Ground, label="不予撤销")
 
     hearing = Deadline(
-        noticed, rule=setting("hearing", start=fact("served_at")), fires=waive, admits=hear, label="陈述申辩期限"
+        noticed,
+        rule=setting("hearing", start=fact("served_at")),
+        fires=waive,
+        admits=hear,
+        by=Role.OFFICE,
+        alerts=remind("1 working day"),
+        label="陈述申辩期限",
     )
 
     @notify.guard("something_to_revoke")
@@ -214,10 +234,17 @@ class Revocation(Lifecycle):
             )
         return None
 
-    @notify.guard("served_already")
-    def served_already(self, ctx: Context[Notification, RecognitionSettings]) -> Refusal | None:
+    @notify.guard("served_already", version=2)
+    @serve.guard("served_already", version=2)
+    def served_already(self, ctx: Context[Any, RecognitionSettings]) -> Refusal | None:
         """Service lies in the past: a notice that has yet to be served starts no period."""
         served_at = ctx.data.served_at
+        if getattr(ctx.data, "to_be_served", False) and served_at is not None:
+            return Refusal(
+                "served_or_not",
+                "已写明送达时间,不得同时注明待送达",
+                "it is said both when it was served and that it is still to be served; give one of the two",
+            )
         if served_at is not None and served_at > ctx.now:
             return Refusal(
                 "not_yet_served",
@@ -230,11 +257,29 @@ class Revocation(Lifecycle):
     @notify.effect("tell_the_holder")
     def tell_the_holder(self, ctx: Context[Notification, RecognitionSettings]) -> Effects:
         """The facts are kept, and the holder told that it may state its case, for how long from service."""
+        facts = {name: value for name, value in ctx.given.items() if name != "to_be_served"}
+        if ctx.data.to_be_served:
+            return Effects(facts={**facts, "served_at": None})
         served_at = to_text(ctx.data.served_at or ctx.now)
-        body = {"document": ctx.data.document, "served_at": served_at, "hearing": str(ctx.settings.hearing)}
+        return Effects(facts={**facts, "served_at": served_at}, tell=[_noticed(ctx, ctx.data.document, served_at)])
+
+    @serve.guard("served_once")
+    def served_once(self, ctx: Context[Service, RecognitionSettings]) -> Refusal | None:
+        """What has been served is not served again: its period runs."""
+        if ctx.case.facts.get("served_at") is None:
+            return None
+        served_at = ctx.case.facts["served_at"]
+        return Refusal("served_before", "已登记送达", "its service is recorded already", {"served_at": served_at})
+
+    @serve.effect("begin_the_hearing")
+    def begin_the_hearing(self, ctx: Context[Service, RecognitionSettings]) -> Effects:
+        """The period runs from service; a public notice counts as served when its own time has passed."""
+        served_at = ctx.data.served_at
+        if ctx.data.means == "public_notice":
+            served_at = ctx.reckon(ctx.settings.public_service, served_at).due_at
         return Effects(
-            facts={**ctx.given, "served_at": served_at},
-            tell=[Message("revocation_noticed", to=Role.APPLICANT, body=body)],
+            facts={"served_at": to_text(served_at), "service": ctx.given},
+            tell=[_noticed(ctx, ctx.case.facts["document"], to_text(served_at))],
         )
 
     @hear.effect("keep_the_statement")
@@ -263,3 +308,8 @@ class Revocation(Lifecycle):
         """The holder learns that its recognition stands."""
         facts = {"dropped_for": ctx.given["ground"]}
         return Effects(facts=facts, tell=[Message("revocation_dropped", to=Role.APPLICANT)])
+
+
+def _noticed(ctx: Context[Any, RecognitionSettings], document: str, served_at: str) -> Message:
+    body = {"document": document, "served_at": served_at, "hearing": str(ctx.settings.hearing)}
+    return Message("revocation_noticed", to=Role.APPLICANT, body=body)

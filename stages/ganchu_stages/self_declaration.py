@@ -30,6 +30,7 @@ from ganchu_workflow.process.language import (
     CARRY_ON,
     PASSED,
     START,
+    WITHDRAWN,
     Data,
     PhaseWindow,
     Private,
@@ -37,7 +38,7 @@ from ganchu_workflow.process.language import (
     State,
     Transition,
 )
-from ganchu_workflow.process.mixins import Correctable, CorrectionSettings
+from ganchu_workflow.process.mixins import CORRECTION_ALERTS, Correctable, CorrectionSettings
 from ganchu_workflow.process.values import CaseView, Effects, Message
 
 Code = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9-]{0,31}$")]
@@ -111,13 +112,29 @@ class SelfDeclaration(CorrectableFile, Stage):
     lapsed = State("逾期未提交", final=True)
     desk = submitted
 
-    declare = Transition(START, draft, by=Role.APPLICANT, data=Declaration, label="填报")
+    declare = Transition(START, draft, by=Role.APPLICANT, data=Declaration, late_by=Role.OFFICE, label="填报")
     save = Transition(draft, draft, by=Role.APPLICANT, data=Declaration, label="保存")
-    submit = Transition(draft, submitted, by=Role.APPLICANT, data=Submission, label="提交")
+    submit = Transition(
+        draft,
+        submitted,
+        by=Role.APPLICANT,
+        data=Submission,
+        late_by=Role.OFFICE,
+        late_from=lapsed,
+        label="提交",
+    )
     amend = Transition(
         Correctable.correcting, Correctable.correcting, by=Role.APPLICANT, data=Declaration, label="修改"
     )
-    resubmit = Transition(Correctable.correcting, submitted, by=Role.APPLICANT, data=FileResubmission, label="补正提交")
+    resubmit = Transition(
+        Correctable.correcting,
+        submitted,
+        by=Role.APPLICANT,
+        data=FileResubmission,
+        late_by=Role.OFFICE,
+        late_from=WITHDRAWN,
+        label="补正提交",
+    )
     accept = Transition(submitted, PASSED, by=Role.OFFICE, label="受理")
     refuse = Transition(submitted, not_accepted, by=Role.OFFICE, data=Decision, label="不予受理")
     lapse = Transition(draft, lapsed, by=Role.ENGINE, label="逾期未提交")
@@ -127,6 +144,8 @@ class SelfDeclaration(CorrectableFile, Stage):
         rule=setting("correction"),
         fires=Correctable.give_up,
         admits=(resubmit, amend),
+        by=Role.OFFICE,
+        alerts=CORRECTION_ALERTS,
         label="补正期限",
     )
     phase = PhaseWindow(

@@ -47,7 +47,7 @@ def test_correction_asked_for_on_the_last_day_runs_on_after_it(opened: Opened) -
 
     assert script.phase("self_declaration").state == "closed"
     assert script.states() == {"甲": "self_declaration.submitted", "乙": "withdrawn"}
-    assert late.code == "not_here"  # by then the file counts as withdrawn
+    assert late.code == "window_closed"  # by then the file counts as withdrawn
     assert shown(script.wf.history(script.id("乙"))[-1]["effective_at"]) == "2022-04-08 17:30"
 
 

@@ -137,7 +137,7 @@ def states_of(kind: str) -> dict[str, tuple[str, Role | None]]:
 def edges_of(kind: str, stage: str = "") -> list[str]:
     """Each edge as `trigger: source → target (roles)`, in declaration order."""
     return [
-        f"{e.trigger}: {_bare(e.source)} → {_bare(e.target)} ({'|'.join(sorted(e.by))})"
+        f"{'补录 ' if e.late else ''}{e.trigger}: {_bare(e.source)} → {_bare(e.target)} ({'|'.join(sorted(e.by))})"
         for e in PROCESS.kind(kind).edges
         if e.stage == stage
     ]
@@ -239,11 +239,13 @@ def test_revocation_hears_the_holder_before_it_decides() -> None:
     }
     assert edges_of("revocation") == [
         "notify: ∅ → noticed (office)",
+        "serve: noticed → noticed (office)",
         "hear: noticed → heard (applicant)",
         "waive: noticed → heard (clock)",
         "decide: heard → decided (office)",
         "drop: noticed → dropped (office)",
         "drop: heard → dropped (office)",
+        "补录 hear: heard → heard (applicant)",
     ]
 
 
@@ -263,6 +265,7 @@ def test_periods_are_settings() -> None:
         "validity": None,
         "grace": None,
         "hearing": "5 working days",
+        "public_service": "30 calendar days, to 24:00, no roll",
         "certificate": "{code}-{ordinal:03}",
     }
 
@@ -318,6 +321,7 @@ def test_rules_are_bound_to_their_transitions() -> None:
     }
     assert rules_of(Revocation) == {
         "notify": (["something_to_revoke", "served_already"], ["tell_the_holder"]),
+        "serve": (["served_already", "served_once"], ["begin_the_hearing"]),
         "hear": ([], ["keep_the_statement"]),
         "waive": ([], ["report_silence"]),
         "decide": ([], ["revoke"]),

@@ -165,7 +165,8 @@ def test_edges() -> None:
     def at(state: str) -> str:
         return f"local_recommendation.{state}"
 
-    assert [(e.trigger, e.source, e.target, set(e.by)) for e in own] == [
+    late = [(e.trigger, e.source, e.target, set(e.by)) for e in own if e.late]
+    assert [(e.trigger, e.source, e.target, set(e.by)) for e in own if not e.late] == [
         ("return_for_correction", at("pending"), at("correcting"), {Role.LOCAL_AUTHORITY}),
         ("resubmit", at("correcting"), at("pending"), {Role.APPLICANT}),
         ("give_up", at("correcting"), "withdrawn", {Role.CLOCK}),
@@ -174,6 +175,11 @@ def test_edges() -> None:
         ("decline", at("pending"), at("not_recommended"), {Role.LOCAL_AUTHORITY}),
         ("miss", at("pending"), at("missed"), {Role.ENGINE}),
         ("revoke", "end.checking", at("not_recommended"), {Role.LOCAL_AUTHORITY}),
+    ]
+    assert late == [
+        ("resubmit", "withdrawn", at("pending"), {Role.APPLICANT}),
+        ("recommend", at("missed"), "end.checking", {Role.ENGINE}),
+        ("exceed", at("missed"), at("over_quota"), {Role.ENGINE}),
     ]
     assert [e.trigger for e in own if e.transition.reopens] == ["revoke"]
 

@@ -140,7 +140,9 @@ def test_edges() -> None:
     def at(state: str) -> str:
         return f"qualification_check.{state}"
 
-    assert [(e.trigger, e.source, e.target, set(e.by)) for e in own] == [
+    late = [(e.trigger, e.source, e.target, set(e.by)) for e in own if e.late]
+    assert late == [("resubmit", at("deemed_withdrawn"), at("checking"), {Role.APPLICANT})]
+    assert [(e.trigger, e.source, e.target, set(e.by)) for e in own if not e.late] == [
         ("return_for_correction", at("checking"), at("correcting"), {Role.OFFICE}),
         ("resubmit", at("correcting"), at("checking"), {Role.APPLICANT}),
         ("give_up", at("correcting"), at("deemed_withdrawn"), {Role.CLOCK}),

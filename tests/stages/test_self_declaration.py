@@ -170,7 +170,11 @@ def test_states_and_their_owners() -> None:
 def test_edges() -> None:
     own = [e for e in PROCESS.application.edges if e.stage == "self_declaration" and e.trigger not in INHERITED]
 
-    assert [(e.trigger, e.source, e.target, set(e.by)) for e in own] == [
+    assert [(e.trigger, e.source, e.target, set(e.by)) for e in own if e.late] == [
+        ("resubmit", "withdrawn", "self_declaration.submitted", {Role.APPLICANT}),
+        ("submit", "self_declaration.lapsed", "self_declaration.submitted", {Role.APPLICANT}),
+    ]
+    assert [(e.trigger, e.source, e.target, set(e.by)) for e in own if not e.late] == [
         ("return_for_correction", "self_declaration.submitted", "self_declaration.correcting", {Role.OFFICE}),
         ("resubmit", "self_declaration.correcting", "self_declaration.submitted", {Role.APPLICANT}),
         ("give_up", "self_declaration.correcting", "withdrawn", {Role.CLOCK}),

@@ -15,6 +15,8 @@ from ganchu_workflow.errors import Unknown
 from ganchu_workflow.process.definition import Edge, KindDefinition, Process
 from ganchu_workflow.process.diagram.words import (
     admitted_words,
+    beside_words,
+    loop_words,
     owner_words,
     stage_words,
     step_words,
@@ -169,7 +171,7 @@ def _nodes(process: Process, kind: KindDefinition, edges: Sequence[Edge], states
         yield Node(":start", Shape.START, "")
     for name in states:
         yield _state_node(process, kind, edges, name)
-    used = dict.fromkeys(_source(kind, e) for e in edges)
+    used = dict.fromkeys(_source(kind, e) for e in edges if not e.late)
     if ":any" in used:
         yield Node(":any", Shape.ANY, "任一未办结的状态")
     if ":later" in used:
@@ -181,18 +183,18 @@ def _nodes(process: Process, kind: KindDefinition, edges: Sequence[Edge], states
 
 def _state_node(process: Process, kind: KindDefinition, edges: Sequence[Edge], name: str) -> Node:
     state = kind.states[name]
-    loops = tuple(e for e in edges if _source(kind, e) == e.target == name)
+    loops = tuple(e for e in edges if e.source == name if e.late or _source(kind, e) == e.target)
     lines = [Line(Sort.OWNER, owner_words(state.owner))] if state.owner else []
     for timer in kind.timers:
         if name in timer.runs_in:
             lines.append(Line(Sort.DEADLINE, timer_words(process, kind, timer)))
             if admitted := admitted_words(process, kind, timer):
                 lines.append(Line(Sort.DEADLINE, f"期内方可:{admitted}"))
+            lines += (Line(Sort.DEADLINE, said) for said in beside_words(process, kind, timer))
         elif name in timer.stops_in:
             lines.append(Line(Sort.DEADLINE, f"{timer_name(timer)}:暂停计算"))
     for loop in loops:
-        ground = "更正 " if loop.transition.reopens else ""
-        lines.append(Line(Sort.LOOP, f"{ground}{step_words(loop)}({who_words(process, kind, loop)})"))
+        lines.append(Line(Sort.LOOP, loop_words(process, kind, loop)))
     shape = Shape.SUCCESS if state.success else Shape.FINAL if state.final else Shape.STATE
     return Node(name, shape, state.label, tuple(lines), (name,), loops)
 
@@ -201,7 +203,7 @@ def _arrows(process: Process, kind: KindDefinition, edges: Sequence[Edge]) -> It
     grouped: dict[tuple[str, str, bool], list[Edge]] = {}
     for edge in edges:
         ends = (_source(kind, edge), _target(edge))
-        if ends[0] != ends[1]:
+        if ends[0] != ends[1] and not edge.late:
             grouped.setdefault((*ends, edge.transition.reopens), []).append(edge)
     for (source, target, dashed), found in grouped.items():
         yield Arrow(source, target, tuple(arrow_lines(process, kind, found)), dashed, tuple(found))
@@ -223,7 +225,7 @@ def _source(kind: KindDefinition, edge: Edge) -> str:
         return ":start"
     if stage_of(edge.source) != edge.stage:
         return ":later"
-    several = sum(e.transition is edge.transition and e.stage == edge.stage for e in kind.edges) > 1
+    several = sum(e.transition is edge.transition and e.stage == edge.stage and not e.late for e in kind.edges) > 1
     anywhere = OPEN in edge.transition.sources and not kind.states[edge.source].final
     return ":any" if anywhere and several else edge.source
 

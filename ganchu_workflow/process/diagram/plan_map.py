@@ -70,7 +70,8 @@ def _reserves(process: Process) -> set[str]:
     One leads on from there, who is already further on can be put back there, and it is not the only way on.
     """
     kind = process.application
-    onward = {str(e.source) for e in kind.edges if not e.transition.reopens and _place(process, e) > 0}
+    ways = [e for e in kind.edges if not e.transition.reopens and not e.late]
+    onward = {str(e.source) for e in ways if _place(process, e) > 0}
     put_back = {e.target for e in kind.edges if _from_later(e)}
     found = {s for s in onward & put_back if not kind.states[s].initial}
     main = {stage_of(s) for s in onward - found}
@@ -119,7 +120,9 @@ def _within(process: Process, boxes: Mapping[str, str]) -> Iterable[Arrow]:
     """From a stage to what is drawn beside it, and back by a reversal."""
     grouped: dict[tuple[str, str, bool], list[Edge]] = {}
     for edge in process.application.edges:
-        if edge.source is not None and not _from_later(edge) and stage_of(edge.target) == edge.stage:
+        if edge.source is None or edge.late or _from_later(edge):
+            continue  # a late entry undoes what time has done, and is no way of the plan's
+        if stage_of(edge.target) == edge.stage:
             source = _beside(boxes, edge) if edge.transition.reopens else boxes[edge.source]
             ends = source, boxes[edge.target]
             if ends[0] != ends[1]:
@@ -136,7 +139,9 @@ def _between(process: Process, boxes: Mapping[str, str]) -> Iterable[Arrow]:
     grouped: dict[tuple[str, str, bool], list[Edge]] = {}
     for edge in process.application.edges:
         target = stage_of(edge.target)
-        if edge.source is not None and not _from_later(edge) and target and target != edge.stage:
+        if edge.source is None or edge.late or _from_later(edge):
+            continue
+        if target and target != edge.stage:
             source = _beside(boxes, edge) if edge.transition.reopens else boxes[edge.source]
             grouped.setdefault((source, f"stage:{target}", edge.transition.reopens), []).append(edge)
     for (source, to, dashed), edges in grouped.items():

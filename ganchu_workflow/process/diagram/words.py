@@ -17,7 +17,7 @@ from ganchu_workflow.process.language import (
     State,
     Transition,
 )
-from ganchu_workflow.timing import Period
+from ganchu_workflow.timing import Period, Unit
 
 INSTANTS = {
     "dated_on": "落款日期",
@@ -148,6 +148,30 @@ def timer_words(process: Process, kind: KindDefinition, timer: Timer) -> str:
     start = f"自{_instant(rule.start)}起" if rule.start else ""
     first_day = "当日" if rule.start else "进入当日"
     return f"{timer_name(timer)}:{start}{settings_words(process, kind.kind, timer.stage, rule.key, first_day)}"
+
+
+def beside_words(process: Process, kind: KindDefinition, timer: Timer) -> Iterable[str]:
+    """What stands beside a period: its grace, who is told of its end, and who may change it."""
+    deadline = timer.deadline
+    if deadline.grace is not None:
+        yield f"宽限:{settings_words(process, kind.kind, timer.stage, deadline.grace.key)}"
+    for after, word in ((False, "提醒:届满前"), (True, "督办:届满后")):
+        if told := [_LENGTHS[a.distance.unit].format(a.distance.length) for a in deadline.alerts if a.after is after]:
+            yield word + "、".join(told)
+    if deadline.by:
+        yield f"可中止、延长、提前结束:{roles_words(deadline.by)}"
+
+
+_LENGTHS = {Unit.WORKING_DAYS: "{}个工作日", Unit.CALENDAR_DAYS: "{}日", Unit.HOURS: "{}小时"}
+
+
+def loop_words(process: Process, kind: KindDefinition, edge: Edge) -> str:
+    """A step that is written into its box: it stays where it is, or is a timely act that is entered late."""
+    if edge.late:
+        target = kind.states[edge.target].label
+        return f"补录 {step_words(edge)}({roles_words(edge.transition.late_by)}),转入“{target}”"
+    ground = "更正 " if edge.transition.reopens else ""
+    return f"{ground}{step_words(edge)}({who_words(process, kind, edge)})"
 
 
 def _instant(rule: FactRule) -> str:

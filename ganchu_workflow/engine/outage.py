@@ -1,0 +1,135 @@
+"""因系统故障顺延: the system could not be used, and every end of a round that fell into that time moves, in one act."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, Field
+
+from ganchu_workflow.actors import SCOPED, Role
+from ganchu_workflow.canonical import decode
+from ganchu_workflow.clock import from_text, to_text
+from ganchu_workflow.engine.cases import CaseState, Running
+from ganchu_workflow.engine.deadlines import Settling
+from ganchu_workflow.engine.events import ADJUSTED
+from ganchu_workflow.engine.recorder import Note, Recorder
+from ganchu_workflow.engine.requests import Step
+from ganchu_workflow.engine.workspace import Workspace
+from ganchu_workflow.errors import Refusal
+from ganchu_workflow.process.deadlines import FactRule
+from ganchu_workflow.process.definition import KindDefinition, Process, Timer
+from ganchu_workflow.process.language import Data
+from ganchu_workflow.process.values import Message
+
+BY = frozenset({Role.OFFICE})
+
+
+class Outage(Data):
+    """From when to when the system could not be used, and until when every end within that time is moved.
+
+    `document` and `ground` are what the extension rests on. Ends before `began`, or at or after `until`, stay.
+    """
+
+    began: AwareDatetime
+    ended: AwareDatetime
+    until: AwareDatetime
+    document: Annotated[str, Field(min_length=1, max_length=120)]
+    ground: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+def stands_against(outage: Outage, now: datetime) -> Refusal | None:
+    """Why these instants cannot be an outage and its extension, if so."""
+    if outage.began < outage.ended <= now and outage.ended <= outage.until and outage.until > now:
+        return None
+    return Refusal(
+        "outage_invalid",
+        "故障起止或顺延时间有误:故障应已结束,顺延后的截止时间应晚于现在",
+        "an outage begins before it ends, has ended by now, and is followed by the new end, which lies ahead",
+        {"began": to_text(outage.began), "ended": to_text(outage.ended), "until": to_text(outage.until)},
+    )
+
+
+def extend_for_outage(
+    work: Workspace, process: Process, recorder: Recorder, step: Step, outage: Outage, note: Note
+) -> None:
+    """Move every end of the round that lies in the outage, each as an event on its case, caused by that on the round.
+
+    What had fired before it could be moved is named in the event: an act that was kept out is put right by a reversal.
+    """
+    round_id = str(step.case)
+    # Nobody else changes anything in the round from here on: what is found now is all there is.
+    work.rows.lock([round_id], {round_id})
+    began, until = outage.began, outage.until
+    found = work.rows.running_from(round_id, began)
+    fired = list(_fired(work, round_id, began, until))
+    cases = list(dict.fromkeys(case_id for case_id, _ in found))
+    work.load(cases)
+    cause = recorder.noted(step, ADJUSTED, _told(note, fired))
+    for case_id in cases:
+        _move(work, process, recorder, Step(step.trigger, case_id, {}, step.actor, cause=cause), outage)
+
+
+def _told(note: Note, fired: list[list[str]]) -> Note:
+    return Note({**note.given, "fired_already": fired}, note.private, request=note.request)
+
+
+def _fired(work: Workspace, round_id: str, began: datetime, until: datetime) -> Iterator[list[str]]:
+    """(case, deadline, due instant) of what ran out in the outage and has fired, oldest first."""
+    for text in work.rows.events_since(round_id, began):
+        body = decode(text)
+        due = body["deadline"]
+        if body["outcome"] == "moved" and due is not None and began <= from_text(due["due_at"]) < until:
+            yield [body["case"], due["name"], due["due_at"]]
+
+
+def _move(work: Workspace, process: Process, recorder: Recorder, step: Step, outage: Outage) -> None:
+    case = work.get(str(step.case))
+    kind = process.kind(case.kind)
+    settling = Settling(work, process, case, recorder.request.effective_at)
+    facts: dict[str, Any] = {}
+    tells: list[Message] = []
+    for timer in kind.timers:
+        running = work.deadlines(case).get(timer.name)
+        if running is None or running.status != "armed" or not _is_an_end(kind, case, timer):
+            continue
+        end = running.end
+        if end is None or not outage.began <= end < outage.until:
+            continue
+        rule = timer.deadline.rule
+        if isinstance(rule, FactRule):
+            facts |= _moved_fact(case, rule, end, outage)
+            case.facts = {**case.facts, **facts}
+        else:
+            settling.becomes(timer, settling.moved(timer, running, outage.until))
+        tells += _tell(kind, case, timer, running, outage)
+    for timer in kind.timers:
+        before = work.deadlines(case).get(timer.name)
+        if isinstance(timer.deadline.rule, FactRule) and before is not None and facts:
+            settling.becomes(timer, settling.after(timer, before, case.state))
+    if settling.changes:
+        recorder.noted(step, ADJUSTED, Note({"document": outage.document}, (), facts, settling.changes, tells))
+
+
+def _is_an_end(kind: KindDefinition, case: CaseState, timer: Timer) -> bool:
+    """Whether somebody has until then to act: not the opening of a phase, nor the term of a validity."""
+    return kind.states[case.state].owner is not Role.CLOCK or bool(timer.deadline.admits)
+
+
+def _moved_fact(case: CaseState, rule: FactRule, end: datetime, outage: Outage) -> dict[str, Any]:
+    moved = {"from": to_text(end), "to": to_text(outage.until), "ground": outage.ground, "document": outage.document}
+    return {rule.key: to_text(outage.until), "extensions": [*case.facts.get("extensions", ()), moved]}
+
+
+def _tell(kind: KindDefinition, case: CaseState, timer: Timer, was: Running, outage: Outage) -> list[Message]:
+    owner = kind.states[case.state].owner
+    if owner not in SCOPED or owner not in case.parties or was.end is None:
+        return []
+    body = {
+        "deadline": timer.deadline.label or timer.name,
+        "was": to_text(was.end),
+        "ends_at": to_text(outage.until),
+        "document": outage.document,
+    }
+    return [Message("deadline_extended", to=owner, body=body)]
