@@ -8,13 +8,14 @@ asking about it is an error; an empty table never means "no holidays".
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache, cached_property
 from typing import Any, Literal
 
 from ganchu_workflow.canonical import digest_of
 from ganchu_workflow.errors import CalendarInvalid, Invalid, YearNotPublished
+from ganchu_workflow.timing.papers import built_in_paper
 
 FORMAT = "ganchu-calendar/1"
 FIRST_BUILT_IN_YEAR = 2007
@@ -26,10 +27,15 @@ _DECEMBER = 12
 
 @dataclass(frozen=True, slots=True)
 class DayKind:
-    """What kind of day it is. `name` is the holiday it belongs to, where the notice names one."""
+    """What kind of day it is. `name` is the holiday it belongs to, where the notice names one.
+
+    `paper` is the State Council's notice that gives the day off or makes it up, where it is known: title and address,
+    or what an office wrote when it loaded the year. Days of one kind are equal whatever their paper.
+    """
 
     code: Literal["working", "make_up", "weekend", "holiday"]
     name: str = ""
+    paper: str = field(default="", compare=False)
 
     @property
     def works(self) -> bool:
@@ -175,10 +181,14 @@ class WorkingCalendar:
     @cached_property
     def _marks(self) -> dict[date, DayKind]:
         marks: dict[date, DayKind] = {}
+        days: frozenset[date]
+        code: Literal["holiday", "make_up"]
         for year in self.years:  # in order: what a later notice says about a December replaces the earlier one
             notice = self._notices[year]
-            marks |= {day: DayKind("holiday", notice.names.get(day, "")) for day in notice.off}
-            marks |= {day: DayKind("make_up", notice.names.get(day, "")) for day in notice.work}
+            for days, code in ((notice.off, "holiday"), (notice.work, "make_up")):
+                for day in days:
+                    paper = built_in_paper(year, day) if notice.paper is None else notice.paper
+                    marks[day] = DayKind(code, notice.names.get(day, ""), paper)
         return marks
 
     def _require(self, day: date) -> None:
