@@ -56,6 +56,29 @@ class DayKind:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A day of which two calendars say different things."""
+
+    day: date
+    before: DayKind
+    after: DayKind
+
+    @property
+    def matters(self) -> bool:
+        """Whether it is worked in one of them and not in the other."""
+        return self.before.works is not self.after.works
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """What one calendar says otherwise than another: the days, in order, and the years that only one of them knows."""
+
+    days: tuple[Change, ...]
+    only_before: tuple[int, ...]
+    only_after: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Notice:
     """One year's notice: the days it takes off, the weekend days it makes work, their holidays' names, its paper."""
 
@@ -146,6 +169,23 @@ class WorkingCalendar:
         """
         self._require(day)
         return day.month == _DECEMBER and day.year + 1 not in self._notices
+
+    def differences(self, other: WorkingCalendar) -> Differences:
+        """What `other` says otherwise than this calendar: days of another kind, in the years that both know.
+
+        The name of a holiday and its paper make no difference.
+        """
+        known, theirs = set(self._notices), set(other._notices)
+        both = (
+            Change(day, self.describe(day), other.describe(day))
+            for day in sorted(self._marks.keys() | other._marks.keys())
+            if day.year in known & theirs
+        )
+        return Differences(
+            tuple(change for change in both if change.before.code != change.after.code),
+            tuple(sorted(known - theirs)),
+            tuple(sorted(theirs - known)),
+        )
 
     def document(self) -> dict[str, Any]:
         """The whole calendar as canonical JSON: by year of the notice, ISO dates in order; `from_document` reads it."""
