@@ -32,7 +32,7 @@ Why = Literal[
     "fixed_end",
 ]
 _WHY_ZH: dict[Why, str] = {
-    "start_day": "起始日,不计入",
+    "start_day": "起始日",
     "working": "工作日",
     "make_up": "调休上班",
     "weekend": "周末",
@@ -45,7 +45,7 @@ _WHY_ZH: dict[Why, str] = {
     "fixed_end": "载明的截止日",
 }
 _WHY_EN: dict[Why, str] = {
-    "start_day": "start day, not counted",
+    "start_day": "start day",
     "working": "working day",
     "make_up": "make-up working day",
     "weekend": "weekend",

@@ -32,6 +32,7 @@ _WORDS = {
         "skipped": "…… 略去{}日 ……",
         "part": "其中 {}",
         "end": "截止:{}",
+        "close": "(下班时间)",
         "later": "取两者中较晚者:{},截止{}",
         "calendar": "日历:{}",
         "provisional": ";次年放假安排通知尚未公布,12月的日子可能变动,本结果为暂定",
@@ -46,6 +47,7 @@ _WORDS = {
         "skipped": "… {} days left out …",
         "part": "of it, {}",
         "end": "end: {}",
+        "close": " (close of business)",
         "later": "the later of both: {}, which ends at {}",
         "calendar": "calendar: {}",
         "provisional": "; provisional: next year's holiday notice is not out, and may change days of this December",
@@ -145,7 +147,9 @@ def _lines(found: Reckoning, language: Language, label: Callable[[Period | NotLa
         if found.parts:
             yield words["part"].format(label(part.period))
         yield from _day_lines(part, language)
-        yield words["end"].format(f"{shown_end(part.due_at)} {weekdays[part.last_day.weekday()]}")
+        at_close = isinstance(part.period, Period) and part.period.ends_at is None and not part.period.unit.in_hours
+        end = words["end"].format(f"{shown_end(part.due_at)} {weekdays[part.last_day.weekday()]}")
+        yield end + (words["close"] if at_close else "")
     if found.parts:
         yield words["later"].format(label(found.parts[_INDEX[found.decided_by]].period), shown_end(found.due_at))
     yield words["calendar"].format(found.calendar_version) + (words["provisional"] if found.provisional else "")
