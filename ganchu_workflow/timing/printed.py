@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from typing import Literal
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 from ganchu_workflow.errors import PeriodInvalid
 from ganchu_workflow.timing.calendar import WorkingCalendar
 from ganchu_workflow.timing.days import day_it_ends, local, rolled
+from ganchu_workflow.timing.interruptions import Interruption, days_down, end_as_seen, times_down
 from ganchu_workflow.timing.periods import Period
 from ganchu_workflow.timing.reckoning import shown, shown_end
 from ganchu_workflow.timing.windows import end_of
@@ -19,12 +21,12 @@ from ganchu_workflow.timing.windows import end_of
 class Anomaly:
     """Something an official should know about a printed window; the window stands as printed until an act changes it.
 
-    `code` is `dated_after_start`, `published_late`, `ends_on_rest_day` or `shorter_than_minimum`; `severity` is `error`
-    where the window is shorter than its period under the period's own reading, otherwise `warning`. `remedy` is the
-    earliest closing instant, never before the printed one, that would cure it.
+    `code` is `dated_after_start`, `published_late`, `ends_on_rest_day`, `shorter_than_minimum` or `taken_down`;
+    `severity` is `error` where the window is shorter than its period under the period's own reading, otherwise
+    `warning`. `remedy` is the earliest closing instant, never before the printed one, that would cure it.
     """
 
-    code: Literal["dated_after_start", "published_late", "ends_on_rest_day", "shorter_than_minimum"]
+    code: Literal["dated_after_start", "published_late", "ends_on_rest_day", "shorter_than_minimum", "taken_down"]
     severity: Literal["warning", "error"]
     zh: str
     en: str
@@ -42,6 +44,7 @@ def check_printed(
     zone: ZoneInfo,
     close_of_business: time,
     minimum: Period | None = None,
+    interruptions: Iterable[Interruption] = (),
 ) -> list[Anomaly]:
     """What is irregular in a printed window (落款日期, 发布时刻, 起, 止), which should keep `period` and `minimum`.
 
@@ -49,8 +52,14 @@ def check_printed(
     strictly: the start day not counted (民法典 §201), whatever the period itself says. `published_at` is None while the
     notice is not yet published. Nothing is changed: once published, the printed instants are authoritative.
 
-    Raises `PeriodInvalid` for a naive datetime, a `dated_on` that is no date, or a window that does not end after it
-    opens; `YearNotPublished` when the window or a remedy reaches into a year that is not loaded.
+    `interruptions` are the times, pairs of instants, at which the notice was taken down; the second is None while it
+    is down. No law says how such a day counts. This is the cautious reading: a day during which it was down, even for
+    hours, is not counted, and the remedy of `taken_down` is the end reckoned over the days on which it was to be seen
+    throughout (of a period in hours, over that time). While it is down the remedy supposes that it is up again on the
+    day after the printed end. Times that overlap are one; what lies outside the window took nothing from it.
+
+    Raises `PeriodInvalid` for a naive datetime, a `dated_on` that is no date, or a window or an interruption that does
+    not end after it begins; `YearNotPublished` when the window or a remedy reaches into a year that is not loaded.
     """
     opens, closes = local("opens_at", opens_at, zone), local("closes_at", closes_at, zone)
     published = opens if published_at is None else local("published_at", published_at, zone)
@@ -93,4 +102,36 @@ def check_printed(
             zh = f"公示期短于{strictly.label_zh()}:最早应于{shown_end(remedy)}截止"
             en = f"the window is shorter than {strictly}, start day not counted: that ends at {shown_end(remedy)}"
             found.append(Anomaly("shorter_than_minimum", severity, zh, en, remedy))
+    times = times_down(interruptions, start, closes, zone)
+    if times and times[0][0] < closes:
+        found.append(_taken_down(times, start, closes, required, calendar, zone, close_of_business))
     return found
+
+
+def _taken_down(
+    times: list[tuple[datetime, datetime]],
+    start: datetime,
+    closes: datetime,
+    required: Sequence[Period],
+    calendar: WorkingCalendar,
+    zone: ZoneInfo,
+    close_of_business: time,
+) -> Anomaly:
+    def end(one: Period) -> datetime:
+        return end_as_seen(one, start, times, calendar, zone, close_of_business)
+
+    remedy = max(closes, *(end(replace(one, counts_start=False)) for one in required))
+    severity: Literal["warning", "error"] = "error" if closes < max(map(end, required)) else "warning"
+    within = [(begins, min(ends, closes)) for begins, ends in times if begins < closes]
+    rows = days_down(within)
+    zh = f"公示期间曾撤下,未全天公示之日({_listed(rows, '至', '、')})从严不计入:"
+    en = f"the notice was down on {_listed(rows, ' to ', ', ')}; read cautiously these days do not count: "
+    if remedy == closes:
+        zh, en = f"{zh}其余各日仍足期限", f"{en}the other days are still enough"
+    else:
+        zh, en = f"{zh}最早应于{shown_end(remedy)}截止", f"{en}the window should not end before {shown_end(remedy)}"
+    return Anomaly("taken_down", severity, zh, en, remedy)
+
+
+def _listed(rows: Sequence[tuple[date, date]], to: str, comma: str) -> str:
+    return comma.join(str(first) if first == last else f"{first}{to}{last}" for first, last in rows)
