@@ -1,6 +1,7 @@
 """The command line `ganchu`.
 
-Exit codes: 0 done; 2 what was given cannot be used; 3 refused; 4 something broke, or verification found problems.
+Exit codes: 0 done; 2 what was given cannot be used; 3 refused, or a printed window is too short; 4 something broke, or
+verification found problems.
 A user's mistake never shows a traceback. The library is imported inside the commands: `--help` needs no tables.
 """
 
@@ -13,7 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ganchu_workflow.cli import audit, cases, database, outbox, plugins, processes, rounds, worker
+from ganchu_workflow.cli import audit, calendars, cases, database, outbox, plugins, processes, rounds, windows, worker
 from ganchu_workflow.cli.terminal import BAD_INPUT, BROKEN, REFUSED
 
 app = typer.Typer(
@@ -27,6 +28,8 @@ for name, sub in (
     ("process", processes),
     ("audit", audit),
     ("outbox", outbox),
+    ("calendar", calendars),
+    ("window", windows),
     ("plugins", plugins),
 ):
     app.add_typer(sub.app, name=name)

@@ -95,8 +95,8 @@ def require_real_time(command: str) -> None:
         )
 
 
-def instant_of(text: str) -> datetime:
-    """The instant that `--at` names, in Beijing time if no offset is given. Raises `Invalid`."""
+def instant_of(text: str, option: str = "--at") -> datetime:
+    """The instant that an option names, in Beijing time if no offset is given. Raises `Invalid`."""
     from zoneinfo import ZoneInfo
 
     from ganchu_workflow.errors import Invalid
@@ -104,7 +104,7 @@ def instant_of(text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
-        raise Invalid(f"--at: '{text}' is no instant; write it like 2021-09-03T17:30") from error
+        raise Invalid(f"{option}: '{text}' is no instant; write it like 2021-09-03T17:30") from error
     return instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo("Asia/Shanghai"))
 
 

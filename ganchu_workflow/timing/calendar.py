@@ -8,13 +8,14 @@ asking about it is an error; an empty table never means "no holidays".
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache, cached_property
 from typing import Any, Literal
 
 from ganchu_workflow.canonical import digest_of
 from ganchu_workflow.errors import CalendarInvalid, Invalid, YearNotPublished
+from ganchu_workflow.timing.papers import built_in_paper
 
 FORMAT = "ganchu-calendar/1"
 FIRST_BUILT_IN_YEAR = 2007
@@ -26,10 +27,15 @@ _DECEMBER = 12
 
 @dataclass(frozen=True, slots=True)
 class DayKind:
-    """What kind of day it is. `name` is the holiday it belongs to, where the notice names one."""
+    """What kind of day it is. `name` is the holiday it belongs to, where the notice names one.
+
+    `paper` is the State Council's notice that gives the day off or makes it up, where it is known: title and address,
+    or what an office wrote when it loaded the year. Days of one kind are equal whatever their paper.
+    """
 
     code: Literal["working", "make_up", "weekend", "holiday"]
     name: str = ""
+    paper: str = field(default="", compare=False)
 
     @property
     def works(self) -> bool:
@@ -47,6 +53,29 @@ class DayKind:
         """The same in English, for example `holiday (春节)`."""
         label = {"working": "working day", "make_up": "make-up working day"}.get(self.code, self.code)
         return f"{label} ({self.name})" if self.name else label
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A day of which two calendars say different things."""
+
+    day: date
+    before: DayKind
+    after: DayKind
+
+    @property
+    def matters(self) -> bool:
+        """Whether it is worked in one of them and not in the other."""
+        return self.before.works is not self.after.works
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """What one calendar says otherwise than another: the days, in order, and the years that only one of them knows."""
+
+    days: tuple[Change, ...]
+    only_before: tuple[int, ...]
+    only_after: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +170,23 @@ class WorkingCalendar:
         self._require(day)
         return day.month == _DECEMBER and day.year + 1 not in self._notices
 
+    def differences(self, other: WorkingCalendar) -> Differences:
+        """What `other` says otherwise than this calendar: days of another kind, in the years that both know.
+
+        The name of a holiday and its paper make no difference.
+        """
+        known, theirs = set(self._notices), set(other._notices)
+        both = (
+            Change(day, self.describe(day), other.describe(day))
+            for day in sorted(self._marks.keys() | other._marks.keys())
+            if day.year in known & theirs
+        )
+        return Differences(
+            tuple(change for change in both if change.before.code != change.after.code),
+            tuple(sorted(known - theirs)),
+            tuple(sorted(theirs - known)),
+        )
+
     def document(self) -> dict[str, Any]:
         """The whole calendar as canonical JSON: by year of the notice, ISO dates in order; `from_document` reads it."""
         return {
@@ -175,10 +221,14 @@ class WorkingCalendar:
     @cached_property
     def _marks(self) -> dict[date, DayKind]:
         marks: dict[date, DayKind] = {}
+        days: frozenset[date]
+        code: Literal["holiday", "make_up"]
         for year in self.years:  # in order: what a later notice says about a December replaces the earlier one
             notice = self._notices[year]
-            marks |= {day: DayKind("holiday", notice.names.get(day, "")) for day in notice.off}
-            marks |= {day: DayKind("make_up", notice.names.get(day, "")) for day in notice.work}
+            for days, code in ((notice.off, "holiday"), (notice.work, "make_up")):
+                for day in days:
+                    paper = built_in_paper(year, day) if notice.paper is None else notice.paper
+                    marks[day] = DayKind(code, notice.names.get(day, ""), paper)
         return marks
 
     def _require(self, day: date) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import time
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -13,9 +13,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaSerializer, core_schema
 
 from ganchu_workflow.errors import PeriodInvalid
-
-END_OF_DAY = time(0, 0)
-"""24:00 of the last day, which is 00:00 of the next; no period ends at the first instant of its last day."""
+from ganchu_workflow.timing.reading import Words, hour_text, parts_of, read_hour, unreadable
 
 _LARGEST = 2**53 - 1
 _AS_TEXT_IN_JSON = core_schema.to_string_ser_schema(when_used="json")
@@ -43,9 +41,16 @@ class Unit(StrEnum):
         return self in (Unit.HOURS, Unit.MICROSECONDS)
 
 
-_WRITTEN = [unit.value.replace("_", " ") for unit in Unit if unit is not Unit.MICROSECONDS]
 _UNITS = {word: unit for unit in Unit for word in (unit.replace("_", " "), unit.replace("_", " ").removesuffix("s"))}
-_OPTIONS = ["start day counted", "to HH:MM", "no roll"]
+_START_DAY = {
+    f"{day} day {counted}": counted == "counted"
+    for day in ("start", "publish")
+    for counted in ("counted", "not counted")
+}
+WHOLE_NUMBER = "a whole number from 1 up"
+_WRITTEN = [unit.value.replace("_", " ") for unit in Unit if unit is not Unit.MICROSECONDS]
+_OPTIONS = ["start day counted", "start day not counted", "to HH:MM", "no roll", "and never under a number and a unit"]
+_MEANINGLESS_IN_HOURS = "start day counted, to HH:MM, no roll"
 _ZH = {
     Unit.WORKING_DAYS: "{}个工作日",
     Unit.CALENDAR_DAYS: "{}个自然日",
@@ -63,6 +68,8 @@ class Period:
     `ends_at`: the hour at which the last day ends, in the zone of the plan, to the minute; None is the office's close
     of business, `END_OF_DAY` is 24:00 (民法典 §203).
     `rolls`: whether an end on a rest day moves to the next working day (民法典 §203); a validity does not roll.
+    `at_least`: a second length that is kept too, whatever the first comes to: the end is the later of both. It is a
+    length and a unit alone: its start day is never counted, its end rolls, and its hour is that of the period.
 
     Raises `PeriodInvalid` for what cannot be true: a length below one, or an option that its unit cannot have.
     As a pydantic field it is read from its text or a `Period`, and written as its text in JSON.
@@ -73,6 +80,7 @@ class Period:
     counts_start: bool = False
     ends_at: time | None = None
     rolls: bool = True
+    at_least: Period | None = None
 
     # Where no field says its type (a default in a JSON schema, `Any`), pydantic would write the dataclass as an object.
     __pydantic_serializer__: ClassVar = SchemaSerializer(core_schema.any_schema(serialization=_AS_TEXT_IN_JSON))
@@ -83,70 +91,88 @@ class Period:
         try:
             object.__setattr__(self, "unit", Unit(self.unit))
         except ValueError as error:
-            raise PeriodInvalid(f"a period has no unit {self.unit!r}; use one of {_listed([*Unit])}") from error
+            raise PeriodInvalid(f"a period has no unit {self.unit!r}; use one of {', '.join(Unit)}") from error
         if self.unit.in_hours and (self.counts_start or self.ends_at is not None or not self.rolls):
-            raise PeriodInvalid(f"a period in {self.unit} runs from instant to instant; leave out {_listed(_OPTIONS)}")
+            raise PeriodInvalid(
+                f"a period in {self.unit} runs from instant to instant; leave out {_MEANINGLESS_IN_HOURS}"
+            )
         if self.unit is Unit.WORKING_DAYS and not self.rolls:
             raise PeriodInvalid("a period in working days ends on a working day and never rolls; leave out 'no roll'")
         if self.ends_at is not None and not is_minute(self.ends_at):
             raise PeriodInvalid(f"a period ends at a whole minute without a time zone, not {self.ends_at!r}")
+        least = self.at_least
+        if least is not None and (not isinstance(least, Period) or least != Period(least.length, least.unit)):
+            raise PeriodInvalid(f"what a period is never under is a number and a unit, with no options, not {least!s}")
 
     @classmethod
     def parse(cls, text: str) -> Period:
         """The period that `text` writes: a number, a unit, and options after commas in any order.
 
         `5 working days` · `7 calendar days, start day counted, to 17:30` · `5 working days, to 24:00` · `48 hours` ·
-        `3 months` · `3 years, no roll`. Raises `PeriodInvalid` with the fields `text`, `word` (the part that cannot be
-        read) and `allowed` (what could stand there).
+        `3 months` · `3 years, no roll` · `5 working days, and never under 7 calendar days`. `publish day counted` is
+        `start day counted`; what is so anyway may be said (`start day not counted`). Raises `PeriodInvalid` with the
+        fields `text`, `word` (the part that cannot be read), `position` (its place in the text, from 0) and `allowed`
+        (what could stand there).
         """
         if not isinstance(text, str):
             raise PeriodInvalid(f"a period is text such as '5 working days', not {text!r}")
-        head, *options = (" ".join(part.lower().split()) for part in text.split(","))
-        number, _, unit = head.partition(" ")
-        if not re.fullmatch("[0-9]{1,16}", number) or not 1 <= int(number) <= _LARGEST:
-            raise _unreadable(text, number, ["a whole number from 1 up"])
-        if unit not in _UNITS:
-            raise _unreadable(text, unit, _WRITTEN)
-        counts_start, ends_at, rolls = False, None, True
-        for position, option in enumerate(options):
-            if option in options[:position] or (option.startswith("to ") and ends_at is not None):
-                raise _unreadable(text, option, ["each option once"])
-            if option == "start day counted":
-                counts_start = True
-            elif option == "no roll":
-                rolls = False
-            elif option.startswith("to "):
-                ends_at = _read_hour(text, option.removeprefix("to "))
-            else:
-                raise _unreadable(text, option, _OPTIONS)
-        return cls(int(number), _UNITS[unit], counts_start, ends_at, rolls)
+        head, *options = parts_of(text)
+        length, unit = _read_length(head)
+        found: dict[str, Any] = {}
+        for option in options:
+            name, value = _read_option(option)
+            if name in found:
+                raise option.unreadable(["each option once"])
+            if unit.in_hours and name != "at_least":
+                raise option.unreadable([_OPTIONS[-1]])
+            found[name] = value
+        return cls(length, unit, **found)
+
+    @property
+    def parts(self) -> tuple[Period, ...]:
+        """The periods that are reckoned each for itself: this one, or this one alone and what it is never under."""
+        if self.at_least is None:
+            return (self,)
+        hour = None if self.at_least.unit.in_hours else self.ends_at
+        return replace(self, at_least=None), replace(self.at_least, ends_at=hour)
 
     def __str__(self) -> str:
-        unit = self.unit.value.replace("_", " ")
-        parts = [f"{self.length} {unit.removesuffix('s') if self.length == 1 else unit}"]
+        parts = [self._length_en()]
         if self.counts_start:
             parts.append("start day counted")
         if self.ends_at is not None:
             parts.append(f"to {hour_text(self.ends_at)}")
         if not self.rolls:
             parts.append("no roll")
+        if self.at_least is not None:
+            parts.append(f"and never under {self.at_least}")
         return ", ".join(parts)
 
     def label_zh(self, start_day: str = "公布当日") -> str:
-        """What an official reads, for example `5个工作日(公布当日不计),至17:30`.
+        """What an official reads, for example `5个工作日(公布当日不计),至17:30,且不少于7个自然日`.
 
         `start_day` names the day it runs from: `送达当日` where it runs from service.
         """
-        if self.unit is Unit.MICROSECONDS:
-            return _duration_zh(self.length)
-        label = _ZH[self.unit].format(self.length)
-        if self.unit is Unit.HOURS:
-            return label
-        notes = [f"{start_day}{'计入' if self.counts_start else '不计'}"]
-        if not self.rolls:
-            notes.append("末日不顺延")
+        notes = [] if self.unit.in_hours else [f"{start_day}{'计入' if self.counts_start else '不计'}"]
+        notes += [] if self.rolls else ["末日不顺延"]
         end = "" if self.ends_at is None else f",至{hour_text(self.ends_at)}"
-        return f"{label}({','.join(notes)}){end}"
+        least = "" if self.at_least is None else f",且不少于{self.at_least._length_zh()}"
+        return self._length_zh() + (f"({','.join(notes)})" if notes else "") + end + least
+
+    def label_en(self, start_day: str = "day of publication") -> str:
+        """The same in English, for example `5 working days (day of publication not counted), to 17:30`."""
+        notes = [] if self.unit.in_hours else [f"{start_day} {'counted' if self.counts_start else 'not counted'}"]
+        notes += [] if self.rolls else ["its last day does not roll"]
+        end = "" if self.ends_at is None else f", to {hour_text(self.ends_at)}"
+        least = "" if self.at_least is None else f", and never under {self.at_least._length_en()}"
+        return self._length_en() + (f" ({', '.join(notes)})" if notes else "") + end + least
+
+    def _length_zh(self) -> str:
+        return _duration_zh(self.length) if self.unit is Unit.MICROSECONDS else _ZH[self.unit].format(self.length)
+
+    def _length_en(self) -> str:
+        unit = self.unit.value.replace("_", " ")
+        return f"{self.length} {unit.removesuffix('s') if self.length == 1 else unit}"
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -172,29 +198,27 @@ def is_minute(hour: object) -> bool:
     return isinstance(hour, time) and hour.tzinfo is None and not (hour.second or hour.microsecond)
 
 
-def hour_text(hour: time) -> str:
-    """`17:30`; `END_OF_DAY` is written 24:00."""
-    return "24:00" if hour == END_OF_DAY else hour.strftime("%H:%M")
+def _read_length(words: Words) -> tuple[int, Unit]:
+    number, unit = str(words).partition(" ")[0], words.after(1)
+    if not re.fullmatch("[0-9]{1,16}", number) or not 1 <= int(number) <= _LARGEST:
+        raise unreadable(words.text, number, words.place, [WHOLE_NUMBER])
+    if str(unit) not in _UNITS:
+        raise unit.unreadable(_WRITTEN)
+    return int(number), _UNITS[str(unit)]
 
 
-def _read_hour(text: str, word: str) -> time:
-    if word == "24:00":
-        return END_OF_DAY
-    if re.fullmatch("([01]?[0-9]|2[0-3]):[0-5][0-9]", word):
-        hour, minute = map(int, word.split(":"))
-        if (hour, minute) != (0, 0):  # it would be read as END_OF_DAY, a day later than it is written
-            return time(hour, minute)
-    raise _unreadable(text, word, ["an hour from 00:01 to 24:00"])
-
-
-def _unreadable(text: str, word: str, allowed: list[str]) -> PeriodInvalid:
-    shown = f"cannot read '{word}'" if word else "something is missing"
-    message = f"the period '{text}': {shown}; here may stand {_listed(allowed)}"
-    return PeriodInvalid(message, text=text, word=word, allowed=tuple(allowed))
-
-
-def _listed(words: list[str]) -> str:
-    return ", ".join(words)
+def _read_option(option: Words) -> tuple[str, Any]:
+    words = option.words
+    if str(option) in _START_DAY:
+        return "counts_start", _START_DAY[str(option)]
+    if words == ("no", "roll"):
+        return "rolls", False
+    if len(words) > 1 and words[0] == "to":
+        return "ends_at", read_hour(option.after(1))
+    least = option.after(words[:1] == ("and",))
+    if least.words[:2] == ("never", "under"):
+        return "at_least", Period(*_read_length(least.after(2)))
+    raise option.unreadable(_OPTIONS)
 
 
 def _duration_zh(microseconds: int) -> str:

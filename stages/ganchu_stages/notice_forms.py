@@ -138,5 +138,5 @@ def anomalies_of(
     moved = ctx.reckon(closing_day, closes_at - MICROSECOND)
     if moved.first_day != moved.last_day:
         yield "ends_on_rest_day"
-    if closes_at < ctx.reckon(strict(reckoning.period)).due_at:
+    if closes_at < ctx.reckon(strict(ctx.settings.window)).due_at:
         yield "shorter_than_minimum"

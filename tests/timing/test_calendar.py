@@ -56,6 +56,49 @@ def test_describe(calendar: WorkingCalendar, day: date, kind: DayKind, zh: str) 
     assert calendar.describe(day).works == (kind.code in ("working", "make_up"))
 
 
+def test_every_notice_of_the_built_in_calendar_has_the_address_of_the_second_source(
+    calendar: WorkingCalendar, notices: dict[str, Any]
+) -> None:
+    for year in map(str, calendar.years):
+        notice = calendar.document()["years"][year]
+        papers = [
+            calendar.describe(date.fromisoformat(day)).paper for day in notice["off"] + notice["work"] if day > "2007"
+        ]
+        addresses = {paper.partition(" ")[2] for paper in papers}
+        assert addresses == set(notices[year]["papers"]), year
+        titles = {paper.partition(" ")[0] for paper in papers}
+        assert f"国务院办公厅关于{year}年部分节假日安排的通知" in titles
+        assert len(titles) == len(addresses)
+
+
+@pytest.mark.parametrize(
+    ("day", "title"),
+    [
+        (date(2019, 5, 2), "国务院办公厅关于调整2019年劳动节假期安排的通知"),
+        (date(2019, 10, 1), "国务院办公厅关于2019年部分节假日安排的通知"),
+        (date(2020, 2, 1), "国务院办公厅关于延长2020年春节假期的通知"),
+        (date(2015, 9, 6), "国务院关于中国人民抗日战争暨世界反法西斯战争胜利70周年纪念日调休放假的通知"),
+        (date(2018, 12, 29), "国务院办公厅关于2019年部分节假日安排的通知"),
+        (date(2026, 9, 18), ""),
+        (date(2026, 9, 19), ""),
+    ],
+)
+def test_a_day_names_the_notice_that_settled_it(calendar: WorkingCalendar, day: date, title: str) -> None:
+    assert calendar.describe(day).paper.partition(" ")[0] == title
+
+
+def test_days_of_a_loaded_year_have_its_paper(calendar: WorkingCalendar) -> None:
+    extended = calendar.with_year(2027, [NEW_YEAR_2027], [date(2026, 12, 26)], "notice of 2027")
+    amended = calendar.with_year(2026, [date(2026, 1, 1)], [], "amendment of 2026")
+
+    assert extended.describe(NEW_YEAR_2027).paper == extended.describe(date(2026, 12, 26)).paper == "notice of 2027"
+    assert amended.describe(date(2026, 1, 1)).paper == "amendment of 2026"
+
+
+def test_the_addresses_are_no_part_of_the_version(calendar: WorkingCalendar) -> None:
+    assert calendar.document()["years"]["2026"].keys() == {"off", "work", "names"}
+
+
 def test_a_december_day_is_filed_under_the_notice_that_names_it(calendar: WorkingCalendar) -> None:
     years = calendar.document()["years"]
 

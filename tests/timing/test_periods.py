@@ -31,6 +31,21 @@ WRITTEN = [
         Period(1, Unit.YEARS, True, time(9, 5), False),
         "1年(公布当日计入,末日不顺延),至09:05",
     ),
+    (
+        "5 working days, and never under 7 calendar days",
+        Period(5, WORKING, at_least=Period(7, CALENDAR)),
+        "5个工作日(公布当日不计),且不少于7个自然日",
+    ),
+    (
+        "2 years, start day counted, to 24:00, no roll, and never under 48 hours",
+        Period(2, Unit.YEARS, True, END_OF_DAY, False, Period(48, HOURS)),
+        "2年(公布当日计入,末日不顺延),至24:00,且不少于48小时",
+    ),
+    (
+        "48 hours, and never under 1500000 microseconds",
+        Period(48, HOURS, at_least=Period(1_500_000, Unit.MICROSECONDS)),
+        "48小时,且不少于0小时0分1.5秒",
+    ),
     ("1 microsecond", Period(1, Unit.MICROSECONDS), "0小时0分0.000001秒"),
     ("7199500000 microseconds", Period(7_199_500_000, Unit.MICROSECONDS), "1小时59分59.5秒"),
     ("7260000000 microseconds", Period(7_260_000_000, Unit.MICROSECONDS), "2小时1分0秒"),
@@ -70,6 +85,14 @@ def test_every_period_is_read_back_from_its_text() -> None:
         ("5 working day", "5 working days"),
         ("05 working days", "5 working days"),
         ("3 years, no roll, start day counted", "3 years, start day counted, no roll"),
+        ("5 working days, start day not counted", "5 working days"),
+        ("5 working days, publish day not counted", "5 working days"),
+        ("5 working days, to 17:30, Publish Day counted", "5 working days, start day counted, to 17:30"),
+        ("5 working days, never under 7 calendar days", "5 working days, and never under 7 calendar days"),
+        (
+            "5 working days, and  never under 1 Months, to 24:00",
+            "5 working days, to 24:00, and never under 1 month",
+        ),
     ],
 )
 def test_other_spellings_are_understood(spelling: str, text: str) -> None:
@@ -78,51 +101,127 @@ def test_other_spellings_are_understood(spelling: str, text: str) -> None:
 
 def test_the_label_names_the_day_it_runs_from() -> None:
     assert Period.parse("5 working days").label_zh("送达当日") == "5个工作日(送达当日不计)"
+    assert Period.parse("1 working day").label_en("day of service") == "1 working day (day of service not counted)"
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("5 working days", "5 working days (day of publication not counted)"),
+        (
+            "1 year, start day counted, to 24:00, no roll",
+            "1 year (day of publication counted, its last day does not roll), to 24:00",
+        ),
+        ("48 hours", "48 hours"),
+        (
+            "5 working days, to 17:30, and never under 1 month",
+            "5 working days (day of publication not counted), to 17:30, and never under 1 month",
+        ),
+        ("1500000 microseconds", "1500000 microseconds"),
+    ],
+)
+def test_the_label_in_english(text: str, label: str) -> None:
+    assert Period.parse(text).label_en() == label
+
+
+def test_the_marks_stand_under_the_word_in_a_terminal() -> None:
+    with pytest.raises(PeriodInvalid) as caught:
+        Period.parse("5 个工作日, to 17:30")
+    assert caught.value.message.split("\n")[1:] == ["  5 个工作日, to 17:30", "    ^^^^^^^^"]
+    with pytest.raises(PeriodInvalid) as caught:
+        Period.parse("5 working days, 至下午 , no roll, 到17时")
+    assert caught.value.fields["position"] == 16
+    assert caught.value.message.split("\n")[1:] == [
+        "  5 working days, 至下午 , no roll, 到17时",
+        "                  ^^^^^^",
+    ]
+    with pytest.raises(PeriodInvalid) as caught:
+        Period.parse("五e\u0301 working days")  # an accent of its own takes no column
+    assert caught.value.message.split("\n")[2] == "  ^^^"
+    with pytest.raises(PeriodInvalid) as caught:
+        Period.parse("5 working days, ")
+    assert caught.value.message.split("\n")[2] == " " * 18 + "^"
+    assert caught.value.fields["position"] == 16
+
+
+def test_the_parts_of_a_period_are_reckoned_each_for_itself() -> None:
+    simple = Period.parse("5 working days, to 24:00")
+    double = Period.parse("5 working days, start day counted, to 24:00, and never under 7 calendar days")
+    hours = Period.parse("5 working days, to 24:00, and never under 48 hours")
+
+    assert simple.parts == (simple,)
+    assert [str(part) for part in double.parts] == [
+        "5 working days, start day counted, to 24:00",
+        "7 calendar days, to 24:00",
+    ]
+    assert [str(part) for part in hours.parts] == ["5 working days, to 24:00", "48 hours"]
 
 
 NUMBER = ("a whole number from 1 up",)
 UNITS = ("working days", "calendar days", "hours", "months", "years")
-OPTIONS = ("start day counted", "to HH:MM", "no roll")
+OPTIONS = (
+    "start day counted",
+    "start day not counted",
+    "to HH:MM",
+    "no roll",
+    "and never under a number and a unit",
+)
 HOUR = ("an hour from 00:01 to 24:00",)
+LEAST = OPTIONS[-1:]
+ONCE = ("each option once",)
 
 
 @pytest.mark.parametrize(
-    ("text", "word", "allowed"),
+    ("text", "word", "position", "allowed"),
     [
-        ("five working days", "five", NUMBER),
-        ("0 working days", "0", NUMBER),
-        ("-3 working days", "-3", NUMBER),
-        ("1.5 hours", "1.5", NUMBER),
-        ("５ working days", "５", NUMBER),
-        ("9007199254740992 hours", "9007199254740992", NUMBER),
-        ("99999999999999999999 hours", "99999999999999999999", NUMBER),
-        ("working days", "working", NUMBER),
-        ("", "", NUMBER),
-        ("5", "", UNITS),
-        ("5 days", "days", UNITS),
-        ("5 workng days", "workng days", UNITS),
-        ("5 working days to 17:30", "working days to 17:30", UNITS),
-        ("5 working days，to 17:30", "working days，to 17:30", UNITS),
-        ("5 working days, sometimes", "sometimes", OPTIONS),
-        ("5 working days,", "", OPTIONS),
-        ("5 working days, to", "to", OPTIONS),
-        ("5 working days, to noon", "noon", HOUR),
-        ("5 working days, to 24:01", "24:01", HOUR),
-        ("5 working days, to 25:00", "25:00", HOUR),
-        ("5 working days, to 17:60", "17:60", HOUR),
-        ("5 working days, to 17:30:00", "17:30:00", HOUR),
-        ("5 working days, to 00:00", "00:00", HOUR),
-        ("5 working days, to 0:00", "0:00", HOUR),
-        ("5 working days, to 17:30, to 18:00", "to 18:00", ("each option once",)),
-        ("3 years, no roll, no roll", "no roll", ("each option once",)),
+        ("five working days", "five", 0, NUMBER),
+        ("0 working days", "0", 0, NUMBER),
+        ("-3 working days", "-3", 0, NUMBER),
+        ("1.5 hours", "1.5", 0, NUMBER),
+        ("５ working days", "５", 0, NUMBER),
+        ("9007199254740992 hours", "9007199254740992", 0, NUMBER),
+        ("99999999999999999999 hours", "99999999999999999999", 0, NUMBER),
+        ("working days", "working", 0, NUMBER),
+        ("", "", 0, NUMBER),
+        ("5", "", 1, UNITS),
+        ("5 days", "days", 2, UNITS),
+        ("5 workng days", "workng days", 2, UNITS),
+        ("5 working days to 17:30", "working days to 17:30", 2, UNITS),
+        ("5 working days，to 17:30", "working days，to 17:30", 2, UNITS),
+        ("5 working days, sometimes", "sometimes", 16, OPTIONS),
+        ("5 working days,", "", 15, OPTIONS),
+        ("5 working days, to", "to", 16, OPTIONS),
+        ("5 working days, to noon", "noon", 19, HOUR),
+        ("5 working days, to 24:01", "24:01", 19, HOUR),
+        ("5 working days, to 25:00", "25:00", 19, HOUR),
+        ("5 working days, to 17:60", "17:60", 19, HOUR),
+        ("5 working days, to 17:30:00", "17:30:00", 19, HOUR),
+        ("5 working days, to 00:00", "00:00", 19, HOUR),
+        ("5 working days, to 0:00", "0:00", 19, HOUR),
+        ("5 working days, to 17:30, to 18:00", "to 18:00", 26, ONCE),
+        ("3 years, no roll, no roll", "no roll", 18, ONCE),
+        ("48 hours, to 17:30", "to 17:30", 10, LEAST),
+        ("48 hours, no roll", "no roll", 10, LEAST),
+        ("48 hours, start day not counted", "start day not counted", 10, LEAST),
+        ("5 working days, start day counted, publish day not counted", "publish day not counted", 35, ONCE),
+        ("5 working days, never under 7 calendar days, and never under 9 hours", "and never under 9 hours", 45, ONCE),
+        ("5 working days, and never under", "", 31, NUMBER),
+        ("5 working days, and never under seven days", "seven", 32, NUMBER),
+        ("5 working days,  and  never  under 7 days", "days", 37, UNITS),
+        ("5 working days, and never under 7 calendar days no roll", "calendar days no roll", 34, UNITS),
+        ("5 working days, and never", "and never", 16, OPTIONS),
+        ("\t5 working days,\tat noon ", "at noon", 17, OPTIONS),
     ],
 )
-def test_an_unreadable_period_points_at_the_word(text: str, word: str, allowed: tuple[str, ...]) -> None:
+def test_an_unreadable_period_points_at_the_word(text: str, word: str, position: int, allowed: tuple[str, ...]) -> None:
     with pytest.raises(PeriodInvalid) as caught:
         Period.parse(text)
-    assert caught.value.fields == {"text": text, "word": word, "allowed": allowed}
+    assert caught.value.fields == {"text": text, "word": word, "position": position, "allowed": allowed}
     found = f"cannot read '{word}'" if word else "something is missing"
-    assert caught.value.message == f"the period '{text}': {found}; here may stand {', '.join(allowed)}"
+    message, shown, marks = caught.value.message.split("\n")
+    assert message == f"the period '{text}': {found}; here may stand {', '.join(allowed)}"
+    assert shown == "  " + text.replace("\t", " ")
+    assert marks.strip(" ") == "^" * len(marks.strip(" "))
     again = pickle.loads(pickle.dumps(caught.value))
     assert (type(again), again.message, again.fields) == (PeriodInvalid, caught.value.message, caught.value.fields)
 
@@ -152,6 +251,14 @@ def test_only_text_is_parsed(text: Any) -> None:
         ((5, WORKING, False, time(17, 30, 0, 1)), "a whole minute without a time zone"),
         ((5, WORKING, False, time(17, 30, tzinfo=UTC)), "a whole minute without a time zone"),
         ((5, WORKING, False, "17:30"), "a whole minute without a time zone"),
+        ((5, WORKING, False, None, True, "7 calendar days"), "never under is a number and a unit, with no options"),
+        ((5, WORKING, False, None, True, Period(7, CALENDAR, True)), "not 7 calendar days, start day counted"),
+        ((5, WORKING, False, None, True, Period(7, CALENDAR, ends_at=END_OF_DAY)), "not 7 calendar days, to 24:00"),
+        ((5, WORKING, False, None, True, Period(7, CALENDAR, rolls=False)), "not 7 calendar days, no roll"),
+        (
+            (5, WORKING, False, None, True, Period(7, CALENDAR, at_least=Period(1, HOURS))),
+            "not 7 calendar days, and never under 1 hour",
+        ),
     ],
 )
 def test_what_cannot_be_true_is_refused(arguments: tuple[Any, ...], complaint: str) -> None:
@@ -160,10 +267,9 @@ def test_what_cannot_be_true_is_refused(arguments: tuple[Any, ...], complaint: s
     assert complaint in caught.value.message
 
 
-@pytest.mark.parametrize("text", ["48 hours, to 17:30", "48 hours, no roll", "5 working days, no roll"])
-def test_an_option_its_unit_cannot_have_is_refused_in_text_too(text: str) -> None:
-    with pytest.raises(PeriodInvalid, match="leave out"):
-        Period.parse(text)
+def test_a_roll_that_working_days_cannot_have_is_refused_in_text_too() -> None:
+    with pytest.raises(PeriodInvalid, match="leave out 'no roll'"):
+        Period.parse("5 working days, no roll")
 
 
 def test_a_period_cannot_be_changed() -> None:
@@ -207,10 +313,14 @@ def test_pydantic_writes_text_where_no_field_says_the_type() -> None:
         (
             "5 workng days",
             "the period '5 workng days': cannot read 'workng days'; here may stand working days, calendar days, hours, "
-            "months, years",
+            "months, years\n  5 workng days\n    ^^^^^^^^^^^",
         ),
         (5, "a period is text such as '5 working days', not 5"),
-        ("{curly} days", "the period '{curly} days': cannot read '{curly}'; here may stand a whole number from 1 up"),
+        (
+            "{curly} days",
+            "the period '{curly} days': cannot read '{curly}'; here may stand a whole number from 1 up\n"
+            "  {curly} days\n  ^^^^^^^",
+        ),
     ],
 )
 def test_pydantic_names_the_field_of_an_unreadable_period(value: Any, message: str) -> None:

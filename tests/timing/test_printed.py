@@ -248,3 +248,20 @@ def test_a_window_that_reaches_an_unpublished_year_is_refused(calendar: WorkingC
     with pytest.raises(YearNotPublished) as caught:
         check(calendar, "2026-12-28", None, "2026-12-28 09:00", "2026-12-31 17:30")
     assert caught.value.fields == {"year": 2027}
+
+
+def test_what_a_period_is_never_under_is_checked_for_itself(calendar: WorkingCalendar) -> None:
+    text = "5 working days, and never under 7 calendar days"
+    dates = ("2026-09-18", None, "2026-09-18 09:00")
+
+    assert in_short(check(calendar, *dates, "2026-09-28 17:30", text)) == []
+    assert in_short(check(calendar, *dates, "2026-09-24 17:30", text)) == [
+        ("shorter_than_minimum", "error", at("2026-09-28 17:30"))
+    ]
+    assert in_short(check(calendar, *dates, "2026-09-23 17:30", text)) == [
+        ("shorter_than_minimum", "error", at("2026-09-24 17:30")),
+        ("shorter_than_minimum", "error", at("2026-09-28 17:30")),
+    ]
+    assert in_short(check(calendar, *dates, "2026-09-24 17:30", minimum=text)) == [
+        ("shorter_than_minimum", "error", at("2026-09-28 17:30"))
+    ]

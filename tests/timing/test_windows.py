@@ -22,6 +22,9 @@ from ganchu_workflow.timing import (
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 CLOSE_OF_BUSINESS = time(17, 30)
 MICROSECOND = timedelta(microseconds=1)
+NOTICE_OF_2026 = (
+    "国务院办公厅关于2026年部分节假日安排的通知 https://www.gov.cn/zhengce/zhengceku/202511/content_7047091.htm"
+)
 
 
 def at(text: str) -> datetime:
@@ -96,14 +99,14 @@ def test_the_reckoning_shows_every_day(calendar: WorkingCalendar) -> None:
     assert found.days == (
         Day(date(2026, 9, 18), False, "start_day"),
         Day(date(2026, 9, 19), False, "weekend"),
-        Day(date(2026, 9, 20), True, "make_up", "国庆节"),
+        Day(date(2026, 9, 20), True, "make_up", "国庆节", NOTICE_OF_2026),
         Day(date(2026, 9, 21), True, "working"),
         Day(date(2026, 9, 22), True, "working"),
         Day(date(2026, 9, 23), True, "working"),
         Day(date(2026, 9, 24), True, "working"),
     )
     assert [day.zh for day in found.days] == [
-        "起始日,不计入", "周末", "调休上班(国庆节)", "工作日", "工作日", "工作日", "工作日"
+        "起始日", "周末", "调休上班(国庆节)", "工作日", "工作日", "工作日", "工作日"
     ]  # fmt: skip
     assert (found.first_day, found.last_day) == (date(2026, 9, 20), date(2026, 9, 24))
     assert pickle.loads(pickle.dumps(found)) == found
@@ -115,9 +118,9 @@ def test_only_the_last_calendar_day_moves(calendar: WorkingCalendar) -> None:
     assert found.days == (
         Day(date(2026, 2, 13), False, "start_day"),
         *(Day(date(2026, 2, day), True, "calendar_day") for day in range(14, 21)),
-        Day(date(2026, 2, 21), False, "holiday", "春节"),
-        Day(date(2026, 2, 22), False, "holiday", "春节"),
-        Day(date(2026, 2, 23), False, "holiday", "春节"),
+        Day(date(2026, 2, 21), False, "holiday", "春节", NOTICE_OF_2026),
+        Day(date(2026, 2, 22), False, "holiday", "春节", NOTICE_OF_2026),
+        Day(date(2026, 2, 23), False, "holiday", "春节", NOTICE_OF_2026),
         Day(date(2026, 2, 24), False, "moved_to"),
     )
     assert (found.first_day, found.last_day) == (date(2026, 2, 14), date(2026, 2, 24))
@@ -131,8 +134,8 @@ def test_months_show_both_ends(calendar: WorkingCalendar) -> None:
         Day(date(2026, 1, 21), False, "start_day"),
         Day(date(2026, 1, 22), True, "first_day"),
         Day(date(2026, 2, 21), True, "last_day"),
-        Day(date(2026, 2, 22), False, "holiday", "春节"),
-        Day(date(2026, 2, 23), False, "holiday", "春节"),
+        Day(date(2026, 2, 22), False, "holiday", "春节", NOTICE_OF_2026),
+        Day(date(2026, 2, 23), False, "holiday", "春节", NOTICE_OF_2026),
         Day(date(2026, 2, 24), False, "moved_to"),
     )
     assert included.days == (
@@ -277,10 +280,11 @@ def left(calendar: WorkingCalendar, text: str, stopped: str, due: str) -> str:
 
 
 def test_suspension_across_the_national_day_holiday(calendar: WorkingCalendar) -> None:
+    period = Period.parse("9 working days")
     window = run(calendar, "9 working days", "2026-09-21 09:00")
     assert window.due_at == at("2026-10-10 17:30")  # 22, 23, 24, 28, 29, 30 September; 8, 9, 10 October
 
-    rest = remaining(window.period, at("2026-09-29 15:00"), window.due_at, calendar, SHANGHAI)
+    rest = remaining(period, at("2026-09-29 15:00"), window.due_at, calendar, SHANGHAI)
     again = reckon(rest, at("2026-10-05 09:00"), calendar, zone=SHANGHAI, close_of_business=CLOSE_OF_BUSINESS)
 
     assert rest == Period(5, Unit.WORKING_DAYS)  # the 29th, on which it stopped, is not used up
@@ -325,7 +329,7 @@ def test_hours_lose_and_gain_nothing_by_being_stopped(calendar: WorkingCalendar)
     window = run(calendar, "48 hours", "2026-09-30 16:45")
     stopped, resumed = at("2026-10-01 09:13:07.123457"), at("2026-10-09 08:00:00.5")
 
-    rest = Period.parse(str(remaining(window.period, stopped, window.due_at, calendar, SHANGHAI)))
+    rest = Period.parse(str(remaining(Period.parse("48 hours"), stopped, window.due_at, calendar, SHANGHAI)))
     again = reckon(rest, resumed, calendar, zone=SHANGHAI, close_of_business=CLOSE_OF_BUSINESS)
 
     assert again.due_at - resumed == window.due_at - stopped
@@ -377,3 +381,105 @@ def test_an_instant_outside_the_calendar_of_python_is_refused(calendar: WorkingC
     last = datetime(9999, 12, 31, 23, 0, tzinfo=UTC)
     with pytest.raises(PeriodInvalid, match="start lies outside the years 1 to 9999 in Asia/Shanghai"):
         reckon(Period(1, Unit.HOURS), last, calendar, zone=SHANGHAI, close_of_business=CLOSE_OF_BUSINESS)
+
+
+# Text, start, due, the ends of both parts, and which of them decided.
+TWO_LENGTHS = [
+    # 7 calendar days end on Friday 09-25, the Mid-Autumn holiday, and roll to Monday 09-28
+    ("5 working days, and never under 7 calendar days", "2026-09-18 10:00", "2026-09-24 17:30", "2026-09-28 17:30"),
+    # the start day is counted for the working days, and never for the minimum
+    (
+        "5 working days, start day counted, to 24:00, and never under 7 calendar days",
+        "2026-03-02 10:00",
+        "2026-03-07 00:00",
+        "2026-03-10 00:00",
+    ),
+    ("5 working days, and never under 7 calendar days", "2026-09-28 09:00", "2026-10-10 17:30", "2026-10-08 17:30"),
+    ("5 working days, and never under 7 calendar days", "2026-03-02 09:00", "2026-03-09 17:30", "2026-03-09 17:30"),
+    ("1 working day, to 09:00, and never under 24 hours", "2026-03-02 10:00", "2026-03-03 09:00", "2026-03-03 10:00"),
+    ("48 hours, and never under 2 working days", "2026-03-06 10:00", "2026-03-08 10:00", "2026-03-10 17:30"),
+    # by itself the first would end before it starts; the later end is what counts
+    (
+        "1 working day, start day counted, and never under 1 working day",
+        "2026-03-02 18:00",
+        "2026-03-02 17:30",
+        "2026-03-03 17:30",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "start", "alone", "least"), TWO_LENGTHS)
+def test_of_two_lengths_the_later_end_counts(
+    calendar: WorkingCalendar, text: str, start: str, alone: str, least: str
+) -> None:
+    found = run(calendar, text, start)
+    later = max(at(alone), at(least))
+    decided = found.parts[0 if at(alone) >= at(least) else 1]
+
+    assert found.due_at == later
+    assert closes_in_time(later, found.due_at) is True
+    assert closes_in_time(later + MICROSECOND, found.due_at) is False
+    assert [part.due_at for part in found.parts] == [at(alone), at(least)]
+    assert tuple(part.period for part in found.parts) == Period.parse(text).parts
+    assert found.decided_by == ("period" if at(alone) >= at(least) else "at_least")
+    assert (found.due_at, found.first_day, found.last_day, found.days) == (
+        decided.due_at,
+        decided.first_day,
+        decided.last_day,
+        decided.days,
+    )
+    assert (found.period, found.start, found.calendar_version) == (Period.parse(text), at(start), calendar.version)
+    assert pickle.loads(pickle.dumps(found)) == found
+
+
+def test_two_lengths_are_provisional_and_unknown_as_either_is(calendar: WorkingCalendar) -> None:
+    text = "5 working days, and never under {}"
+
+    assert run(calendar, text.format("20 calendar days"), "2026-11-10 09:00").provisional is False
+    assert run(calendar, text.format("30 calendar days"), "2026-11-10 09:00").provisional is True
+    assert run(calendar, "48 hours, and never under 1 working day", "2026-12-09 09:00").provisional is True
+    with pytest.raises(YearNotPublished):
+        run(calendar, text.format("60 calendar days"), "2026-11-10 09:00")
+
+
+@pytest.mark.parametrize(
+    ("text", "stopped", "due", "rest"),
+    [
+        # from Friday 09-18: 5 working days end on the 24th, 7 calendar days on Monday the 28th
+        (
+            "5 working days, and never under 7 calendar days",
+            "2026-09-22 10:00",
+            "2026-09-28 17:30",
+            "4 working days, and never under 7 calendar days",
+        ),
+        (
+            "5 working days, to 24:00, and never under 7 calendar days",
+            "2026-09-28 23:59",
+            "2026-09-29 00:00",
+            "1 working day, to 24:00, and never under 1 calendar day",
+        ),
+        (
+            "2 working days, and never under 48 hours",
+            "2026-03-03 09:30",
+            "2026-03-10 10:00",
+            "2 working days, and never under 48 hours",
+        ),
+        (
+            "2 working days, and never under 48 hours",
+            "2026-03-09 09:59:59.999999",
+            "2026-03-10 10:00",
+            "2 working days, and never under 86400000001 microseconds",
+        ),
+        (
+            "1 hour, and never under 1 month",
+            "2026-03-31 10:00",
+            "2026-04-01 17:30",
+            "1 hour, and never under 2 calendar days",
+        ),
+    ],
+)
+def test_what_is_left_of_two_lengths_is_again_the_later_of_both(
+    calendar: WorkingCalendar, text: str, stopped: str, due: str, rest: str
+) -> None:
+    assert left(calendar, text, stopped, due) == rest
+    assert str(Period.parse(rest)) == rest

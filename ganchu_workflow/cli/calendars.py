@@ -1,0 +1,221 @@
+"""`ganchu calendar`: the working-day calendar, and the notices that are laid over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ganchu_workflow.cli.terminal import BAD_INPUT, AsJson, console, print_json
+
+if TYPE_CHECKING:
+    from ganchu_workflow.timing import Differences, Overlay, WorkingCalendar
+
+app = typer.Typer(help="工作日历:节假日与调休 / the working-day calendar", no_args_is_help=True)
+
+Overlays = Annotated[
+    list[Path] | None,
+    typer.Option("--overlay", help="叠加的年度放假安排 (TOML),可多次给出 / a year's notice to lay over it; repeatable"),
+]
+OverlayFile = Annotated[Path, typer.Argument(help="年度放假安排 (TOML) / a year's notice")]
+_WEEKDAYS = ("周一 / Mon", "周二 / Tue", "周三 / Wed", "周四 / Thu", "周五 / Fri", "周六 / Sat", "周日 / Sun")
+
+
+def calendar_with(overlays: Iterable[Path] | None) -> WorkingCalendar:
+    """The built-in calendar with these files laid over it. Raises `CalendarInvalid`."""
+    from ganchu_workflow.timing import WorkingCalendar, read_overlays
+
+    calendar = WorkingCalendar.built_in()
+    for overlay in read_overlays(overlays or ()):
+        calendar = overlay.on(calendar)
+    return calendar
+
+
+def weekday(day: date) -> str:
+    """Its day of the week, in both languages."""
+    return _WEEKDAYS[day.weekday()]
+
+
+@app.command("show")
+def calendar_show(
+    year: Annotated[
+        int | None, typer.Argument(help="年份,默认为已有的最后一年 / the year; default: the last that is known")
+    ] = None,
+    overlays: Overlays = None,
+    as_json: AsJson = False,
+) -> None:
+    """列出一年的放假、调休与工作日数。 / Shows a year: its holidays, make-up days and number of working days."""
+    calendar = calendar_with(overlays)
+    shown = _year(calendar, calendar.years[-1] if year is None else year)
+    if as_json:
+        return print_json(shown)
+    from rich.table import Table
+
+    table = Table(
+        "节日 / holiday",
+        "放假 / days off",
+        "调休上班 / made up",
+        title=f"{shown['year']}年 / year",
+        title_justify="left",
+    )
+    for holiday in shown["holidays"]:
+        table.add_row(holiday["name"], _listed(holiday["off"]), _listed(holiday["work"]))
+    console().print(table)
+    months = " ".join(f"{month}月:{count}" for month, count in enumerate(shown["by_month"], 1))
+    typer.echo(f"工作日 / working days: {shown['working_days']} ({months})")
+    typer.echo(f"日历版本 / version: {shown['version']}")
+    for paper in shown["papers"]:
+        typer.echo(f"依据 / under: {paper}")
+    if shown["december_provisional"]:
+        after = shown["year"] + 1
+        typer.echo(
+            f"12月为暂定:{after}年放假安排尚未导入,可能调整本年12月的日子 / December is provisional: the notice of "
+            f"{after} is not loaded, and may change days of it"
+        )
+    return None
+
+
+@app.command("check")
+def calendar_check(
+    files: Annotated[list[Path], typer.Argument(help="年度放假安排 (TOML) / notices of a year each")],
+    as_json: AsJson = False,
+) -> None:
+    """检查年度放假安排文件;有误则退出码为 2。 / Checks and shows notices of years; exit code 2 if one is wrong."""
+    from ganchu_workflow.errors import CalendarInvalid
+    from ganchu_workflow.timing import read_overlay, read_overlays
+
+    rows: list[dict[str, Any]] = []
+    for path in files:
+        try:
+            rows.append({"file": str(path), "ok": True, **_said(read_overlay(path))})
+        except CalendarInvalid as error:
+            rows.append({"file": str(path), "ok": False, "findings": list(map(str, error.fields["findings"]))})
+    ok = all(row["ok"] for row in rows)
+    if as_json:
+        print_json(rows)
+    for row in [] if as_json else rows:
+        _print_said(row)
+    if not ok:
+        raise typer.Exit(BAD_INPUT)
+    read_overlays(files)  # two of one year are refused
+
+
+@app.command("diff")
+def calendar_diff(file: OverlayFile, overlays: Overlays = None, as_json: AsJson = False) -> None:
+    """列出放假安排改变了哪些日子。 / Shows which days a notice changes, against the built-in calendar and --overlay."""
+    from ganchu_workflow.timing import read_overlay
+
+    before = calendar_with(overlays)
+    after = read_overlay(file).on(before)
+    found = before.differences(after)
+    if as_json:
+        print_json(changes_document(before, after, found))
+    else:
+        show_changes(before, after, found)
+
+
+def changes_document(before: WorkingCalendar, after: WorkingCalendar, found: Differences) -> dict[str, Any]:
+    """What changes from one calendar to the other, as JSON."""
+    return {
+        "before": before.version,
+        "after": after.version,
+        "years_added": list(found.only_after),
+        "days": [
+            {
+                "date": change.day.isoformat(),
+                "before": change.before.code,
+                "after": change.after.code,
+                "holiday": change.after.name or change.before.name,
+                "matters": change.matters,
+            }
+            for change in found.days
+        ],
+    }
+
+
+def show_changes(before: WorkingCalendar, after: WorkingCalendar, found: Differences) -> None:
+    """What changes from one calendar to the other, in the terminal."""
+    from rich.table import Table
+
+    typer.echo(f"日历 / calendar: {before.version} → {after.version}")
+    for year in found.only_after:
+        typer.echo(f"新增 / added: {year}年,工作日 / working days {_year(after, year)['working_days']}")
+    if not found.days:
+        return typer.echo("已有年份无变化 / no day changes in the years known before")
+    table = Table("日期 / date", "星期 / weekday", "原 / before", "改为 / after")
+    for change in found.days:
+        kinds = (f"{kind.zh} / {kind.en}" for kind in (change.before, change.after))
+        table.add_row(change.day.isoformat(), weekday(change.day), *kinds)
+    return console().print(table)
+
+
+def _year(calendar: WorkingCalendar, year: int) -> dict[str, Any]:
+    """All of a year. Raises `YearNotPublished`."""
+    from ganchu_workflow.errors import Invalid
+
+    if not date.min.year < year < date.max.year:
+        raise Invalid(f"'{year}' is no year of the calendar; those that are known: {_known(calendar)}")
+    days = [date(year, 1, 1) + timedelta(days=n) for n in range((date(year + 1, 1, 1) - date(year, 1, 1)).days)]
+    kinds = {day: calendar.describe(day) for day in days}
+    holidays: dict[str, dict[str, Any]] = {}
+    for day, kind in kinds.items():
+        if kind.code in ("holiday", "make_up"):
+            holiday = holidays.setdefault(kind.name, {"name": kind.name, "off": [], "work": []})
+            holiday["off" if kind.code == "holiday" else "work"].append(day.isoformat())
+    return {
+        "year": year,
+        "version": calendar.version,
+        "working_days": sum(kind.works for kind in kinds.values()),
+        "by_month": [sum(kinds[day].works for day in days if day.month == month) for month in range(1, 13)],
+        "holidays": list(holidays.values()),
+        "papers": list(dict.fromkeys(kind.paper for kind in kinds.values() if kind.paper)),
+        "december_provisional": calendar.is_provisional(days[-1]),
+    }
+
+
+def _known(calendar: WorkingCalendar) -> str:
+    return f"{calendar.years[0]}-{calendar.years[-1]}"
+
+
+def _said(overlay: Overlay) -> dict[str, Any]:
+    holidays: dict[str, dict[str, Any]] = {}
+    for key, days in (("off", overlay.off), ("work", overlay.work)):
+        for day in days:
+            name = overlay.names[day]
+            holidays.setdefault(name, {"name": name, "off": [], "work": []})[key].append(day.isoformat())
+    return {
+        "year": overlay.year,
+        "notice": overlay.notice,
+        "number": overlay.number,
+        "dated": overlay.dated and overlay.dated.isoformat(),
+        "holidays": list(holidays.values()),
+    }
+
+
+def _print_said(row: dict[str, Any]) -> None:
+    if not row["ok"]:
+        typer.echo(f"✗ {row['file']}", err=True)
+        for finding in row["findings"]:
+            typer.echo(f"    - {finding}", err=True)
+        return
+    about = " ".join(str(row[key]) for key in ("notice", "number", "dated") if row[key])
+    typer.echo(f"✓ {row['file']}  {row['year']}年  {about}")
+    for holiday in row["holidays"]:
+        off, work = _listed(holiday["off"]), _listed(holiday["work"])
+        typer.echo(f"    {holiday['name']}: 放假 / off {off}" + (f"; 上班 / work {work}" if work else ""))
+
+
+def _listed(days: Sequence[str]) -> str:
+    """Days as they are read: rows of them as one."""
+    rows: list[list[date]] = []
+    for day in map(date.fromisoformat, days):
+        if rows and day - rows[-1][-1] == timedelta(days=1):
+            rows[-1].append(day)
+        else:
+            rows.append([day])
+    return ", ".join(
+        f"{row[0]}" if len(row) == 1 else f"{row[0]}..{str(row[-1]).removeprefix(f'{row[0].year}-')}" for row in rows
+    )

@@ -1,0 +1,234 @@
+"""One year's notice as a TOML file, which an office writes on the day the State Council publishes it.
+
+    year = 2027
+    notice = "国务院办公厅关于2027年部分节假日安排的通知"
+    number = "国办发明电〔2026〕0号"
+    dated = 2026-11-04
+
+    [[holiday]]
+    name = "元旦"
+    off = ["2027-01-01..2027-01-03"]
+    work = [2026-12-26]
+
+`off` are all days that are given off, weekends within a holiday included, `work` the make-up working days (调休上班):
+dates, or ranges of both ends.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from ganchu_workflow.errors import CalendarInvalid, Finding
+from ganchu_workflow.timing.calendar import WorkingCalendar
+
+_SATURDAY = 5
+_DECEMBER = 12
+_LONGEST_RANGE = 31
+_RANGE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\s*[.]{2}\s*([0-9]{4}-[0-9]{2}-[0-9]{2})")
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
+_KEYS = ("year", "notice", "number", "dated", "holiday")
+_HOLIDAY_KEYS = ("name", "off", "work")
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """The State Council's notice of one year. `off` and `work` are in order; `names` has the holiday of each of them.
+
+    `number` is empty and `dated` None where the file does not say them; `source` is the file's path, empty for a text.
+    """
+
+    year: int
+    notice: str
+    number: str
+    dated: date | None
+    off: tuple[date, ...]
+    work: tuple[date, ...]
+    names: Mapping[date, str]
+    source: str = ""
+
+    @property
+    def paper(self) -> str:
+        """The notice as it is named in an explanation: title, number, date."""
+        known = ",".join(str(one) for one in (self.number, self.dated) if one)
+        return f"{self.notice}({known})" if known else self.notice
+
+    def on(self, calendar: WorkingCalendar) -> WorkingCalendar:
+        """`calendar` with this year laid over it; a year that it had is replaced as a whole, and it is unchanged."""
+        return calendar.with_year(self.year, self.off, self.work, self.paper, self.names)
+
+
+def read_overlay(source: Path | str) -> Overlay:
+    """The overlay in the file `source`, or, where it is a `str`, in the text itself.
+
+    Raises `CalendarInvalid` with every fault that was found and its place; its fields are `source`, `year` where it is
+    known, and `findings`.
+    """
+    if not isinstance(source, Path):
+        return _Reading(source, "").overlay()
+    try:
+        text = source.read_text("utf-8-sig")
+    except OSError as error:
+        raise _refused(str(source), [Finding("", f"the file cannot be read: {error.strerror or error}")]) from error
+    except UnicodeDecodeError as error:
+        raise _refused(str(source), [Finding("", f"the file is not UTF-8: {error}")]) from error
+    return _Reading(text, str(source)).overlay()
+
+
+def read_overlays(paths: Iterable[Path]) -> list[Overlay]:
+    """The overlays in these files, in order of their years.
+
+    Raises `CalendarInvalid` as `read_overlay` does, and when two of them are of one year, naming both files.
+    """
+    found: dict[int, Overlay] = {}
+    for path in paths:
+        overlay = read_overlay(path)
+        other = found.setdefault(overlay.year, overlay)
+        if other is not overlay:
+            raise CalendarInvalid(
+                f"two overlays are of the year {overlay.year}: {other.source} and {overlay.source}; give one of them, "
+                f"for an amendment the amended table",
+                source=overlay.source,
+                year=overlay.year,
+                findings=(),
+            )
+    return [found[year] for year in sorted(found)]
+
+
+def _refused(source: str, findings: list[Finding], **fields: Any) -> CalendarInvalid:
+    lines = "\n".join(f"  - {finding}" for finding in findings)
+    of = f" {source}" if source else ""
+    return CalendarInvalid(
+        f"the calendar overlay{of} cannot be used:\n{lines}", source=source, findings=tuple(findings), **fields
+    )
+
+
+@dataclass
+class _Reading:
+    """One text on its way to an overlay: what is wrong with it is gathered, so that all of it is said at once."""
+
+    text: str
+    source: str
+    findings: list[Finding] = field(default_factory=list)
+    seen: dict[date, tuple[str, str]] = field(default_factory=dict)
+    """Each day, whether it was said first to be `off` or `work`, and where."""
+
+    def overlay(self) -> Overlay:
+        raw = self._toml()
+        self._known_keys("", raw, _KEYS)
+        year = self._year(raw.get("year"))
+        notice = self._string("notice", raw.get("notice"), "name the State Council's notice by its title")
+        number = self._string("number", raw["number"], "the number of the document") if "number" in raw else ""
+        dated = raw.get("dated")
+        if dated is not None and not _is_date(dated):
+            self._wrong("dated", f"{_as_written(dated)} is no date; write it like 2026-11-04")
+        off: list[date] = []
+        work: list[date] = []
+        names: dict[date, str] = {}
+        for place, holiday in self._holidays(raw.get("holiday")):
+            self._known_keys(place, holiday, _HOLIDAY_KEYS)
+            name = self._string(f"{place}, name", holiday.get("name"), "name the holiday")
+            for key, days in (("off", off), ("work", work)):
+                for where, day in self._days(f"{place}, {key}", holiday.get(key, [])):
+                    self._check(where, day, key, year)
+                    days.append(day)
+                    names[day] = name
+        if not off and not self.findings:
+            self._wrong("", "no day is given off: an empty table means that the notice is unknown")
+        if self.findings or year is None:
+            raise _refused(self.source, self.findings, **({} if year is None else {"year": year}))
+        return Overlay(year, notice, number, dated, tuple(sorted(off)), tuple(sorted(work)), names, self.source)
+
+    def _wrong(self, where: str, what: str) -> None:
+        self.findings.append(Finding(where, what))
+
+    def _toml(self) -> dict[str, Any]:
+        if not self.text.strip():
+            raise _refused(self.source, [Finding("", "it is empty; write the year, the notice and its holidays")])
+        try:
+            return tomllib.loads(self.text)
+        except tomllib.TOMLDecodeError as error:
+            raise _refused(self.source, [Finding("", f"it is not TOML: {error}")]) from error
+
+    def _known_keys(self, place: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
+        for key in table:
+            if key not in known:
+                near = get_close_matches(key, known, 1)
+                hint = f"did you mean '{near[0]}'? " if near else ""
+                self._wrong(place, f"there is no key '{key}'; {hint}keys are: {', '.join(known)}")
+
+    def _year(self, value: Any) -> int | None:
+        if type(value) is int and 2000 <= value <= 9999:
+            return value
+        said = "is missing" if value is None else f"is {_as_written(value)}, which is no year"
+        self._wrong("year", f"{said}; write the year that the notice is about, for example year = 2027")
+        return None
+
+    def _string(self, where: str, value: Any, what: str) -> str:
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+        said = "is missing" if value is None else f"is {_as_written(value)}, which is no text"
+        self._wrong(where, f"{said}; {what}")
+        return ""
+
+    def _holidays(self, value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value) or not value:
+            self._wrong("holiday", "write each holiday as a table of its own, headed [[holiday]]")
+            return
+        for number, holiday in enumerate(value, 1):
+            name = holiday.get("name")
+            yield f"holiday {number}" + (f" ({name})" if isinstance(name, str) and name.strip() else ""), holiday
+
+    def _days(self, place: str, value: Any) -> Iterator[tuple[str, date]]:
+        if not isinstance(value, list):
+            self._wrong(place, f"is {_as_written(value)}; write a list of dates, for example [2027-01-01]")
+            return
+        for number, one in enumerate(value, 1):
+            where = f"{place} {number}"
+            days = _dates_of(one)
+            if days is None:
+                form = 'a date is written 2027-01-01, and a range "2027-01-01..2027-01-03"'
+                self._wrong(where, f"{_as_written(one)} is no date and no range of dates; {form}")
+            elif not 1 <= len(days) <= _LONGEST_RANGE:
+                what = "ends before it begins" if not days else f"has more than {_LONGEST_RANGE} days"
+                self._wrong(where, f"the range {_as_written(one)} {what}")
+            else:
+                yield from ((where, date.fromordinal(day)) for day in days)
+
+    def _check(self, where: str, day: date, key: str, year: int | None) -> None:
+        before, first = self.seen.setdefault(day, (key, where))
+        if first != where:
+            what = "is said twice" if before == key else "is both a day off and a make-up working day"
+            self._wrong(where, f"{day} {what}: see {first}")
+        if key == "work" and day.weekday() < _SATURDAY:
+            self._wrong(where, f"{day} is made up, but it is a {_WEEKDAYS[day.weekday()]}, and worked anyway")
+        if year is not None and day.year != year and (day.year, day.month) != (year - 1, _DECEMBER):
+            self._wrong(where, f"{day} lies neither in {year} nor in the December before")
+
+
+def _is_date(value: Any) -> bool:
+    return isinstance(value, date) and not isinstance(value, datetime)
+
+
+def _as_written(value: Any) -> str:
+    return f"'{value}'"
+
+
+def _dates_of(value: Any) -> range | None:
+    """The days that a date or a range names, as ordinals; None where it is neither."""
+    if _is_date(value):
+        return range(value.toordinal(), value.toordinal() + 1)
+    if not isinstance(value, str):
+        return None
+    ends = _RANGE.fullmatch(value.strip())
+    try:
+        first, last = (date.fromisoformat(text) for text in (ends.groups() if ends else (value, value)))
+    except ValueError:
+        return None
+    return range(first.toordinal(), last.toordinal() + 1)

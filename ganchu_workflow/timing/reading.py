@@ -1,0 +1,90 @@
+"""How the text of a rule is read: its words with their places, and the error that points at the one that is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import time
+from unicodedata import combining, east_asian_width
+
+from ganchu_workflow.errors import PeriodInvalid
+
+END_OF_DAY = time(0, 0)
+"""24:00 of the last day, which is 00:00 of the next; no period ends at the first instant of its last day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A part of a text in small letters with single spaces, and the place in the text where each word begins."""
+
+    text: str
+    words: tuple[str, ...]
+    places: tuple[int, ...]
+    end: int
+    """The place after the last word: where something that is missing would stand."""
+
+    def __str__(self) -> str:
+        return " ".join(self.words)
+
+    @property
+    def place(self) -> int:
+        """Where the first word begins."""
+        return self.places[0] if self.places else self.end
+
+    def after(self, count: int) -> Words:
+        """What follows the first `count` words."""
+        return Words(self.text, self.words[count:], self.places[count:], self.end)
+
+    def unreadable(self, allowed: Sequence[str]) -> PeriodInvalid:
+        """The error that points at these words, and says what could stand there."""
+        return unreadable(self.text, str(self), self.place, allowed)
+
+
+def parts_of(text: str) -> list[Words]:
+    """The parts of `text` between its commas."""
+    found = []
+    begin = 0
+    for part in text.split(","):
+        words = list(re.finditer(r"\S+", part))
+        end = begin + (words[-1].end() if words else len(part))
+        places = tuple(begin + word.start() for word in words)
+        found.append(Words(text, tuple(word[0].lower() for word in words), places, end))
+        begin += len(part) + 1
+    return found
+
+
+def unreadable(text: str, word: str, position: int, allowed: Sequence[str]) -> PeriodInvalid:
+    """The error for `word` at `position` of `text`; its last two lines show the place in a terminal."""
+    shown = f"cannot read '{word}'" if word else "something is missing"
+    message = f"the period '{text}': {shown}; here may stand {', '.join(allowed)}\n{_pointed_at(text, position, word)}"
+    return PeriodInvalid(message, text=text, word=word, position=position, allowed=tuple(allowed))
+
+
+def read_hour(hour: Words) -> time:
+    """The time of day that `hour` writes, to the minute; 24:00 is `END_OF_DAY`. Raises `PeriodInvalid`."""
+    word = str(hour)
+    if word == "24:00":
+        return END_OF_DAY
+    if re.fullmatch("([01]?[0-9]|2[0-3]):[0-5][0-9]", word):
+        hours, minutes = map(int, word.split(":"))
+        found = time(hours, minutes)
+        if found != END_OF_DAY:  # it would be read a day later than it is written
+            return found
+    raise hour.unreadable(["an hour from 00:01 to 24:00"])
+
+
+def hour_text(hour: time) -> str:
+    """`17:30`; `END_OF_DAY` is written 24:00."""
+    return "24:00" if hour == END_OF_DAY else hour.strftime("%H:%M")
+
+
+def _pointed_at(text: str, position: int, word: str) -> str:
+    line = re.sub(r"\s", " ", text)
+    found = line[position : position + len(word)] if word else ""
+    return f"  {line}\n  {' ' * _columns(line[:position])}{'^' * max(1, _columns(found))}"
+
+
+def _columns(text: str) -> int:
+    """How wide a terminal draws `text`: Chinese characters take two columns, combining ones none."""
+    return sum(0 if combining(one) else 2 if east_asian_width(one) in "WF" else 1 for one in text)

@@ -1,0 +1,223 @@
+"""`ganchu window` as a user meets it: a period reckoned day by day, and a printed window checked."""
+
+import json
+from datetime import datetime, time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ganchu_workflow.timing import Reckoning, WorkingCalendar, parse_limit, reckon
+from tests.cli.command import Done, ganchu
+from tests.cli.test_calendar import OF_2027, VERSION, cells_of
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+NOTICE = "国务院办公厅关于2026年部分节假日安排的通知 https://www.gov.cn/zhengce/zhengceku/202511/content_7047091.htm"
+PRINTED = ("--dated", "2026-03-09", "--opens", "2026-03-09T09:00", "--closes", "2026-03-16T17:30")
+
+
+def window(folder: Path, *args: str) -> Done:
+    return ganchu("window", *args, cwd=folder)
+
+
+def reckoned(rule: str, start: str) -> Reckoning:
+    begins = datetime.fromisoformat(start).replace(tzinfo=SHANGHAI)
+    calendar = WorkingCalendar.built_in()
+    return reckon(parse_limit(rule), begins, calendar, zone=SHANGHAI, close_of_business=time(17, 30))
+
+
+def test_a_period_is_reckoned_day_by_day(tmp_path: Path) -> None:
+    done = window(tmp_path, "reckon", "5 working days, to 17:30", "--from", "2026-09-18T09:00")
+
+    assert (done.code, done.err) == (0, "")
+    assert cells_of(done.out) == [
+        ["2026-09-18", "周五 / Fri", "-", "起始日 / start day"],
+        ["2026-09-19", "周六 / Sat", "-", "周末 / weekend"],
+        ["2026-09-20", "周日 / Sun", "1", "调休上班(国庆节) / make-up working day (国庆节)"],
+        ["2026-09-21", "周一 / Mon", "2", "工作日 / working day"],
+        ["2026-09-22", "周二 / Tue", "3", "工作日 / working day"],
+        ["2026-09-23", "周三 / Wed", "4", "工作日 / working day"],
+        ["2026-09-24", "周四 / Thu", "5", "工作日 / working day"],
+    ]
+    lines = done.out.splitlines()
+    assert lines[:2] == [
+        "起算 / start: 2026-09-18 09:00",
+        "5个工作日(公布当日不计),至17:30 / 5 working days (day of publication not counted), to 17:30: "
+        "2026-09-24 17:30 (周四 / Thu)",
+    ]
+    assert lines[-3:] == [
+        "截止 / end: 2026-09-24 17:30 (周四 / Thu)",
+        f"日历版本 / calendar: {VERSION}",
+        f"依据 / under: {NOTICE}",
+    ]
+
+
+def test_of_two_lengths_both_are_shown_and_which_decided(tmp_path: Path) -> None:
+    rule = "5 working days, and never under 7 calendar days"
+    done = window(tmp_path, "reckon", rule, "--from", "2026-09-18T09:00", "--close-of-business", "24:00")
+
+    assert len(cells_of(done.out)) == 7 + 11
+    assert (
+        "取较晚者 / the later of both: 7个自然日(公布当日不计) / 7 calendar days (day of publication not counted)\n"
+        "截止 / end: 2026-09-28 24:00 (周一 / Mon)\n"
+    ) in done.out
+
+
+def test_a_long_period_shows_its_first_and_its_last_days(tmp_path: Path) -> None:
+    rows = cells_of(window(tmp_path, "reckon", "90 calendar days, no roll", "--from", "2026-01-01").out)
+
+    assert (rows[0][0], rows[-1][:3]) == ("2026-01-01", ["2026-04-01", "周三 / Wed", "90"])
+    assert (len(rows), rows[31]) == (63, ["…", "", "", "略去29日 / 29 days left out"])
+
+
+def test_a_december_is_marked_as_provisional_until_its_notice_is_given(tmp_path: Path) -> None:
+    (tmp_path / "2027.toml").write_text(OF_2027, "utf-8")
+    asked = ("reckon", "1 working day", "--from", "2026-12-25T09:00")
+
+    assert window(tmp_path, *asked).out.splitlines()[-1] == (
+        "暂定:次年放假安排尚未导入,可能调整12月的日子 / provisional: next year's notice is not loaded, and may change "
+        "days of December"
+    )
+    settled = window(tmp_path, *asked, "--overlay", "2027.toml").out
+    assert "截止 / end: 2026-12-26 17:30 (周六 / Sat)" in settled
+    assert "暂定" not in settled
+
+
+@pytest.mark.parametrize(
+    ("rule", "start"),
+    [
+        ("5 working days, and never under 7 calendar days", "2026-09-18T09:00"),
+        ("not later than 2026-10-10 24:00 +08:00", "2026-09-18T09:00"),
+        ("48 hours", "2026-09-18T09:00"),
+    ],
+)
+def test_json_has_the_days_and_the_document(tmp_path: Path, rule: str, start: str) -> None:
+    found = reckoned(rule, start)
+
+    assert json.loads(window(tmp_path, "reckon", rule, "--from", start, "--json").out) == {
+        "due_at": found.due_at.isoformat(),
+        "last_day": found.last_day.isoformat(),
+        "label": {"zh": found.period.label_zh(), "en": found.period.label_en()},
+        "provisional": False,
+        "days": found.explain(),
+        "document": found.document(),
+    }
+
+
+def test_an_instant_with_an_offset_is_that_instant_and_24_00_is_midnight(tmp_path: Path) -> None:
+    for start, shown in (
+        ("2026-09-17T16:00+00:00", "2026-09-17 24:00"),
+        ("2026-09-17T24:00", "2026-09-17 24:00"),
+        ("2026-09-18 09:00:30", "2026-09-18 09:00:30"),
+    ):
+        done = window(tmp_path, "reckon", "1 working day", "--from", start)
+        assert done.out.splitlines()[0] == f"起算 / start: {shown}"
+        assert "截止 / end: 2026-09-20 17:30" in done.out
+
+
+def test_an_unreadable_rule_is_pointed_at(tmp_path: Path) -> None:
+    done = window(tmp_path, "reckon", "5 working days, 至17:30", "--from", "2026-09-18T09:00")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines() == [
+        "错误 / error [period_invalid]",
+        "the period '5 working days, 至17:30': cannot read '至17:30'; here may stand start day counted, start day not "
+        "counted, to HH:MM, no roll, and never under a number and a unit",
+        "  5 working days, 至17:30",
+        "                  ^^^^^^^",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["5 working days", "--from", "soon"], "invalid", "--from: 'soon' is no instant"),
+        (["5 working days", "--from", "2026-12-28T09:00"], "year_not_published", "2027年工作日历未导入"),
+        (
+            ["5 working days", "--from", "2026-09-18", "--close-of-business", "25:00"],
+            "invalid",
+            "--close-of-business: '25:00' is no hour",
+        ),
+        (["2026-10-10 17:30", "--from", "2026-09-18"], "period_invalid", "an offset from UTC"),
+        (["2026-09-10T17:30+08:00", "--from", "2026-09-18"], "period_invalid", "would already end at"),
+    ],
+)
+def test_what_cannot_be_reckoned_is_refused(tmp_path: Path, args: list[str], code: str, said: str) -> None:
+    done = window(tmp_path, "reckon", *args)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines()[0] == f"错误 / error [{code}]"
+    assert said in done.err
+
+
+def test_a_printed_window_that_keeps_its_rule_is_found_in_order(tmp_path: Path) -> None:
+    checked = ("check", *PRINTED, "--rule", "5 working days")
+
+    assert window(tmp_path, *checked) == Done(0, "未发现问题 / nothing is irregular\n", "")
+    assert window(tmp_path, *checked, "--json") == Done(0, "[]\n", "")
+
+
+def test_a_warning_is_no_failure(tmp_path: Path) -> None:
+    done = window(tmp_path, "check", *PRINTED, "--rule", "5 working days", "--published", "2026-03-09T09:00:30")
+
+    assert done == Done(
+        0,
+        "- 提示 / warning [published_late]\n"
+        "    实际发布时刻2026-03-09 09:00:30晚于公示开始时刻2026-03-09 09:00\n"
+        "    it was published at 2026-03-09 09:00:30, after the window opened at 2026-03-09 09:00\n"
+        "    补正:截止不早于 / remedy: end not before 2026-03-16 17:30\n",
+        "",
+    )
+
+
+def test_a_window_that_is_too_short_is_exit_code_3(tmp_path: Path) -> None:
+    down = ("--down", "2026-03-11T10:00..2026-03-11T12:00", "--down", "2026-03-16T10:00..")
+    asked = ("check", *PRINTED, "--rule", "5 working days", "--minimum", "7 calendar days, to 24:00", *down)
+    done = window(tmp_path, *asked)
+
+    assert (done.code, done.err) == (3, "")
+    assert done.out.splitlines() == [
+        "✗ 不符 / error [shorter_than_minimum]",
+        "    公示期短于7个自然日(公布当日不计),至24:00:最早应于2026-03-16 24:00截止",
+        "    the window is shorter than 7 calendar days, to 24:00, start day not counted: "
+        "that ends at 2026-03-16 24:00",
+        "    补正:截止不早于 / remedy: end not before 2026-03-16 24:00",
+        "✗ 不符 / error [taken_down]",
+        "    公示期间曾撤下,未全天公示之日(2026-03-11、2026-03-16)从严不计入:最早应于2026-03-18 24:00截止",
+        "    the notice was down on 2026-03-11, 2026-03-16; read cautiously these days do not count: "
+        "the window should not end before 2026-03-18 24:00",
+        "    补正:截止不早于 / remedy: end not before 2026-03-18 24:00",
+    ]
+    in_json = window(tmp_path, *asked, "--json")
+    assert in_json.code == 3
+    assert [(row["code"], row["severity"], row["remedy"]) for row in json.loads(in_json.out)] == [
+        ("shorter_than_minimum", "error", "2026-03-17T00:00:00+08:00"),
+        ("taken_down", "error", "2026-03-19T00:00:00+08:00"),
+    ]
+
+
+def test_the_closing_instant_is_enough_and_a_microsecond_less_is_not(tmp_path: Path) -> None:
+    opens = ("check", "--dated", "2026-03-09", "--opens", "2026-03-09T09:00", "--rule", "5 working days")
+
+    assert window(tmp_path, *opens, "--closes", "2026-03-16T17:30").code == 0
+    assert window(tmp_path, *opens, "--closes", "2026-03-16T17:29:59.999999").code == 3
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["--down", "2026-03-11T10:00"], "invalid", "--down: '2026-03-11T10:00' has no '..'"),
+        (["--down", "2026-03-11T10:00..soon"], "invalid", "--down: 'soon' is no instant"),
+        (["--down", "2026-03-11T10:00..2026-03-11T09:00"], "period_invalid", "an interruption ends after it begins"),
+        (["--dated", "9 March"], "invalid", "--dated: '9 March' is no date"),
+        (["--closes", "2026-03-09T08:00"], "period_invalid", "not after it opens"),
+        (["--minimum", "0 hours"], "period_invalid", "cannot read '0'"),
+        (["--rule", "2026-03-20T17:30+08:00"], "period_invalid", "a whole number from 1 up"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(tmp_path: Path, args: list[str], code: str, said: str) -> None:
+    done = window(tmp_path, "check", *PRINTED, "--rule", "5 working days", *args)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines()[0] == f"错误 / error [{code}]"
+    assert said in done.err
