@@ -12,6 +12,7 @@ from ganchu_workflow.actors import Actor
 from ganchu_workflow.clock import Clock, SystemClock
 from ganchu_workflow.engine import queries
 from ganchu_workflow.engine.books import Books
+from ganchu_workflow.engine.calendars import Calendars
 from ganchu_workflow.engine.foresee import foresee
 from ganchu_workflow.engine.naming import Case, id_of
 from ganchu_workflow.engine.queries import Allowed, Task
@@ -56,7 +57,11 @@ class Questions:
         self._received: datetime | None = None
         self._entry: Entry | None = None
         self._engine = Engine(
-            OwnTransactions(self.database), self._books.of_round, self.clock, self.entropy, self.calendar
+            OwnTransactions(self.database),
+            self._books.of_round,
+            self.clock,
+            self.entropy,
+            Calendars(self.calendar),
         )
 
     def case(self, case: Case) -> CaseView:
@@ -114,7 +119,7 @@ class Questions:
         def ask(link: Link) -> list[Allowed]:
             rows = Rows(link)
             book = self._books.of_round(queries.round_of(link, [id_of(case)]), rows)
-            return foresee(rows, book, id_of(case), actor, self.clock.now(), self.calendar, self.entropy)
+            return foresee(rows, book, id_of(case), actor, self.clock.now(), self._engine.calendars, self.entropy)
 
         return self._read(ask)
 

@@ -15,6 +15,8 @@ from ganchu_workflow.clock import aware
 from ganchu_workflow.engine import queries
 from ganchu_workflow.engine.books import opening_of
 from ganchu_workflow.engine.bulk import Bulk, carry_out_many, request_of
+from ganchu_workflow.engine.calendar_import import Adopted, import_calendar
+from ganchu_workflow.engine.calendars import FACT
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.host import host_link
 from ganchu_workflow.engine.inbox import Inbox
@@ -22,6 +24,7 @@ from ganchu_workflow.engine.naming import Case, each_of, id_of
 from ganchu_workflow.engine.outbox import Outbox
 from ganchu_workflow.engine.recorder import plain
 from ganchu_workflow.engine.requests import Entry, Opening, Request, Step
+from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.sweep import DueRow, Swept, sweep
 from ganchu_workflow.engine.transition import Engine
@@ -32,6 +35,7 @@ from ganchu_workflow.plugins import DISPATCHERS, Registry
 from ganchu_workflow.process.mixins import Evidence
 from ganchu_workflow.questions import Questions
 from ganchu_workflow.store.database import migrate
+from ganchu_workflow.timing import Overlay, read_overlay
 
 __all__ = ["Case", "Workflow"]
 
@@ -141,7 +145,9 @@ class Workflow(Questions):
                 "or use SystemEntropy"
             )
         book = self._books.of_plan(read)
-        step = Step("", None, opening_of(read, book), actor, Opening("round", ""))
+        imported = self._read(lambda link: self._engine.calendars.latest(Rows(link)))
+        facts = {FACT: imported} if imported else {}
+        step = Step("", None, opening_of(read, book), actor, Opening("round", "", facts=facts))
         return self._act(Request(step, "", received_at, key), book)
 
     def open(
@@ -244,6 +250,20 @@ class Workflow(Questions):
         """
         self._ready()
         return sweep(self._engine, grace, leave)
+
+    def import_calendar(self, notice: Overlay | Path, *, actor: Actor, dry_run: bool = False) -> tuple[Adopted, ...]:
+        """Import the State Council's notice of a year, and let every round go by it; what that means for each.
+
+        Deadlines that waited for the year start to run, and ends that the notice makes later move there, each by an
+        event. No end that runs moves earlier, and no printed end moves: these are listed. A round that is opened later
+        goes by it too. Of several imports of one year the last counts. With `dry_run` nothing is changed.
+
+        Raises `CalendarInvalid` for a file that cannot be used, `Refused` for anybody but the office.
+        """
+        received_at = self._received_at()
+        self._admit(actor, None)
+        overlay = notice if isinstance(notice, Overlay) else read_overlay(notice)
+        return import_calendar(self._engine, overlay, actor, received_at, dry_run=dry_run)
 
     # ── what was told ──
 

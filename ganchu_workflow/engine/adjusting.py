@@ -6,7 +6,7 @@ asked for like any trigger: `wf.fire(case, "deadline:extend", {"deadline": …, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
@@ -16,13 +16,15 @@ from pydantic import AwareDatetime, Field
 from ganchu_workflow.actors import CLOCK, Role
 from ganchu_workflow.clock import to_text
 from ganchu_workflow.engine.admission import has_authority, not_allowed, round_stands_still
+from ganchu_workflow.engine.adopting import adopt
+from ganchu_workflow.engine.calendars import FACT
 from ganchu_workflow.engine.cases import CaseState, Running
 from ganchu_workflow.engine.deadlines import ARMED, ESCALATE, REMIND, STOPPED, SUSPENDED, Settling, alerts_of
 from ganchu_workflow.engine.events import ADJUSTED, ALERTED
 from ganchu_workflow.engine.given import Given, read_given
 from ganchu_workflow.engine.outage import BY, Outage, extend_for_outage, stands_against
 from ganchu_workflow.engine.recorder import Note, Recorder
-from ganchu_workflow.engine.requests import EXTEND_ROUND, Due, Request, Step
+from ganchu_workflow.engine.requests import ADOPT, EXTEND_ROUND, Due, Request, Step
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import Refusal, Refused
 from ganchu_workflow.process.deadlines import Alert
@@ -75,17 +77,31 @@ class Adjusting:
         if step.trigger == EXTEND_ROUND:
             self._extend_round(step, case, kind)
             return []
+        if step.trigger == ADOPT:
+            self._adopt(step, case, kind)
+            return []
         return self._adjust(step, case, kind)
 
     # ── an act on a whole round ──
 
-    def _extend_round(self, step: Step, case: CaseState, kind: KindDefinition) -> None:
+    def _adopt(self, step: Step, case: CaseState, kind: KindDefinition) -> None:
+        self._require_round(step, case, kind, BY | {Role.CLOCK})
+        latest = self.work.around.calendars.latest(self.work.rows)
+        if case.facts.get(FACT, {}) == latest:
+            words = "the round goes by the calendars that were imported last"
+            raise self.refuse(step, case, Refusal("calendar_adopted", "本批次已采用最新导入的工作日历", words))
+        adopt(self.work, self.process, self.recorder, step, latest)
+
+    def _require_round(self, step: Step, case: CaseState, kind: KindDefinition, by: Collection[Role]) -> None:
         if case.kind != "round":
             raise self.refuse(
-                step, case, Refusal("not_a_round", "只能对批次办理", f"asked of a {kind.kind}: ask a round")
+                step, case, Refusal("not_a_round", "只能对批次办理", f"not of a {kind.kind}: ask a round")
             )
-        if not has_authority(step.actor, BY, case):
-            raise self.refuse(step, case, not_allowed(BY, step.actor))
+        if not has_authority(step.actor, by, case):
+            raise self.refuse(step, case, not_allowed(by, step.actor))
+
+    def _extend_round(self, step: Step, case: CaseState, kind: KindDefinition) -> None:
+        self._require_round(step, case, kind, BY)
         given = self._given(step, case, Outage)
         outage = Outage.model_validate(given.model)
         refusal = stands_against(outage, self.request.effective_at)

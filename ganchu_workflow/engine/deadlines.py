@@ -16,7 +16,7 @@ from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import YearNotPublished
 from ganchu_workflow.process.deadlines import Alert, FactRule, SettingRule
 from ganchu_workflow.process.definition import KindDefinition, Process, Timer
-from ganchu_workflow.timing import Period, Unit, remaining
+from ganchu_workflow.timing import NotLaterThan, Period, Unit, parse_limit, remaining
 from ganchu_workflow.timing.backwards import ahead_of
 
 ARMED, STOPPED, SUSPENDED, FIRED = "armed", "stopped", "suspended", "fired"
@@ -122,7 +122,7 @@ class Settling:
         return self._with_grace(timer, fixed) or replace(fixed, status=AWAITING, due_at=None, remainder=None)
 
     def _started(self, timer: Timer, rule: SettingRule) -> Running | None:
-        period = self._period(timer, rule)
+        period = self._limit(timer, rule)
         start = self.at
         if rule.start is not None:
             text = self.case.facts.get(rule.start.key)
@@ -131,8 +131,8 @@ class Settling:
             start = from_text(text)
         return None if period is None else self._armed(timer, start, period)
 
-    def _armed(self, timer: Timer, start: datetime, period: Period) -> Running:
-        written = str(period)
+    def _armed(self, timer: Timer, start: datetime, limit: Period | NotLaterThan) -> Running:
+        written = str(limit)
         rule = f"{timer.deadline.rule} = {written}"
         waiting = Running(timer.name, AWAITING, None, rule, _fires(timer), start, remainder=written)
         return self.resolved(timer, waiting) or waiting
@@ -142,8 +142,13 @@ class Settling:
         if waiting.remainder is None:  # its end is fixed, and its grace is not known
             rule = timer.deadline.rule
             return self._fixed(timer, rule, None) if isinstance(rule, FactRule) else None
+        limit = parse_limit(waiting.remainder)
+        if isinstance(limit, NotLaterThan):
+            # What comes to stand here after that instant has run out as soon as it does.
+            due_at = max(limit.instant, waiting.armed_at)
+            return self._with_grace(timer, replace(waiting, status=ARMED, due_at=due_at, remainder=None))
         try:
-            reckoning = self.work.reckon(Period.parse(waiting.remainder), waiting.armed_at)
+            reckoning = self.work.reckon(limit, waiting.armed_at)
         except YearNotPublished:
             return None
         version = reckoning.calendar_version
@@ -152,7 +157,7 @@ class Settling:
 
     def _with_grace(self, timer: Timer, armed: Running) -> Running | None:
         """The deadline, due at the end of its grace if it has one; None while a year that needs is not loaded."""
-        grace = self._period(timer, timer.deadline.grace) if timer.deadline.grace else None
+        grace = self._limit(timer, timer.deadline.grace) if timer.deadline.grace else None
         if grace is None or armed.due_at is None:
             return armed
         try:
@@ -169,7 +174,10 @@ class Settling:
         if isinstance(timer.deadline.rule, FactRule):
             return before
         # Of one that has gone on before, this is what was left then.
-        period = Period.parse(before.rule.removesuffix(EXTENDED).partition(" = ")[2])
+        period = parse_limit(before.rule.removesuffix(EXTENDED).partition(" = ")[2])
+        if isinstance(period, NotLaterThan):
+            # A fixed end stays where it is, also while nobody counts.
+            return replace(before, status=status, due_at=None, remainder=str(period), shown_at=None)
         if before.rule.endswith(EXTENDED) and not period.unit.in_hours:
             # An act gave it more than its period: all of that is left, to the last day.
             whole = Unit.WORKING_DAYS if period.unit is Unit.WORKING_DAYS else Unit.CALENDAR_DAYS
@@ -187,7 +195,7 @@ class Settling:
         if before.remainder is None:
             # Stopped at its very last instant: nothing is left to run.
             return Running(timer.name, ARMED, self.at, before.rule, before.fires, self.at)
-        return self._armed(timer, self.at, Period.parse(before.remainder))
+        return self._armed(timer, self.at, parse_limit(before.remainder))
 
     def moved(self, timer: Timer, before: Running, end: datetime) -> Running:
         """The deadline ends at another instant, which an act has fixed: no calendar moves it any more."""
@@ -223,10 +231,10 @@ class Settling:
 
     # ── what its settings say ──
 
-    def _period(self, timer: Timer, rule: SettingRule) -> Period | None:
+    def _limit(self, timer: Timer, rule: SettingRule) -> Period | NotLaterThan | None:
         settings = self.process.stage(timer.stage or self.case.stage).settings
         value = getattr(settings, rule.key)
-        return value if value is None or isinstance(value, Period) else Period.parse(str(value))
+        return value if value is None or isinstance(value, Period | NotLaterThan) else parse_limit(str(value))
 
 
 def alerts_of(kind: KindDefinition) -> Iterator[tuple[Timer, Alert, str]]:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from ganchu_workflow.actors import RESERVED, Actor
 from ganchu_workflow.engine.admission import may, not_allowed, round_stands_still, window_refusal
+from ganchu_workflow.engine.calendars import Calendars
 from ganchu_workflow.engine.cases import CaseState
 from ganchu_workflow.engine.queries import Allowed
 from ganchu_workflow.engine.rows import Rows
@@ -18,17 +19,16 @@ from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
 from ganchu_workflow.process.definition import Edge
 from ganchu_workflow.process.language import Data
-from ganchu_workflow.timing import WorkingCalendar
 
 
 def foresee(
-    rows: Rows, book: Rulebook, case_id: str, actor: Actor, now: datetime, calendar: WorkingCalendar, entropy: Entropy
+    rows: Rows, book: Rulebook, case_id: str, actor: Actor, now: datetime, calendars: Calendars, entropy: Entropy
 ) -> list[Allowed]:
     """Every trigger a person could fire where the case stands, and for this actor what stands against it.
 
     Guards are asked only where the trigger needs no data: what depends on the data is known when it is given.
     """
-    around = Surroundings(calendar, book.zone, book.close_of_business, entropy, now)
+    around = Surroundings(calendars, book.zone, book.close_of_business, entropy, now)
     work = Workspace(rows, around)
     case = work.get(case_id)
     work.in_round(case.round)

@@ -13,6 +13,8 @@ from ganchu_workflow.engine.events import Cause
 
 EXTEND_ROUND = "round:extend_for_outage"
 """Moves the ends that fell into an outage: what ran out in it and has not fired is not fired before."""
+ADOPT = "round:adopt_calendar"
+"""Lets a round go by the calendars that were imported last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Request:
     @property
     def settles_first(self) -> bool:
         """Whether what ran out before it was received is fired before it."""
-        return self.step.due is None and self.step.trigger != EXTEND_ROUND
+        return self.step.due is None and self.step.trigger not in (EXTEND_ROUND, ADOPT)
 
     def digest(self, given: Mapping[str, Any]) -> str:
         """What makes two requests under one key the same: everything but private values and the time."""

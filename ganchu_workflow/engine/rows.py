@@ -122,6 +122,18 @@ class Rows:
         found = self.link.execute(sql.RUNNING_FROM, {"round": round_id, "first": first})
         return [(r.case_id, r.name) for r in found]
 
+    def awaiting_in(self, round_id: str) -> list[tuple[str, str]]:
+        """(case, deadline) of what waits for a year's calendar in a round."""
+        return [(r.case_id, r.name) for r in self.link.execute(sql.AWAITING_IN, {"round": round_id})]
+
+    def calendar_imports(self) -> list[tuple[str, int, str, str, str]]:
+        """(id, year, paper, digest, body) of the calendars that were imported, oldest first."""
+        return [(r.id, r.year, r.paper, r.digest, r.body) for r in self.link.execute(sql.IMPORTS, {})]
+
+    def insert_import(self, row: dict[str, Any]) -> None:
+        """A calendar that an office imported."""
+        self._insert(sql.IMPORT, [row])
+
     def events_since(self, round_id: str, first: datetime) -> list[str]:
         """The bodies of the events of a round that were recorded at that instant or later, oldest first."""
         return self.link.execute(sql.SINCE, {"round": round_id, "first": first}).scalars()

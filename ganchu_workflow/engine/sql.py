@@ -21,6 +21,7 @@ DEADLINE = METADATA.tables["ganchu_deadline"]
 OUTBOX = METADATA.tables["ganchu_outbox"]
 DEFINITION = METADATA.tables["ganchu_definition"]
 CALENDAR = METADATA.tables["ganchu_calendar_version"]
+IMPORT = METADATA.tables["ganchu_calendar_import"]
 PRIVATE = METADATA.tables["ganchu_private_value"]
 NOT_CALLED_OFF = ~select(CASE.c.id).where(CASE.c.id == DEADLINE.c.round_id, CASE.c.state == "cancelled").exists()
 """Of deadlines: nothing is due any more in a round that was cancelled, whatever was running there."""
@@ -89,6 +90,16 @@ SINCE = Statement(
     select(EVENT.c.body)
     .where(EVENT.c.round_id == bindparam("round"), EVENT.c.recorded_at >= bindparam("first"))
     .order_by(EVENT.c.recorded_at, EVENT.c.case_id, EVENT.c.seq)
+)
+AWAITING_IN = Statement(
+    select(DEADLINE.c.case_id, DEADLINE.c.name)
+    .where(DEADLINE.c.status == "awaiting_calendar", DEADLINE.c.round_id == bindparam("round"))
+    .order_by(DEADLINE.c.case_id, DEADLINE.c.name)
+)
+IMPORTS = Statement(
+    select(IMPORT.c.id, IMPORT.c.year, IMPORT.c.paper, IMPORT.c.digest, IMPORT.c.body).order_by(
+        IMPORT.c.imported_at, IMPORT.c.id
+    )
 )
 BY_KEY = Statement(select(EVENT.c.body).where(EVENT.c.idempotency_key == bindparam("key")))
 HISTORY = Statement(select(EVENT.c.body).where(EVENT.c.case_id == bindparam("case")).order_by(EVENT.c.seq.desc()))

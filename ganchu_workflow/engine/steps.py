@@ -22,7 +22,7 @@ from ganchu_workflow.engine.looking_back import ended_by_itself
 from ganchu_workflow.engine.opening import place, prepare
 from ganchu_workflow.engine.privacy import PrivateLeak, private_values, refuse_leaks
 from ganchu_workflow.engine.recorder import Recorder, Taken, plain
-from ganchu_workflow.engine.requests import EXTEND_ROUND, Opening, Request, Step
+from ganchu_workflow.engine.requests import ADOPT, EXTEND_ROUND, Opening, Request, Step
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import DoesNotRest, Fault, Refusal, Refused, Unknown, WorkflowError, YearNotPublished
@@ -32,7 +32,7 @@ from ganchu_workflow.process.language import Condition, Data, Transition
 from ganchu_workflow.process.machine import step as ask_the_table
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open
 
-BESIDE = frozenset({*FORMS, *ALERTS, EXTEND_ROUND})
+BESIDE = frozenset({*FORMS, *ALERTS, EXTEND_ROUND, ADOPT})
 """The triggers of steps that move no case."""
 AUTOMATIC_LIMIT = 50
 """How often one case may move by itself within one act before that is a fault."""

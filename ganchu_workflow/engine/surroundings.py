@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ganchu_workflow.engine.calendars import Calendars
 from ganchu_workflow.entropy import Entropy
-from ganchu_workflow.timing import WorkingCalendar
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a transaction takes from outside the database: calendar, zone, hours, chance and the present instant."""
+    """What a transaction takes from outside the database: calendars, zone, hours, chance and the present instant."""
 
-    calendar: WorkingCalendar
+    calendars: Calendars
     zone: ZoneInfo
     close_of_business: time
     entropy: Entropy
     now: datetime
     """When it records: one instant for the whole transaction."""
-    calendar_kept: bool = False
-    """Whether the calendar is known to be among the stored versions."""
+    kept: Container[str] = ()
+    """The versions of the calendar that are known to be stored."""
 
 
 @dataclass

@@ -17,6 +17,7 @@ from ganchu_workflow.actors import CLOCK
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import Clock
 from ganchu_workflow.engine.attempts import attempt, keep_attempt
+from ganchu_workflow.engine.calendars import Calendars
 from ganchu_workflow.engine.crash_points import reached
 from ganchu_workflow.engine.deadlines import ARMED
 from ganchu_workflow.engine.events import Receipt
@@ -45,7 +46,6 @@ from ganchu_workflow.errors import (
 )
 from ganchu_workflow.store.failures import ROW_REFUSED
 from ganchu_workflow.store.link import Link
-from ganchu_workflow.timing import WorkingCalendar
 
 T = TypeVar("T")
 log = logging.getLogger("ganchu_workflow")
@@ -74,14 +74,14 @@ class Engine:
         books: Books,
         clock: Clock,
         entropy: Entropy,
-        calendar: WorkingCalendar,
+        calendars: Calendars,
         known: Known | None = None,
     ) -> None:
         self.transactions = transactions
         self.books = books
         self.clock = clock
         self.entropy = entropy
-        self.calendar = calendar
+        self.calendars = calendars
         self.known = known or Known()
 
     def carry_out(self, request: Request, book: Rulebook | None = None) -> Receipt:
@@ -167,8 +167,8 @@ class Engine:
         self.transactions.write(work_on)
 
     def _workspace(self, rows: Rows, book: Rulebook, round_id: str) -> Workspace:
-        kept = self.calendar.version in self.known.calendars
-        around = Surroundings(self.calendar, book.zone, book.close_of_business, self.entropy, self.clock.now(), kept)
+        hours, kept = book.close_of_business, self.known.calendars
+        around = Surroundings(self.calendars, book.zone, hours, self.entropy, self.clock.now(), kept)
         work = Workspace(rows, around)
         work.in_round(round_id)
         phases = self.known.phases(round_id)
@@ -223,7 +223,7 @@ class Engine:
         self._require_settled(work, request, settled, work.content_read - asked)
         reached("read")
         work.commit(self.transactions.raised)
-        return receipt, self.calendar.version if work.pending.calendar_used else None
+        return receipt, work.calendar.version if work.pending.calendar_used else None
 
     def _in_its_round(self, request: Request, rows: Rows) -> Request:
         """The request, with the round of its case where that was not known. Raises `Unknown`: there is no such case."""
@@ -294,7 +294,7 @@ class Engine:
         return self._inside(HostTransaction(link))
 
     def _inside(self, transaction: HostTransaction) -> Engine:
-        return Engine(transaction, self.books, self.clock, self.entropy, self.calendar, self.known)
+        return Engine(transaction, self.books, self.clock, self.entropy, self.calendars, self.known)
 
     def together(self, work: Callable[[Engine], T], *, dry_run: bool = False) -> T:
         """Run `work` with an engine inside one transaction; with `dry_run`, undo all of it at the end.

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from ganchu_workflow.canonical import decode
+from ganchu_workflow.engine.calendars import FACT
 from ganchu_workflow.engine.cases import CaseState, Running
 from ganchu_workflow.engine.crash_points import reached
 from ganchu_workflow.engine.rows import Rows
@@ -20,7 +21,7 @@ from ganchu_workflow.engine.surroundings import Pending, Surroundings
 from ganchu_workflow.entropy import new_id, new_salt
 from ganchu_workflow.errors import Unknown
 from ganchu_workflow.process.values import CaseView
-from ganchu_workflow.timing import Period, Reckoning, WorkingCalendar, reckon
+from ganchu_workflow.timing import Limit, Reckoning, WorkingCalendar, reckon
 
 
 class Stale(Exception):
@@ -268,7 +269,7 @@ class Workspace:
         """128 fresh bits of chance, as hexadecimal text."""
         return new_salt(self.around.entropy)
 
-    def reckon(self, period: Period, start: datetime) -> Reckoning:
+    def reckon(self, period: Limit, start: datetime) -> Reckoning:
         """The end of a period under the calendar, zone and close of business in force."""
         self.pending.calendar_used = True
         around = self.around
@@ -276,8 +277,9 @@ class Workspace:
 
     @property
     def calendar(self) -> WorkingCalendar:
-        """The working-day calendar in force."""
-        return self.around.calendar
+        """The working-day calendar in force in the round."""
+        adopted = self.get(self._round).facts.get(FACT) if self._round else None
+        return self.around.calendars.in_force(adopted, self.rows)
 
     def require_database(self) -> None:
         """Raise what the database failed with, if it did: then no rule has crashed that could not read."""
@@ -329,7 +331,7 @@ class Workspace:
         reached("locked")
         if self.pending.definition is not None:
             self.rows.keep_definition(*self.pending.definition, self.around.now)
-        if self.pending.calendar_used and not self.around.calendar_kept:
+        if self.pending.calendar_used and self.calendar.version not in self.around.kept:
             self.rows.keep_calendar(self.calendar, self.around.now)
         with self.rows.link.batch():
             self._write(changed, sorted(touched - raised))

@@ -19,7 +19,7 @@ from ganchu_workflow.process.language import (
     Transition,
 )
 from ganchu_workflow.process.values import Reversal
-from ganchu_workflow.timing import Period
+from ganchu_workflow.timing import NotLaterThan, Period, parse_limit
 
 _WAYS_OUT = frozenset({"withdraw", "call_off"})
 """What every stage inherits: a state that only these leave waits for ever in an ordinary round."""
@@ -324,11 +324,11 @@ def _no_setting(key: str, settings: BaseModel, stage: str) -> str:
 
 
 def _is_period(value: object) -> bool:
-    """What the engine can reckon with: a period, the text of one, or None for no deadline."""
-    if value is None or isinstance(value, Period):
+    """What the engine can reckon with: a period or a fixed end, the text of one, or None for no deadline."""
+    if value is None or isinstance(value, Period | NotLaterThan):
         return True
     try:
-        Period.parse(str(value))
+        parse_limit(str(value))
     except PeriodInvalid:
         return False
     return True

@@ -11,7 +11,7 @@ from ganchu_workflow.actors import Actor
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.language import Cohort, Lifecycle, PhaseWindow, State
 from ganchu_workflow.process.values import CaseView
-from ganchu_workflow.timing import Period, Reckoning
+from ganchu_workflow.timing import Limit, Reckoning
 
 D = TypeVar("D")
 S = TypeVar("S")
@@ -56,7 +56,7 @@ class Reads(Protocol):
         """128 fresh bits of chance, as hexadecimal text."""
         ...
 
-    def reckon(self, period: Period, start: datetime) -> Reckoning:
+    def reckon(self, period: Limit, start: datetime) -> Reckoning:
         """The end of a period under the round's calendar, zone and close of business."""
         ...
 
@@ -168,7 +168,7 @@ class Context(Generic[D, S]):
         """128 fresh bits of chance, as hexadecimal text; keep it with `Effects(secrets=…)`."""
         return self.reads.secret()
 
-    def reckon(self, period: Period, start: datetime | None = None) -> Reckoning:
+    def reckon(self, period: Limit, start: datetime | None = None) -> Reckoning:
         """The end of `period` from `start` (default: when the step takes effect), with its day-by-day reckoning."""
         return self.reads.reckon(period, start or self.now)
 

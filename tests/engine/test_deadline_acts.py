@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ganchu_workflow import Actor, Role
+from ganchu_workflow.engine.calendars import Calendars
 from ganchu_workflow.timing import WorkingCalendar
 from tests.engine.small_process import refusal_of
 from tests.engine.timed_process import FIRM, SUPERVISOR, Timed, at
@@ -376,7 +377,7 @@ def test_without_its_calendar_an_extended_grace_waits(make: Callable[..., Timed]
     assert timed.deadlines == {"answer_due": ("awaiting_calendar", None, "90 working days")}
 
     later = timed.wf.calendar.with_year(2027, [date(2027, 1, 1)], [], "测试用通知")
-    timed.wf._engine.calendar = later  # as after an upgrade of the package that holds the calendar
+    timed.wf._engine.calendars = Calendars(later)  # as after an upgrade of the package that holds the calendar
     timed.wf.tick()
 
     assert timed.deadlines["answer_due"][0] == "armed"

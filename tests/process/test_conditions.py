@@ -35,7 +35,7 @@ from ganchu_workflow.process.context import Reads
 from ganchu_workflow.process.definition import StageInstance
 from ganchu_workflow.process.language import Condition
 from ganchu_workflow.process.rounds import CORE_KINDS
-from ganchu_workflow.timing import Period, Reckoning
+from ganchu_workflow.timing import Limit, Reckoning
 from tests.stages.searchable import Searchable
 
 NOON = datetime(2021, 8, 2, 4, tzinfo=UTC)
@@ -117,7 +117,7 @@ class FakeReads(Searchable, Reads):
     def secret(self) -> str:
         raise NotImplementedError
 
-    def reckon(self, period: Period, start: datetime) -> Reckoning:
+    def reckon(self, period: Limit, start: datetime) -> Reckoning:
         raise NotImplementedError
 
 

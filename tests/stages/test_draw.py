@@ -39,7 +39,7 @@ from ganchu_workflow.process.language import (
 )
 from ganchu_workflow.process.rounds import CORE_KINDS
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open
-from ganchu_workflow.timing import Period, Reckoning
+from ganchu_workflow.timing import Limit, Reckoning
 from tests.stages.searchable import Searchable
 
 NOON = datetime(2021, 10, 11, 4, tzinfo=UTC)
@@ -104,7 +104,7 @@ class World(Searchable, Reads):
     def secret(self) -> str:
         return SECRET
 
-    def reckon(self, period: Period, start: datetime) -> Reckoning:
+    def reckon(self, period: Limit, start: datetime) -> Reckoning:
         raise NotImplementedError
 
 

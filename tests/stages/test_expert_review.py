@@ -42,7 +42,7 @@ from ganchu_workflow.process.language import (
 )
 from ganchu_workflow.process.rounds import CORE_KINDS, Ground
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open, Reversal
-from ganchu_workflow.timing import Period, Reckoning
+from ganchu_workflow.timing import Limit, Reckoning
 from tests.stages.searchable import Searchable
 
 NOON = datetime(2021, 10, 11, 4, tzinfo=UTC)
@@ -107,7 +107,7 @@ class World(Searchable, Reads):
     def secret(self) -> str:
         raise NotImplementedError
 
-    def reckon(self, period: Period, start: datetime) -> Reckoning:
+    def reckon(self, period: Limit, start: datetime) -> Reckoning:
         raise NotImplementedError
 
 

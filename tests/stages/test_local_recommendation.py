@@ -24,7 +24,7 @@ from ganchu_workflow.process.definition import StageInstance
 from ganchu_workflow.process.language import CARRY_ON, START, PhaseWindow, Private, Stage, State, Transition
 from ganchu_workflow.process.rounds import CORE_KINDS
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Reversal
-from ganchu_workflow.timing import Period, Reckoning
+from ganchu_workflow.timing import Limit, Period, Reckoning
 from tests.stages.searchable import Searchable
 
 STAGE, LETTER = LocalRecommendation(), Recommendation()
@@ -85,7 +85,7 @@ class FakeReads(Searchable, Reads):
     def secret(self) -> str:
         raise NotImplementedError
 
-    def reckon(self, period: Period, start: datetime) -> Reckoning:
+    def reckon(self, period: Limit, start: datetime) -> Reckoning:
         raise NotImplementedError
 
 

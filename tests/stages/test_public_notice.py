@@ -34,7 +34,7 @@ from ganchu_workflow.process.language import (
 )
 from ganchu_workflow.process.rounds import CORE_KINDS, Ground, NewEnd
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message
-from ganchu_workflow.timing import Period, Reckoning, WorkingCalendar, reckon
+from ganchu_workflow.timing import Limit, Period, Reckoning, WorkingCalendar, reckon
 from tests.stages.searchable import Searchable
 
 STAGE = "public_notice"
@@ -115,7 +115,7 @@ class World(Searchable):
     def secret(self) -> str:
         return "0" * 32
 
-    def reckon(self, period: Period, start: datetime) -> Reckoning:
+    def reckon(self, period: Limit, start: datetime) -> Reckoning:
         calendar = WorkingCalendar.built_in()
         return reckon(period, start, calendar, zone=ZONE, close_of_business=time(17, 30))
 

@@ -19,7 +19,7 @@ from ganchu_workflow.process.definition import Process, StageInstance
 from ganchu_workflow.process.language import CARRY_ON, PhaseWindow, Private, Stage, State, Transition
 from ganchu_workflow.process.rounds import CORE_KINDS
 from ganchu_workflow.process.values import CaseView, Effects, Message
-from ganchu_workflow.timing import Period, Reckoning
+from ganchu_workflow.timing import Limit, Period, Reckoning
 from tests.stages.searchable import Searchable
 
 STAGE = SelfDeclaration()
@@ -83,7 +83,7 @@ class FakeReads(Searchable, Reads):
     def secret(self) -> str:
         raise NotImplementedError
 
-    def reckon(self, period: Period, start: datetime) -> Reckoning:
+    def reckon(self, period: Limit, start: datetime) -> Reckoning:
         raise NotImplementedError
 
 
