@@ -20,7 +20,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from tests.benchmarks import peers, profiles, reading, report, scale, start, transition
+from tests.benchmarks import peers, profiles, reading, reckoning, report, scale, start, transition
 from tests.benchmarks.measure import ENOUGH, Line, Patience
 from tests.benchmarks.worlds import SQLITE, Wanted, sources
 
@@ -31,6 +31,7 @@ BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "scale": ("What must not grow", scale.lines),
     "opening": ("Opening a case", reading.opening),
     "verification": ("Verification", reading.verification),
+    "reckoning": ("Reckoning a window", reckoning.lines),
     "start": ("Start", start.lines),
     "demo": ("The demonstration round", start.demonstration),
 }

@@ -31,6 +31,17 @@ NAMES = {
     ],
     "opening": ["opening an application, SQLite", "opening an application, PostgreSQL"],
     "verification": ["verification, SQLite", "verification, PostgreSQL"],
+    "reckoning": [
+        f"a window of {rule}"
+        for rule in (
+            "5 working days",
+            "10 working days",
+            "7 calendar days",
+            "5 working days, and never under 7 calendar days",
+            "3 months",
+            "48 hours",
+        )
+    ],
     "start": ["import ganchu_workflow", "from ganchu_workflow import Workflow", "ganchu --help"],
     "demo": ["ganchu demo"],
 }

@@ -1,6 +1,7 @@
 """`ganchu calendar` as a user meets it: a year, a notice that is checked, and what it changes."""
 
 import json
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,28 +10,35 @@ import pytest
 from ganchu_workflow.timing import WorkingCalendar, read_overlay
 from tests.cli.command import Done, ganchu
 
-VERSION = WorkingCalendar.built_in().version
-NOTICE = "国务院办公厅关于2027年部分节假日安排的通知"
-# Invented: the notice of 2027 was not out when this was written.
-OF_2027 = f"""\
-year = 2027
+BUILT_IN = WorkingCalendar.built_in()
+VERSION = BUILT_IN.version
+LAST = BUILT_IN.years[-1]
+"""The installed chinesecalendar may have learnt more years than it had when this was written."""
+NEXT = LAST + 1
+SATURDAY = max(day for n in range(7) if (day := date(LAST, 12, 25 + n)).isoweekday() == 6)
+FRIDAY = SATURDAY - timedelta(days=1)
+NOTICE = f"国务院办公厅关于{NEXT}年部分节假日安排的通知"
+# Invented, like the days.
+PAPER = f"{NOTICE}(国办发明电〔{LAST}〕0号,{LAST}-11-04)"
+OF_NEXT = f"""\
+year = {NEXT}
 notice = "{NOTICE}"
-number = "国办发明电〔2026〕0号"
-dated = 2026-11-04
+number = "国办发明电〔{LAST}〕0号"
+dated = {LAST}-11-04
 
 [[holiday]]
 name = "元旦"
-off = ["2027-01-01..2027-01-03"]
-work = [2026-12-26]
+off = ["{NEXT}-01-01..{NEXT}-01-03"]
+work = [{SATURDAY}]
 """
-OF_2028 = 'year = 2028\nnotice = "notice of 2028"\n[[holiday]]\nname = "元旦"\noff = [2028-01-01]\n'
+OF_2090 = 'year = 2090\nnotice = "notice of 2090"\n[[holiday]]\nname = "元旦"\noff = [2090-01-01]\n'
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "2027.toml").write_text(OF_2027, "utf-8")
-    (tmp_path / "2028.toml").write_text(OF_2028, "utf-8")
-    (tmp_path / "bad.toml").write_text(OF_2027.replace("2026-12-26", "2026-12-25").replace("number", "nmber"), "utf-8")
+    (tmp_path / "next.toml").write_text(OF_NEXT, "utf-8")
+    (tmp_path / "2090.toml").write_text(OF_2090, "utf-8")
+    (tmp_path / "bad.toml").write_text(OF_NEXT.replace(str(SATURDAY), str(FRIDAY)).replace("number", "nmber"), "utf-8")
     return tmp_path
 
 
@@ -44,49 +52,50 @@ def cells_of(out: str) -> list[list[str]]:
 
 
 def test_a_year_shows_its_holidays_and_its_working_days(folder: Path) -> None:
-    done = calendar(folder, "show", "2026")
+    done = calendar(folder, "show", "2025")
 
     assert (done.code, done.err) == (0, "")
     assert cells_of(done.out) == [
-        ["元旦", "2026-01-01..01-03", "2026-01-04"],
-        ["春节", "2026-02-15..02-23", "2026-02-14, 2026-02-28"],
-        ["清明", "2026-04-04..04-06", ""],
-        ["劳动节", "2026-05-01..05-05", "2026-05-09"],
-        ["端午", "2026-06-19..06-21", ""],
-        ["国庆节", "2026-10-01..10-07", "2026-09-20, 2026-10-10"],
-        ["中秋", "2026-09-25..09-27", ""],
+        ["元旦", "2025-01-01", ""],
+        ["春节", "2025-01-28..02-04", "2025-01-26, 2025-02-08"],
+        ["清明", "2025-04-04..04-06", ""],
+        ["劳动节", "2025-05-01..05-05", "2025-04-27"],
+        ["端午", "2025-05-31..06-02", ""],
+        ["国庆节", "2025-10-01..10-05, 2025-10-07..10-08", "2025-09-28, 2025-10-11"],
+        ["中秋", "2025-10-06", ""],
     ]
-    assert done.out.splitlines()[-4:] == [
+    assert done.out.splitlines()[-3:] == [
         "工作日 / working days: 248 "
-        "(1月:21 2月:16 3月:22 4月:21 5月:19 6月:21 7月:23 8月:21 9月:22 10月:18 11月:21 12月:23)",
+        "(1月:19 2月:19 3月:21 4月:22 5月:19 6月:20 7月:23 8月:21 9月:23 10月:18 11月:20 12月:23)",
         f"日历版本 / version: {VERSION}",
-        "依据 / under: 国务院办公厅关于2026年部分节假日安排的通知 "
-        "https://www.gov.cn/zhengce/zhengceku/202511/content_7047091.htm",
-        "12月为暂定:2027年放假安排尚未导入,可能调整本年12月的日子 / December is provisional: the notice of 2027 is not "
-        "loaded, and may change days of it",
+        "依据 / under: 国务院办公厅关于2025年部分节假日安排的通知 "
+        "https://www.gov.cn/zhengce/zhengceku/202411/content_6986383.htm",
     ]
 
 
-def test_a_december_is_settled_by_the_next_notice(folder: Path) -> None:
-    done = calendar(folder, "show", "2026", "--overlay", "2027.toml")
+def test_a_december_is_provisional_until_the_next_notice(folder: Path) -> None:
+    open_, settled = (calendar(folder, "show", str(LAST), *more).out for more in ((), ("--overlay", "next.toml")))
 
-    assert "暂定" not in done.out
-    assert cells_of(done.out)[0] == ["元旦", "2026-01-01..01-03", "2026-01-04, 2026-12-26"]
-    assert "工作日 / working days: 249 " in done.out
-    assert f"依据 / under: {NOTICE}(国办发明电〔2026〕0号,2026-11-04)" in done.out.splitlines()
+    assert open_.splitlines()[-1] == (
+        f"12月为暂定:{NEXT}年放假安排尚未导入,可能调整本年12月的日子 / December is provisional: the notice of "
+        f"{NEXT} is not loaded, and may change days of it"
+    )
+    assert "暂定" not in settled
+    assert str(SATURDAY) in cells_of(settled)[0][2]
+    assert f"依据 / under: {PAPER}" in settled.splitlines()
 
 
 def test_without_a_year_the_last_one_that_is_known_is_shown(folder: Path) -> None:
-    shown = json.loads(calendar(folder, "show", "--overlay", "2028.toml", "--overlay", "2027.toml", "--json").out)
-    known = read_overlay(folder / "2028.toml").on(read_overlay(folder / "2027.toml").on(WorkingCalendar.built_in()))
+    shown = json.loads(calendar(folder, "show", "--overlay", "2090.toml", "--overlay", "next.toml", "--json").out)
+    known = read_overlay(folder / "2090.toml").on(read_overlay(folder / "next.toml").on(BUILT_IN))
 
     assert shown == {
-        "year": 2028,
+        "year": 2090,
         "version": known.version,
         "working_days": 260,
-        "by_month": [21, 21, 23, 20, 23, 22, 21, 23, 21, 22, 22, 21],
-        "holidays": [{"name": "元旦", "off": ["2028-01-01"], "work": []}],
-        "papers": ["notice of 2028"],
+        "by_month": [22, 20, 23, 20, 23, 22, 21, 23, 21, 22, 22, 21],
+        "holidays": [{"name": "元旦", "off": ["2090-01-01"], "work": []}],
+        "papers": ["notice of 2090"],
         "december_provisional": True,
     }
 
@@ -94,13 +103,13 @@ def test_without_a_year_the_last_one_that_is_known_is_shown(folder: Path) -> Non
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        (["show", "2030"], "year_not_published", "2030年工作日历未导入"),
+        (["show", "2091"], "year_not_published", "2091年工作日历未导入"),
         (["show", "99999"], "invalid", "'99999' is no year of the calendar"),
         (["show", "0"], "invalid", "'0' is no year of the calendar"),
         (["show", "--overlay", "none.toml"], "calendar_invalid", "none.toml cannot be used"),
-        (["show", "--overlay", "2027.toml", "--overlay", "2027.toml"], "calendar_invalid", "2027.toml and 2027.toml"),
+        (["show", "--overlay", "next.toml", "--overlay", "next.toml"], "calendar_invalid", "next.toml and next.toml"),
         (["diff", "bad.toml"], "calendar_invalid", "did you mean 'number'?"),
-        (["check", "2027.toml", "2027.toml"], "calendar_invalid", "two overlays are of the year 2027"),
+        (["check", "next.toml", "next.toml"], "calendar_invalid", "two overlays are of the year"),
     ],
 )
 def test_what_cannot_be_used_is_refused(folder: Path, args: list[str], code: str, said: str) -> None:
@@ -112,12 +121,12 @@ def test_what_cannot_be_used_is_refused(folder: Path, args: list[str], code: str
 
 
 def test_check_says_what_a_notice_says(folder: Path) -> None:
-    assert calendar(folder, "check", "2027.toml", "2028.toml") == Done(
+    assert calendar(folder, "check", "next.toml", "2090.toml") == Done(
         0,
-        f"✓ 2027.toml  2027年  {NOTICE} 国办发明电〔2026〕0号 2026-11-04\n"
-        "    元旦: 放假 / off 2027-01-01..01-03; 上班 / work 2026-12-26\n"
-        "✓ 2028.toml  2028年  notice of 2028\n"
-        "    元旦: 放假 / off 2028-01-01\n",
+        f"✓ next.toml  {NEXT}年  {NOTICE} 国办发明电〔{LAST}〕0号 {LAST}-11-04\n"
+        f"    元旦: 放假 / off {NEXT}-01-01..01-03; 上班 / work {SATURDAY}\n"
+        "✓ 2090.toml  2090年  notice of 2090\n"
+        "    元旦: 放假 / off 2090-01-01\n",
         "",
     )
 
@@ -126,13 +135,13 @@ def test_check_lists_every_fault_of_every_file(folder: Path) -> None:
     (folder / "empty.toml").write_text("", "utf-8")
     faults = [
         "there is no key 'nmber'; did you mean 'number'? keys are: year, notice, number, dated, holiday",
-        "holiday 1 (元旦), work 1: 2026-12-25 is made up, but it is a Friday, and worked anyway",
+        f"holiday 1 (元旦), work 1: {FRIDAY} is made up, but it is a Friday, and worked anyway",
     ]
     empty = "it is empty; write the year, the notice and its holidays"
-    files = ("bad.toml", "2028.toml", "empty.toml")
+    files = ("bad.toml", "2090.toml", "empty.toml")
 
     done = calendar(folder, "check", *files)
-    assert (done.code, done.out) == (2, "✓ 2028.toml  2028年  notice of 2028\n    元旦: 放假 / off 2028-01-01\n")
+    assert (done.code, done.out) == (2, "✓ 2090.toml  2090年  notice of 2090\n    元旦: 放假 / off 2090-01-01\n")
     assert done.err.splitlines() == [
         "✗ bad.toml",
         *(f"    - {fault}" for fault in faults),
@@ -144,37 +153,40 @@ def test_check_lists_every_fault_of_every_file(folder: Path) -> None:
     assert in_json.code == 2
     assert [(row["file"], row["ok"], row.get("findings")) for row in rows] == [
         ("bad.toml", False, faults),
-        ("2028.toml", True, None),
+        ("2090.toml", True, None),
         ("empty.toml", False, [empty]),
     ]
 
 
 def test_diff_shows_the_days_that_change(folder: Path) -> None:
-    after = read_overlay(folder / "2027.toml").on(WorkingCalendar.built_in())
-    done = calendar(folder, "diff", "2027.toml")
+    after = read_overlay(folder / "next.toml").on(BUILT_IN)
+    worked = json.loads(calendar(folder, "show", "--overlay", "next.toml", "--json").out)["working_days"]
+    done = calendar(folder, "diff", "next.toml")
 
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[:2] == [
         f"日历 / calendar: {VERSION} → {after.version}",
-        "新增 / added: 2027年,工作日 / working days 260",
+        f"新增 / added: {NEXT}年,工作日 / working days {worked}",
     ]
     assert cells_of(done.out) == [
-        ["2026-12-26", "周六 / Sat", "周末 / weekend", "调休上班(元旦) / make-up working day (元旦)"]
+        [str(SATURDAY), "周六 / Sat", "周末 / weekend", "调休上班(元旦) / make-up working day (元旦)"]
     ]
-    assert json.loads(calendar(folder, "diff", "2027.toml", "--json").out) == {
+    assert json.loads(calendar(folder, "diff", "next.toml", "--json").out) == {
         "before": VERSION,
         "after": after.version,
-        "years_added": [2027],
-        "days": [{"date": "2026-12-26", "before": "weekend", "after": "make_up", "holiday": "元旦", "matters": True}],
+        "years_added": [NEXT],
+        "days": [{"date": str(SATURDAY), "before": "weekend", "after": "make_up", "holiday": "元旦", "matters": True}],
     }
 
 
 def test_diff_against_an_overlay_shows_what_an_amendment_changes(folder: Path) -> None:
-    (folder / "amended.toml").write_text(OF_2027.replace("..2027-01-03", "..2027-01-04"), "utf-8")
+    amended = OF_2090.replace("[2090-01-01]", '["2090-01-01..2090-01-03"]')
+    (folder / "amended.toml").write_text(amended, "utf-8")
 
-    assert cells_of(calendar(folder, "diff", "amended.toml", "--overlay", "2027.toml").out) == [
-        ["2027-01-04", "周一 / Mon", "工作日 / working day", "放假(元旦) / holiday (元旦)"]
+    assert cells_of(calendar(folder, "diff", "amended.toml", "--overlay", "2090.toml").out) == [
+        ["2090-01-02", "周一 / Mon", "工作日 / working day", "放假(元旦) / holiday (元旦)"],
+        ["2090-01-03", "周二 / Tue", "工作日 / working day", "放假(元旦) / holiday (元旦)"],
     ]
-    assert calendar(folder, "diff", "2027.toml", "--overlay", "2027.toml").out.splitlines()[1:] == [
+    assert calendar(folder, "diff", "2090.toml", "--overlay", "2090.toml").out.splitlines()[1:] == [
         "已有年份无变化 / no day changes in the years known before"
     ]

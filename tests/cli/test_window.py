@@ -9,7 +9,7 @@ import pytest
 
 from ganchu_workflow.timing import Reckoning, WorkingCalendar, parse_limit, reckon
 from tests.cli.command import Done, ganchu
-from tests.cli.test_calendar import OF_2027, VERSION, cells_of
+from tests.cli.test_calendar import FRIDAY, LAST, NEXT, OF_NEXT, SATURDAY, VERSION, cells_of
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOTICE = "国务院办公厅关于2026年部分节假日安排的通知 https://www.gov.cn/zhengce/zhengceku/202511/content_7047091.htm"
@@ -71,15 +71,15 @@ def test_a_long_period_shows_its_first_and_its_last_days(tmp_path: Path) -> None
 
 
 def test_a_december_is_marked_as_provisional_until_its_notice_is_given(tmp_path: Path) -> None:
-    (tmp_path / "2027.toml").write_text(OF_2027, "utf-8")
-    asked = ("reckon", "1 working day", "--from", "2026-12-25T09:00")
+    (tmp_path / "next.toml").write_text(OF_NEXT, "utf-8")
+    asked = ("reckon", "1 working day", "--from", f"{FRIDAY}T09:00")
 
     assert window(tmp_path, *asked).out.splitlines()[-1] == (
         "暂定:次年放假安排尚未导入,可能调整12月的日子 / provisional: next year's notice is not loaded, and may change "
         "days of December"
     )
-    settled = window(tmp_path, *asked, "--overlay", "2027.toml").out
-    assert "截止 / end: 2026-12-26 17:30 (周六 / Sat)" in settled
+    settled = window(tmp_path, *asked, "--overlay", "next.toml").out
+    assert f"截止 / end: {SATURDAY} 17:30 (周六 / Sat)" in settled
     assert "暂定" not in settled
 
 
@@ -132,7 +132,7 @@ def test_an_unreadable_rule_is_pointed_at(tmp_path: Path) -> None:
     ("args", "code", "said"),
     [
         (["5 working days", "--from", "soon"], "invalid", "--from: 'soon' is no instant"),
-        (["5 working days", "--from", "2026-12-28T09:00"], "year_not_published", "2027年工作日历未导入"),
+        (["5 working days", "--from", f"{LAST}-12-28T09:00"], "year_not_published", f"{NEXT}年工作日历未导入"),
         (
             ["5 working days", "--from", "2026-09-18", "--close-of-business", "25:00"],
             "invalid",
