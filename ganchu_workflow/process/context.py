@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Any, Generic, Protocol, TypeVar
+from zoneinfo import ZoneInfo
 
 from ganchu_workflow.actors import Actor
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.language import Cohort, Lifecycle, PhaseWindow, State
 from ganchu_workflow.process.values import CaseView
-from ganchu_workflow.timing import Limit, Reckoning
+from ganchu_workflow.timing import Anomaly, Limit, Period, Reckoning, WorkingCalendar, check_printed
 
 D = TypeVar("D")
 S = TypeVar("S")
@@ -58,6 +59,10 @@ class Reads(Protocol):
 
     def reckon(self, period: Limit, start: datetime) -> Reckoning:
         """The end of a period under the round's calendar, zone and close of business."""
+        ...
+
+    def in_force(self) -> tuple[WorkingCalendar, ZoneInfo, time]:
+        """The calendar, the zone and the close of business that the round goes by."""
         ...
 
 
@@ -171,6 +176,32 @@ class Context(Generic[D, S]):
     def reckon(self, period: Limit, start: datetime | None = None) -> Reckoning:
         """The end of `period` from `start` (default: when the step takes effect), with its day-by-day reckoning."""
         return self.reads.reckon(period, start or self.now)
+
+    def check_printed(
+        self,
+        *,
+        dated_on: date,
+        opens_at: datetime,
+        closes_at: datetime,
+        period: Period,
+        minimum: Period | None = None,
+        published_at: datetime | None = None,
+        interruptions: Sequence[tuple[datetime, datetime | None]] = (),
+    ) -> list[Anomaly]:
+        """What is irregular in a printed window, each with the end that would cure it: `timing.check_printed`."""
+        calendar, zone, hour = self.reads.in_force()
+        return check_printed(
+            dated_on=dated_on,
+            published_at=published_at,
+            opens_at=opens_at,
+            closes_at=closes_at,
+            period=period,
+            calendar=calendar,
+            zone=zone,
+            close_of_business=hour,
+            minimum=minimum,
+            interruptions=interruptions,
+        )
 
     @property
     def phase_window(self) -> PhaseWindow | None:

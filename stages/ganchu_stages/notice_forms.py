@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from ganchu_stages.objection import ObjectionSettings
-from ganchu_workflow.clock import MICROSECOND, aware, to_text
+from ganchu_workflow.clock import aware, from_text, to_text
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
 from ganchu_workflow.process.language import Data, Private
 from ganchu_workflow.process.rounds import Ground
-from ganchu_workflow.timing import END_OF_DAY, Period, Reckoning, Unit
+from ganchu_workflow.process.values import Facts
+from ganchu_workflow.timing import Period
 
 _Line = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -48,9 +49,6 @@ class PublicNoticeSettings(ObjectionSettings):
     desk: NoticeDesk | None = None
     """What the printed notice says of where objections go. None: blank lines, to be filled in by hand (default)."""
 
-
-INTERRUPTED = "interrupted"
-"""The anomaly of a notice that has been taken down: it was not to be seen for all of its printed time."""
 
 PublicField = Literal["enterprise", "product", "city"]
 COLUMNS = ("ordinal", "application", "enterprise", "product", "city")
@@ -127,16 +125,34 @@ def strict(period: Period) -> Period:
     return period if period.unit.in_hours else replace(period, counts_start=False)
 
 
-def anomalies_of(
-    ctx: Context[Publication, PublicNoticeSettings], dated_on: date, closes_at: datetime, reckoning: Reckoning
-) -> Iterator[str]:
-    """What an official should know about the window: the codes of `ganchu_workflow.timing.Anomaly`."""
-    if dated_on > reckoning.start.date():
-        yield "dated_after_start"
-    # One calendar day, the closing day itself: its end moves on exactly when it is a rest day.
-    closing_day = Period(1, Unit.CALENDAR_DAYS, counts_start=True, ends_at=END_OF_DAY)
-    moved = ctx.reckon(closing_day, closes_at - MICROSECOND)
-    if moved.first_day != moved.last_day:
-        yield "ends_on_rest_day"
-    if closes_at < ctx.reckon(strict(ctx.settings.window)).due_at:
-        yield "shorter_than_minimum"
+def judged(
+    ctx: Context[Any, PublicNoticeSettings],
+    dated_on: date,
+    opens_at: datetime,
+    closes_at: datetime,
+    interruptions: Sequence[tuple[datetime, datetime | None]] = (),
+) -> dict[str, Any]:
+    """What an official should know about the window, as facts: the anomalies by their codes, and of each how grave it
+    is and the end that would cure it (`timing.check_printed`)."""
+    found = ctx.check_printed(
+        dated_on=dated_on,
+        opens_at=opens_at,
+        closes_at=closes_at,
+        period=ctx.settings.window,
+        minimum=ctx.settings.minimum,
+        interruptions=interruptions,
+    )
+    remedies: dict[str, dict[str, str]] = {}
+    for anomaly in sorted(found, key=lambda a: a.remedy):
+        # Of two lengths that are not kept, the later end cures both; one error is not lessened by a warning.
+        grave = "error" in (anomaly.severity, remedies.get(anomaly.code, {}).get("severity"))
+        remedies[anomaly.code] = {"severity": "error" if grave else "warning", "ends_at": to_text(anomaly.remedy)}
+    return {"anomalies": list(dict.fromkeys(a.code for a in found)), "remedies": remedies}
+
+
+def interruptions_of(facts: Facts, down_since: datetime | None = None) -> list[tuple[datetime, datetime | None]]:
+    """When a notice was not to be seen, and since when it is not."""
+    over = [(from_text(i["from"]), from_text(i["to"])) for i in facts.get("interruptions", ())]
+    # Put up again in the same instant, it was never away.
+    lasting = [(begun, ended) for begun, ended in over if begun < ended]
+    return [*lasting, *([] if down_since is None else [(down_since, None)])]

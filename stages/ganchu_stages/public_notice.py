@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from ganchu_stages.notice_forms import (
     COLUMNS,
-    INTERRUPTED,
     Correction,
     Draft,
     Publication,
     PublicNoticeSettings,
     Restoration,
     Spelling,
-    anomalies_of,
+    interruptions_of,
+    judged,
     not_later,
     strict,
     too_short,
@@ -39,7 +39,7 @@ from ganchu_workflow.process.language import (
     Transition,
 )
 from ganchu_workflow.process.rounds import Ground, NewEnd
-from ganchu_workflow.process.values import CaseView, Effects, Fire, Message
+from ganchu_workflow.process.values import CaseView, Effects, Facts, Fire, Message
 
 
 class Notice(Cohort):
@@ -154,7 +154,7 @@ class Notice(Cohort):
             "days": [[day.date.isoformat(), day.counted, day.why, day.holiday] for day in reckoning.days],
             "calendar": reckoning.calendar_version,
             "provisional": reckoning.provisional,
-            "anomalies": list(anomalies_of(ctx, dated_on, closes_at, reckoning)),
+            **judged(ctx, dated_on, ctx.now, closes_at),
         }
         url = {"url": ctx.data.url} if ctx.data.url else {}
         body = {"title": facts["title"], **printed, **url}
@@ -180,7 +180,8 @@ class Notice(Cohort):
         """The window ends at the new instant; the ends printed before are kept with the ground."""
         old, new = ctx.case.facts["closes_at"], to_text(ctx.data.closes_at)
         extensions = [*ctx.case.facts.get("extensions", ()), {"from": old, "to": new, "ground": ctx.data.ground}]
-        return Effects(facts={"closes_at": new, "extensions": extensions})
+        facts = {"closes_at": new, "extensions": extensions}
+        return Effects(facts={**facts, **_judged(ctx, {**ctx.case.facts, **facts})})
 
     @correct.guard("an_entry_that_differs")
     def an_entry_that_differs(self, ctx: Context[Correction, PublicNoticeSettings]) -> Refusal | None:
@@ -227,14 +228,8 @@ class Notice(Cohort):
 
         Objections are taken until that end all the same.
         """
-        known = ctx.case.facts.get("anomalies", ())
-        return Effects(
-            facts={
-                "taken_down_at": to_text(ctx.now),
-                "taken_down_for": ctx.given["ground"],
-                "anomalies": [*known, *([] if INTERRUPTED in known else [INTERRUPTED])],
-            }
-        )
+        down = {"taken_down_at": to_text(ctx.now), "taken_down_for": ctx.given["ground"]}
+        return Effects(facts={**down, **_judged(ctx, ctx.case.facts, down_since=ctx.now)})
 
     @restore.guard("end_lies_ahead")
     def end_lies_ahead(self, ctx: Context[Restoration, PublicNoticeSettings]) -> Refusal | None:
@@ -262,7 +257,8 @@ class Notice(Cohort):
     def end_the_interruption(self, ctx: Context[Restoration, PublicNoticeSettings]) -> Effects:
         """The notice is to be seen again; when it was not is kept. Only a given end moves the printed one."""
         end = {"closes_at": to_text(ctx.data.closes_at)} if ctx.data.closes_at else {}
-        return Effects(facts={"interruptions": self._interruptions(ctx), **end})
+        facts = {"interruptions": self._interruptions(ctx), **end}
+        return Effects(facts={**facts, **_judged(ctx, {**ctx.case.facts, **facts})})
 
     @remind.effect("report_the_end")
     def report_the_end(self, ctx: Context[Any, PublicNoticeSettings]) -> Effects:
@@ -348,6 +344,15 @@ class PublicNotice(Stage):
     def keep_the_spelling(self, ctx: Context[Spelling, PublicNoticeSettings]) -> Effects:
         """The item is spelt as its notice now is."""
         return Effects(facts={ctx.data.field: ctx.data.value})
+
+
+def _judged(
+    ctx: Context[Any, PublicNoticeSettings], facts: Facts, down_since: datetime | None = None
+) -> dict[str, Any]:
+    """The printed window as it is judged after an act: with its present end, and all the times it was taken down."""
+    dated_on = date.fromisoformat(facts["dated_on"])
+    opens_at, closes_at = from_text(facts["opens_at"]), from_text(facts["closes_at"])
+    return judged(ctx, dated_on, opens_at, closes_at, interruptions_of(facts, down_since))
 
 
 def _named(item: CaseView) -> dict[str, str]:

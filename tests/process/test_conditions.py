@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import BaseModel, ConfigDict
@@ -35,7 +36,7 @@ from ganchu_workflow.process.context import Reads
 from ganchu_workflow.process.definition import StageInstance
 from ganchu_workflow.process.language import Condition
 from ganchu_workflow.process.rounds import CORE_KINDS
-from ganchu_workflow.timing import Limit, Reckoning
+from ganchu_workflow.timing import Limit, Reckoning, WorkingCalendar
 from tests.stages.searchable import Searchable
 
 NOON = datetime(2021, 8, 2, 4, tzinfo=UTC)
@@ -118,6 +119,9 @@ class FakeReads(Searchable, Reads):
         raise NotImplementedError
 
     def reckon(self, period: Limit, start: datetime) -> Reckoning:
+        raise NotImplementedError
+
+    def in_force(self) -> tuple[WorkingCalendar, ZoneInfo, time]:
         raise NotImplementedError
 
 

@@ -441,6 +441,7 @@ def test_correction_goes_from_the_desk_and_back_to_it() -> None:
         ("accept", "corrected.waiting", "end.decided", OFFICE),
         ("return_for_correction", "corrected.waiting", "corrected.correcting", OFFICE),
         ("resubmit", "corrected.correcting", "corrected.waiting", APPLICANT),
+        ("resubmit", "withdrawn", "corrected.waiting", APPLICANT),
         ("give_up", "corrected.correcting", "withdrawn", CLOCK),
     ]
 

@@ -128,6 +128,9 @@ class World(Searchable):
         calendar = WorkingCalendar.built_in()
         return reckon(period, start, calendar, zone=ZONE, close_of_business=time(17, 30))
 
+    def in_force(self) -> tuple[WorkingCalendar, ZoneInfo, time]:
+        return WorkingCalendar.built_in(), ZONE, time(17, 30)
+
 
 def states_of(kind: str) -> dict[str, tuple[str, Role | None]]:
     """What each state is called, and who owns it; None: it is final."""

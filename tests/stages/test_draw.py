@@ -2,8 +2,9 @@
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -39,7 +40,7 @@ from ganchu_workflow.process.language import (
 )
 from ganchu_workflow.process.rounds import CORE_KINDS
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open
-from ganchu_workflow.timing import Limit, Reckoning
+from ganchu_workflow.timing import Limit, Reckoning, WorkingCalendar
 from tests.stages.searchable import Searchable
 
 NOON = datetime(2021, 10, 11, 4, tzinfo=UTC)
@@ -105,6 +106,9 @@ class World(Searchable, Reads):
         return SECRET
 
     def reckon(self, period: Limit, start: datetime) -> Reckoning:
+        raise NotImplementedError
+
+    def in_force(self) -> tuple[WorkingCalendar, ZoneInfo, time]:
         raise NotImplementedError
 
 

@@ -1,8 +1,9 @@
 """专家评审: sheets are blind, a panel ranks its whole group at once, and a late recusal has it compute again."""
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -42,7 +43,7 @@ from ganchu_workflow.process.language import (
 )
 from ganchu_workflow.process.rounds import CORE_KINDS, Ground
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Message, Open, Reversal
-from ganchu_workflow.timing import Limit, Reckoning
+from ganchu_workflow.timing import Limit, Reckoning, WorkingCalendar
 from tests.stages.searchable import Searchable
 
 NOON = datetime(2021, 10, 11, 4, tzinfo=UTC)
@@ -108,6 +109,9 @@ class World(Searchable, Reads):
         raise NotImplementedError
 
     def reckon(self, period: Limit, start: datetime) -> Reckoning:
+        raise NotImplementedError
+
+    def in_force(self) -> tuple[WorkingCalendar, ZoneInfo, time]:
         raise NotImplementedError
 
 

@@ -1,8 +1,9 @@
 """地方推荐: one letter decides order and quota, and only over what waits for its recommender."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -24,7 +25,7 @@ from ganchu_workflow.process.definition import StageInstance
 from ganchu_workflow.process.language import CARRY_ON, START, PhaseWindow, Private, Stage, State, Transition
 from ganchu_workflow.process.rounds import CORE_KINDS
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Reversal
-from ganchu_workflow.timing import Limit, Period, Reckoning
+from ganchu_workflow.timing import Limit, Period, Reckoning, WorkingCalendar
 from tests.stages.searchable import Searchable
 
 STAGE, LETTER = LocalRecommendation(), Recommendation()
@@ -86,6 +87,9 @@ class FakeReads(Searchable, Reads):
         raise NotImplementedError
 
     def reckon(self, period: Limit, start: datetime) -> Reckoning:
+        raise NotImplementedError
+
+    def in_force(self) -> tuple[WorkingCalendar, ZoneInfo, time]:
         raise NotImplementedError
 
 

@@ -119,6 +119,9 @@ class World(Searchable):
         calendar = WorkingCalendar.built_in()
         return reckon(period, start, calendar, zone=ZONE, close_of_business=time(17, 30))
 
+    def in_force(self) -> tuple[WorkingCalendar, ZoneInfo, time]:
+        return WorkingCalendar.built_in(), ZONE, time(17, 30)
+
 
 def _committed(data: BaseModel) -> dict[str, Any]:
     """What was given as canonical values, with `{"private": "~name"}` where a commitment stands."""
@@ -200,6 +203,8 @@ A_ROW, B_ROW = [1, "a", "a公司", "a产品", "360100"], [2, "b", "b公司", "b�
 def notice(world: World, state: str, *members: str, **facts: Any) -> CaseView:
     world.lists["n-2"] = list(members)
     drafted = {"title": "拟入选名单", "dated_on": "2026-09-18"}
+    if state != "drafted":
+        drafted |= {"opens_at": PUBLISHED, "closes_at": CLOSES}
     return world.put("n-2", "notice", state, facts=drafted | facts)
 
 
@@ -441,6 +446,7 @@ def test_publishing_freezes_the_list_prints_the_window_and_shows_the_items() -> 
             "calendar": WorkingCalendar.built_in().version,
             "provisional": False,
             "anomalies": [],
+            "remedies": {},
             "url": url,
             "list": [A_ROW, B_ROW],
             "digest": digest_of([A_ROW, B_ROW]),
@@ -574,6 +580,8 @@ def test_extension_moves_the_end_and_keeps_the_printed_one() -> None:
                 {"from": "x", "to": "y", "ground": "z"},
                 {"from": CLOSES, "to": new, "ground": "通知"},
             ],
+            "anomalies": ["ends_on_rest_day"],
+            "remedies": {"ends_on_rest_day": {"severity": "warning", "ends_at": "2026-09-28T09:30:00.000000Z"}},
         }
     )
 
@@ -643,24 +651,36 @@ def test_item_is_spelt_as_its_notice() -> None:
 # ── taken down ──
 
 
-@pytest.mark.parametrize(
-    ("known", "anomalies"),
-    [
-        ([], ["interrupted"]),
-        (["ends_on_rest_day"], ["ends_on_rest_day", "interrupted"]),
-        (["interrupted"], ["interrupted"]),
-    ],
-)
-def test_taking_down_keeps_the_printed_end_and_is_an_anomaly(known: list[str], anomalies: list[str]) -> None:
+DOWN = {
+    "anomalies": ["taken_down"],
+    "remedies": {"taken_down": {"severity": "error", "ends_at": "2026-10-09T09:30:00.000000Z"}},
+}
+"""Of a notice that was down on every day of its window: 28, 29, 30 September, 8 and 9 October are still to be shown."""
+
+
+def test_taking_down_keeps_the_printed_end_and_is_an_anomaly_with_its_remedy() -> None:
     world = World()
-    ctx = world.context(notice(world, "open", closes_at=CLOSES, anomalies=known), GROUND)
+    ctx = world.context(notice(world, "open", closes_at=CLOSES), GROUND)
 
     assert Notice().note_the_interruption(ctx) == Effects(
-        facts={"taken_down_at": PUBLISHED, "taken_down_for": {"private": "~ground"}, "anomalies": anomalies}
+        facts={"taken_down_at": PUBLISHED, "taken_down_for": {"private": "~ground"}, **DOWN}
     )
 
 
-EARLIER = {"from": "x", "to": "y", "ground": {"private": "~earlier"}}
+def test_put_up_again_in_the_same_instant_it_was_never_away() -> None:
+    facts = Notice().end_the_interruption(restoration(from_text(PUBLISHED))).facts
+    assert facts["anomalies"] == ["taken_down"]  # by the earlier interruption alone
+    world = World()
+    once = notice(world, "down", **{**TAKEN_DOWN, "interruptions": []})
+    ctx = world.context(once, Restoration(ground="已修复"), SETTINGS, from_text(PUBLISHED))
+    assert Notice().end_the_interruption(ctx).facts["anomalies"] == []
+
+
+EARLIER = {
+    "from": "2026-09-18T08:10:00.000000Z",
+    "to": "2026-09-18T08:20:00.000000Z",
+    "ground": {"private": "~earlier"},
+}
 TAKEN_DOWN = {
     "closes_at": CLOSES,
     "taken_down_at": PUBLISHED,
@@ -687,7 +707,7 @@ def test_restored_in_time_the_end_stays_as_printed() -> None:
 
     assert [g.function(Notice(), ctx) for g in Notice.restore.guards] == [None, None]
     assert Notice().end_the_interruption(ctx) == Effects(
-        facts={"interruptions": interruptions("2026-09-24T09:29:59.999999Z")}
+        facts={"interruptions": interruptions("2026-09-24T09:29:59.999999Z"), **DOWN}
     )
 
 
@@ -710,6 +730,11 @@ def test_new_end_on_restoring_is_later_than_the_printed_one() -> None:
         facts={
             "interruptions": interruptions("2026-09-24T12:30:00.000000Z"),
             "closes_at": "2026-09-25T12:30:00.000000Z",
+            "anomalies": ["ends_on_rest_day", "taken_down"],
+            "remedies": {
+                "ends_on_rest_day": {"severity": "warning", "ends_at": "2026-09-28T12:30:00.000000Z"},
+                "taken_down": {"severity": "error", "ends_at": "2026-10-09T09:30:00.000000Z"},
+            },
         }
     )
 

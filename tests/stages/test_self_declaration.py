@@ -1,8 +1,9 @@
 """企业自主申报: what may be declared, what may be submitted, and what is kept of it."""
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -19,7 +20,7 @@ from ganchu_workflow.process.definition import Process, StageInstance
 from ganchu_workflow.process.language import CARRY_ON, PhaseWindow, Private, Stage, State, Transition
 from ganchu_workflow.process.rounds import CORE_KINDS
 from ganchu_workflow.process.values import CaseView, Effects, Message
-from ganchu_workflow.timing import Limit, Period, Reckoning
+from ganchu_workflow.timing import Limit, Period, Reckoning, WorkingCalendar
 from tests.stages.searchable import Searchable
 
 STAGE = SelfDeclaration()
@@ -84,6 +85,9 @@ class FakeReads(Searchable, Reads):
         raise NotImplementedError
 
     def reckon(self, period: Limit, start: datetime) -> Reckoning:
+        raise NotImplementedError
+
+    def in_force(self) -> tuple[WorkingCalendar, ZoneInfo, time]:
         raise NotImplementedError
 
 

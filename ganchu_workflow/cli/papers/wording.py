@@ -27,7 +27,7 @@ _ANOMALIES = {
     "published_late": "实际发布晚于公示起始",
     "ends_on_rest_day": "截止日为休息日",
     "shorter_than_minimum": "公布当日不计时，短于公示期",
-    "interrupted": "公示期间曾暂时撤下",
+    "taken_down": "公示期间曾暂时撤下",
 }
 
 

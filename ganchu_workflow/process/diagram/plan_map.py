@@ -139,11 +139,12 @@ def _between(process: Process, boxes: Mapping[str, str]) -> Iterable[Arrow]:
     grouped: dict[tuple[str, str, bool], list[Edge]] = {}
     for edge in process.application.edges:
         target = stage_of(edge.target)
-        if edge.source is None or edge.late or _from_later(edge):
+        if edge.source is None or _from_later(edge):
             continue
         if target and target != edge.stage:
-            source = _beside(boxes, edge) if edge.transition.reopens else boxes[edge.source]
-            grouped.setdefault((source, f"stage:{target}", edge.transition.reopens), []).append(edge)
+            undoes = edge.transition.reopens or edge.late
+            source = _beside(boxes, edge) if undoes else boxes[edge.source]
+            grouped.setdefault((source, f"stage:{target}", undoes), []).append(edge)
     for (source, to, dashed), edges in grouped.items():
         yield Arrow(source, to, tuple(arrow_lines(process, process.application, edges)), dashed, tuple(edges))
 

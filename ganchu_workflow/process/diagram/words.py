@@ -30,8 +30,8 @@ INSTANTS = {
 
 
 def step_words(edge: Edge) -> str:
-    """`受理 accept`, or only `accept` where the step has no label."""
-    return f"{edge.transition.label} {edge.trigger}".strip()
+    """`受理 accept`, or only `accept` where the step has no label; what is entered late is a `补录 提交 submit`."""
+    return f"{'补录 ' if edge.late else ''}{edge.transition.label} {edge.trigger}".strip()
 
 
 def stage_words(process: Process, name: str) -> str:
@@ -159,7 +159,7 @@ def beside_words(process: Process, kind: KindDefinition, timer: Timer) -> Iterab
         if told := [_LENGTHS[a.distance.unit].format(a.distance.length) for a in deadline.alerts if a.after is after]:
             yield word + "、".join(told)
     if deadline.by:
-        yield f"可中止、延长、提前结束:{roles_words(deadline.by)}"
+        yield f"可调整:{roles_words(deadline.by)}"
 
 
 _LENGTHS = {Unit.WORKING_DAYS: "{}个工作日", Unit.CALENDAR_DAYS: "{}日", Unit.HOURS: "{}小时"}
@@ -168,8 +168,8 @@ _LENGTHS = {Unit.WORKING_DAYS: "{}个工作日", Unit.CALENDAR_DAYS: "{}日", Un
 def loop_words(process: Process, kind: KindDefinition, edge: Edge) -> str:
     """A step that is written into its box: it stays where it is, or is a timely act that is entered late."""
     if edge.late:
-        target = kind.states[edge.target].label
-        return f"补录 {step_words(edge)}({roles_words(edge.transition.late_by)}),转入“{target}”"
+        # Without its label: several ends stand side by side, and the picture must not grow wider than a page.
+        return f"补录 {edge.trigger}({roles_words(edge.transition.late_by)})"
     ground = "更正 " if edge.transition.reopens else ""
     return f"{ground}{step_words(edge)}({who_words(process, kind, edge)})"
 
