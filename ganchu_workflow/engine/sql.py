@@ -23,7 +23,12 @@ OUTBOX = METADATA.tables["ganchu_outbox"]
 DEFINITION = METADATA.tables["ganchu_definition"]
 CALENDAR = METADATA.tables["ganchu_calendar_version"]
 PRIVATE = METADATA.tables["ganchu_private_value"]
-NOT_CALLED_OFF = ~select(CASE.c.id).where(CASE.c.id == DEADLINE.c.round_id, CASE.c.state == "cancelled").exists()
+NOT_CALLED_OFF = (
+    ~select(CASE.c.id)
+    .where(CASE.c.id == DEADLINE.c.round_id, CASE.c.state == "cancelled")
+    .correlate(DEADLINE)  # also where the cases of the deadlines are read beside them
+    .exists()
+)
 """Of deadlines: nothing is due any more in a round that was cancelled, whatever was running there."""
 _IDS: BindParameter[Any] = bindparam(IDS, expanding=True)
 
@@ -61,7 +66,7 @@ HAVING = Statement(
 )
 PHASES = Statement(select(CASE.c.stage, CASE.c.id).where(CASE.c.round_id == bindparam("round"), CASE.c.kind == "phase"))
 DEADLINES = Statement(select(DEADLINE).where(DEADLINE.c.case_id.in_(_IDS)))
-_IN_TROUBLE = and_(
+IN_TROUBLE = and_(
     STUCK.c.case_id == DEADLINE.c.case_id,
     STUCK.c.name == DEADLINE.c.name,
     or_(STUCK.c.due_at == DEADLINE.c.due_at, and_(STUCK.c.due_at.is_(None), DEADLINE.c.due_at.is_(None))),
@@ -70,7 +75,7 @@ _IN_TROUBLE = and_(
 _NOT_RESTING = or_(STUCK.c.case_id.is_(None), and_(STUCK.c.status != "parked", STUCK.c.again_at <= bindparam("now")))
 _DUE_CORE = (
     select(DEADLINE.c.case_id, DEADLINE.c.name, DEADLINE.c.due_at, DEADLINE.c.round_id, STUCK.c.last_at)
-    .outerjoin(STUCK, _IN_TROUBLE)
+    .outerjoin(STUCK, IN_TROUBLE)
     .where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), DEADLINE.c.due_at < bindparam("before"))
     .where(NOT_CALLED_OFF, _NOT_RESTING)
     .order_by(DEADLINE.c.due_at, DEADLINE.c.case_id, DEADLINE.c.name)
@@ -83,7 +88,7 @@ NEXT_ROUND = Statement(
 )
 AWAITING = Statement(
     select(DEADLINE.c.case_id, DEADLINE.c.name, DEADLINE.c.round_id, STUCK.c.last_at)
-    .outerjoin(STUCK, _IN_TROUBLE)
+    .outerjoin(STUCK, IN_TROUBLE)
     .where(
         DEADLINE.c.status == "awaiting_calendar",
         or_(
@@ -98,7 +103,7 @@ AWAITING = Statement(
 _THIS_STUCK = and_(STUCK.c.case_id == bindparam("case"), STUCK.c.name == bindparam("deadline"))
 _LIVE = (
     select(DEADLINE.c.case_id)
-    .where(_IN_TROUBLE, DEADLINE.c.status.in_(["armed", "awaiting_calendar"]), NOT_CALLED_OFF)
+    .where(IN_TROUBLE, DEADLINE.c.status.in_(["armed", "awaiting_calendar"]), NOT_CALLED_OFF)
     .correlate(STUCK)
     .exists()
 )

@@ -19,6 +19,7 @@ from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.stuck import PARK_AFTER, Stuck
 from ganchu_workflow.engine.sweep import Swept
 from ganchu_workflow.errors import ClockSkew, DatabaseFault, Invalid, SchemaFault
+from ganchu_workflow.heartbeat.metrics import Metrics
 from ganchu_workflow.heartbeat.metronome import Metronome
 from ganchu_workflow.store.database import database_fault, file_identity
 from ganchu_workflow.store.skew import MAX_SKEW, Skew, require_no_skew
@@ -98,7 +99,8 @@ class Heartbeat:
 
     `grace` is left to acts that were received in time and are still on their way; `every` is how late a deadline may
     fire that another process has armed meanwhile. `jobs` are called after each sweep that found the database, in their
-    order; one that fails is logged and holds up no other. `on_beat` is handed each beat when it has ended.
+    order; one that fails is logged and holds up no other. `on_beat` is handed each beat when it has ended, and
+    `on_metrics` its numbers.
 
     `scheduler` is an APScheduler 3 of the host's: it is never started or shut down here, and only jobs, a job store and
     an executor of our own are added to it and taken away again. Stop the heartbeat before such a scheduler.
@@ -126,6 +128,7 @@ class Heartbeat:
         jobs: Sequence[Job] = (),
         scheduler: Any = None,
         on_beat: Callable[[Beat], None] | None = None,
+        on_metrics: Callable[[Metrics], None] | None = None,
         max_skew: timedelta | None = MAX_SKEW,
         park_after: int = PARK_AFTER,
     ) -> None:
@@ -144,6 +147,7 @@ class Heartbeat:
         self.grace = grace
         self.jobs = tuple(jobs)
         self.on_beat = on_beat
+        self.on_metrics = on_metrics
         self.max_skew = max_skew
         self.park_after = park_after
         self._scheduler = scheduler
@@ -240,12 +244,27 @@ class Heartbeat:
             self._report(beat)
             if self._metronome is not None:
                 self._metronome.wake_in(self._delay(beat, stands_still))
-            if self.on_beat is not None:
-                try:
-                    self.on_beat(beat)
-                except Exception:
-                    log.exception("on_beat failed", extra={"action": "on_beat_failed", "beat": beat.number})
+            self._tell(beat)
             return beat
+
+    def _tell(self, beat: Beat) -> None:
+        for name in ("on_beat", "on_metrics"):
+            try:
+                if name == "on_beat" and self.on_beat is not None:
+                    self.on_beat(beat)
+                elif name == "on_metrics" and self.on_metrics is not None:
+                    self.on_metrics(self._measured(beat))
+            except Exception:
+                log.exception("%s failed", name, extra={"action": f"{name}_failed", "beat": beat.number})
+
+    def _measured(self, beat: Beat) -> Metrics:
+        try:
+            tally = None if beat.outage in ("began", "lasts") else self.workflow.tally()
+        except Exception as error:
+            if not _of_the_database(error):
+                raise
+            tally = None  # the next beat tells of the outage
+        return Metrics.of(tally, len(beat.fired), len(beat.refused), beat.skew)
 
     def _struck(self, metronome: Metronome) -> None:
         with self._beating:

@@ -234,7 +234,7 @@ class InboxRow(Row, table=True):
 
 class AttemptRow(Row, table=True):
     """What was tried and did not change a case (`refused`, `crashed`), was read under protection (`protected_read`), or
-    was decided about a message on its way (`decided`).
+    was decided by an operator about a message or a deadline (`decided`).
 
     Outside the chain of events, and append-only.
     """
