@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from ganchu_workflow.clock import Clock, SimulatedClock, SystemClock
     from ganchu_workflow.engine.bulk import Bulk, Item
     from ganchu_workflow.engine.events import Receipt
+    from ganchu_workflow.engine.lateness import AwaitingCalendar, Late, Overdue, Tally, Unserved
     from ganchu_workflow.engine.queries import Allowed, Task
+    from ganchu_workflow.engine.stuck import Stuck
     from ganchu_workflow.engine.sweep import Swept
     from ganchu_workflow.entropy import Entropy, SeededEntropy, SystemEntropy
     from ganchu_workflow.errors import Fault, Invalid, Refusal, Refused, WorkflowError
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "Actor": "actors",
     "Allowed": "engine.queries",
+    "AwaitingCalendar": "engine.lateness",
     "Bulk": "engine.bulk",
     "CaseView": "process.values",
     "Clock": "clock",
@@ -37,6 +40,8 @@ _WHERE = {
     "Heartbeat": "heartbeat",
     "Invalid": "errors",
     "Item": "engine.bulk",
+    "Late": "engine.lateness",
+    "Overdue": "engine.lateness",
     "Period": "timing",
     "Plan": "plan",
     "Problem": "audit.verify",
@@ -48,10 +53,13 @@ _WHERE = {
     "Role": "actors",
     "SeededEntropy": "entropy",
     "SimulatedClock": "clock",
+    "Stuck": "engine.stuck",
     "Swept": "engine.sweep",
     "SystemClock": "clock",
     "SystemEntropy": "entropy",
+    "Tally": "engine.lateness",
     "Task": "engine.queries",
+    "Unserved": "engine.lateness",
     "Via": "actors",
     "Workflow": "workflow",
     "WorkflowError": "errors",
@@ -62,6 +70,7 @@ _WHERE = {
 __all__ = [
     "Actor",
     "Allowed",
+    "AwaitingCalendar",
     "Bulk",
     "CaseView",
     "Clock",
@@ -70,6 +79,8 @@ __all__ = [
     "Heartbeat",
     "Invalid",
     "Item",
+    "Late",
+    "Overdue",
     "Period",
     "Plan",
     "Problem",
@@ -81,10 +92,13 @@ __all__ = [
     "Role",
     "SeededEntropy",
     "SimulatedClock",
+    "Stuck",
     "Swept",
     "SystemClock",
     "SystemEntropy",
+    "Tally",
     "Task",
+    "Unserved",
     "Via",
     "Workflow",
     "WorkflowError",

@@ -18,6 +18,7 @@
         ├── DefinitionChanged
         ├── DoesNotRest
         ├── Contention
+        ├── ClockSkew      this machine's clock and the database server's are too far apart
         └── PerhapsDelivered  a channel cannot know whether a message went out
 
 Each carries a stable `code`, its `fields`, and a message that says what to do next. All of them survive pickling.
@@ -206,6 +207,15 @@ class Contention(Fault):
     """Other acts kept changing the same cases; the act was given up after a bounded number of tries."""
 
     code = "contention"
+
+
+class ClockSkew(Fault):
+    """This machine's clock and that of the database's server are too far apart: nothing is fired until they agree.
+
+    `fields` has `ahead` (seconds by which the server's is ahead), `uncertainty` and `most`.
+    """
+
+    code = "clock_skew"
 
 
 class PerhapsDelivered(Fault):

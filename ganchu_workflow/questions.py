@@ -14,6 +14,7 @@ from ganchu_workflow.engine import queries
 from ganchu_workflow.engine.books import Books
 from ganchu_workflow.engine.calendars import Calendars
 from ganchu_workflow.engine.foresee import foresee
+from ganchu_workflow.engine.lateness import LISTED, Overdue, Tally, overdue, tally
 from ganchu_workflow.engine.naming import Case, id_of
 from ganchu_workflow.engine.queries import Allowed, Task
 from ganchu_workflow.engine.requests import Entry
@@ -146,6 +147,31 @@ class Questions:
         With `since`, those that ran out before it are left out.
         """
         return self._read(lambda c: queries.next_due(c, None if round is None else id_of(round), since))
+
+    def overdue(self, round: Case | None = None, *, limit: int = LISTED) -> Overdue:
+        """What is late, by how much and why, in every round or in one; and what waits without an end.
+
+        Late is a deadline whose end is past and that has not fired. Listed apart, because nothing is late by a clock:
+        what waits for a year's calendar, and what starts at a declared fact (such as 送达) that is still missing. Of
+        each sort at most `limit` are listed; the tally counts all that is late. A round that the installed stages
+        cannot run is named with the reason. Raises `Unknown` for a round that there is not.
+        """
+        round_id = None if round is None else id_of(round)
+
+        def ask(link: Link) -> Overdue:
+            if round_id is not None:
+                queries.require_round(link, round_id)
+            return overdue(link, self._books.of_round, self.calendar, self.clock.now(), round_id, limit)
+
+        return self._read(ask)
+
+    def tally(self, round: Case | None = None) -> Tally:
+        """How many deadlines are late, why, and by how much, in every round or in one: the counts of `overdue` alone.
+
+        Of a round that the installed stages cannot run it says so only once a sweep has tried.
+        """
+        round_id = None if round is None else id_of(round)
+        return self._read(lambda link: tally(link, self.clock.now(), round_id))
 
     def last_recorded_at(self) -> datetime | None:
         """When the newest event of the database was recorded, in UTC; None in an empty one."""

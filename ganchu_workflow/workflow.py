@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,7 +26,8 @@ from ganchu_workflow.engine.recorder import plain
 from ganchu_workflow.engine.requests import Entry, Opening, Request, Step
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
-from ganchu_workflow.engine.sweep import DueRow, Swept, sweep
+from ganchu_workflow.engine.stuck import PARK_AFTER, Stuck, release
+from ganchu_workflow.engine.sweep import Swept, sweep
 from ganchu_workflow.engine.transition import Engine
 from ganchu_workflow.errors import Invalid, Refusal, Refused, WorkflowError
 from ganchu_workflow.messages import Dispatcher
@@ -35,6 +36,7 @@ from ganchu_workflow.plugins import DISPATCHERS, Registry
 from ganchu_workflow.process.mixins import Evidence
 from ganchu_workflow.questions import Questions
 from ganchu_workflow.store.database import migrate
+from ganchu_workflow.store.skew import require_no_skew
 from ganchu_workflow.timing import Overlay, read_overlay
 
 __all__ = ["Case", "Workflow"]
@@ -241,15 +243,51 @@ class Workflow(Questions):
         ]
         return carry_out_many(self._engine, acts, dry_run=dry_run)
 
-    def tick(self, *, grace: timedelta = timedelta(), leave: Collection[DueRow] = ()) -> Swept:
+    def tick(
+        self,
+        *,
+        grace: timedelta = timedelta(),
+        limit: int | None = None,
+        park_after: int = PARK_AFTER,
+        max_skew: timedelta | None = None,
+    ) -> Swept:
         """Fire every deadline that has run out, oldest first. Idempotent; any number of nodes may call it.
 
         Deadlines whose end lies less than `grace` back are left for a later sweep: an act that was received in time may
         still be on its way on another node. Whether an act is in time never depends on it. Deadlines that waited for a
-        year's calendar start to run once it is loaded. Those in `leave` (case, deadline, due instant) are not tried.
+        year's calendar start to run once it is loaded.
+
+        With `limit`, at most so many are tried, and `more` says whether something is left. Where a great deal is due,
+        rounds take turns, so that none waits for another; within a round the oldest is first.
+
+        One that would not fire holds up no other, and is left alone for a while, on every node: what a rule refuses for
+        30 s, then twice as long each time, up to an hour; so does one that crashes, which after `park_after` tries is
+        parked until a person releases it. Raises `Invalid` for a limit or a number of tries below 1.
+
+        With `max_skew`, nothing is fired and `ClockSkew` raised while the workflow's clock and that of the database's
+        server are certainly further apart (never on SQLite). Left out, it is not asked: a clock that a test moves has
+        no meaning against a server. No act of a person is refused for it: what counts there is when it was received.
+        """
+        if (limit is not None and limit < 1) or park_after < 1:
+            raise Invalid("limit and park_after: at least 1")
+        self._ready()
+        if max_skew is not None:
+            require_no_skew(self.database, self.clock, max_skew)
+        return sweep(self._engine, grace, limit, park_after)
+
+    def release(self, case: Case, deadline: str | None = None, *, actor: Actor, reason: str) -> tuple[Stuck, ...]:
+        """Let deadlines that would not fire be tried at once: parked ones, or those that wait. Gives what they were.
+
+        The one of that name, or all of the case; of a round, those of all its cases. Nothing fires here: the next sweep
+        tries them, and counts anew. Who asked for it and why is kept for ever, as a row of `attempts`, so that a reason
+        names nobody. Raises `Refused` when no such deadline is stuck (`deadline_not_stuck`), or by an actor who may not
+        (`not_allowed`: it is for the office and the supervisor); that is such a row too. Raises `Unknown` for a case
+        that there is not.
         """
         self._ready()
-        return sweep(self._engine, grace, leave)
+        return release(
+            self._engine.transactions, self.clock, self._engine.entropy, id_of(case), deadline, actor, reason
+        )
 
     def import_calendar(self, notice: Overlay | Path, *, actor: Actor, dry_run: bool = False) -> tuple[Adopted, ...]:
         """Import the State Council's notice of a year, and let every round go by it; what that means for each.

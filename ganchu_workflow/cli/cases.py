@@ -1,8 +1,7 @@
-"""What is done with one case: open, fire, allowed, tasks, history; and what was tried, and what is due."""
+"""What is done with one case: open, fire, allowed, tasks, history; and what was tried."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -17,7 +16,6 @@ from ganchu_workflow.cli.terminal import (
     CaseId,
     Data,
     Database,
-    Grace,
     Key,
     Person,
     RoundId,
@@ -27,7 +25,6 @@ from ganchu_workflow.cli.terminal import (
     print_json,
     receipt_row,
     round_of,
-    show_swept,
     unrunnable,
     workflow_on,
 )
@@ -190,7 +187,7 @@ def history(case: CaseId, database: Database, as_json: AsJson = False) -> None:
 
 @app.command("attempts")
 def attempts(round_id: RoundId, database: Database, as_json: AsJson = False) -> None:
-    """被拒绝的尝试,及对通知的人工处理。 / What was refused in a round, or decided about its messages, oldest first."""
+    """被拒绝的尝试,及人工处置。 / What was refused in a round, or decided by an operator, oldest first."""
     workflow = workflow_on(database)
     found = workflow.attempts(round_of(workflow, round_id))
     if as_json:
@@ -199,11 +196,3 @@ def attempts(round_id: RoundId, database: Database, as_json: AsJson = False) -> 
         at = local_time(workflow, round_id, a["received_at"])
         typer.echo(f"{at}  {a['actor']}  {a['name']}  {a['code']}  {a['body']['zh']}")
     return None
-
-
-@app.command("tick")
-def tick(database: Database, grace: Grace = 60, at: At = None, as_json: AsJson = False) -> None:
-    """触发已到期的期限;演示批次可用 --at 指定时刻。 / Fires what has run out; exit code 4 when one did not fire."""
-    # Nothing is on its way to a demonstration: its clock stands still.
-    left = timedelta(seconds=grace if at is None else 0)
-    show_swept(workflow_on(database, at).tick(grace=left), as_json)

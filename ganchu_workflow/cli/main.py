@@ -14,7 +14,19 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ganchu_workflow.cli import audit, calendars, cases, database, outbox, plugins, processes, rounds, windows, worker
+from ganchu_workflow.cli import (
+    audit,
+    calendars,
+    cases,
+    database,
+    lateness,
+    outbox,
+    plugins,
+    processes,
+    rounds,
+    windows,
+    worker,
+)
 from ganchu_workflow.cli.terminal import BAD_INPUT, BROKEN, REFUSED
 
 app = typer.Typer(
@@ -34,6 +46,7 @@ for name, sub in (
 ):
     app.add_typer(sub.app, name=name)
 app.add_typer(cases.app)
+app.add_typer(lateness.app)
 app.add_typer(worker.app)
 
 

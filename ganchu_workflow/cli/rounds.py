@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganchu_workflow.cli import cases, imports
+from ganchu_workflow.cli import imports, lateness
 from ganchu_workflow.cli.selecting import Cases, Kind, Naming, Numbers, Standing, case_of, chosen, standing, with_cases
 from ganchu_workflow.cli.terminal import (
     BROKEN,
@@ -225,7 +225,7 @@ def round_list(
     return None
 
 
-app.command("tick")(cases.tick)
+app.command("tick")(lateness.tick)
 
 
 @app.command("papers")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from rich.console import Console
 
     from ganchu_workflow.actors import Actor
@@ -47,6 +50,15 @@ Data = Annotated[
 Key = Annotated[str | None, typer.Option("--key", help="幂等键 / a key that makes the call safe to repeat")]
 Grace = Annotated[
     int, typer.Option("--grace", min=0, help="为在途事项留出的秒数 / seconds left to acts that are still on their way")
+]
+MaxSkew = Annotated[
+    float,
+    typer.Option(
+        "--max-skew",
+        min=0,
+        max=86400,
+        help="与数据库服务器时钟最多相差秒数,0 不检查 / seconds the clocks of machine and server may differ; 0: any",
+    ),
 ]
 At = Annotated[
     str | None,
@@ -213,16 +225,33 @@ def console() -> Console:
     return Console(width=100, highlight=False)
 
 
-def show_swept(swept: Swept, as_json: bool) -> None:
-    """What a sweep did; exit code 4 when a deadline did not fire."""
-    if as_json:
-        print_json({"fired": [receipt_row(r) for r in swept.fired], "refused": swept.refused})
-    else:
-        typer.echo(f"已触发 {len(swept.fired)} 项 / fired {len(swept.fired)}")
+def swept_row(swept: Swept) -> dict[str, Any]:
+    """What a sweep did, as JSON."""
+    return {
+        "fired": [receipt_row(r) for r in swept.fired],
+        "refused": swept.refused,
+        "stuck": [asdict(each) for each in swept.stuck],
+    }
+
+
+def show_swept(swept: Swept) -> None:
+    """What a sweep did, for people."""
+    typer.echo(f"已触发 {len(swept.fired)} 项 / fired {len(swept.fired)}")
     for item in swept.refused:
         typer.echo(f"未触发 / did not fire: {item['case']} {item['deadline']} [{item['code']}] {item['why']}", err=True)
-    if swept.refused:
-        raise typer.Exit(BROKEN)
+    told = {(item["case"], item["deadline"]) for item in swept.refused}
+    if resting := sum((each.case, each.deadline) not in told for each in swept.stuck):
+        resting_words = f"另有 {resting} 项停滞 / {resting} more are stuck"
+        typer.echo(f"{resting_words}: ganchu overdue", err=True)
+
+
+def measured_skew(workflow: Workflow, max_skew: float) -> timedelta | None:
+    """How far the clocks may be apart: where the workflow goes by the machine's clock, and 0 is not given."""
+    from datetime import timedelta
+
+    from ganchu_workflow.clock import SystemClock
+
+    return timedelta(seconds=max_skew) if max_skew and isinstance(workflow.clock, SystemClock) else None
 
 
 def print_json(value: Any) -> None:

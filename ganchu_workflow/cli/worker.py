@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganchu_workflow.cli.terminal import BROKEN, Database, Grace, json_line, receipt_row, require_real_time, workflow_on
+from ganchu_workflow.cli.terminal import (
+    BROKEN,
+    Database,
+    Grace,
+    MaxSkew,
+    json_line,
+    measured_skew,
+    receipt_row,
+    require_real_time,
+    workflow_on,
+)
 
 if TYPE_CHECKING:
     from ganchu_workflow.heartbeat import Beat, JobRun
@@ -40,6 +50,7 @@ def worker(
     database: Database,
     every: Annotated[int, typer.Option("--every", min=1, max=86400, help="间隔秒数 / seconds between beats")] = 30,
     grace: Grace = 60,
+    max_skew: MaxSkew = 1,
     once: Annotated[bool, typer.Option("--once", help="只运行一次 / beat once, and end")] = False,
     channels: Annotated[
         Path | None,
@@ -66,15 +77,22 @@ def worker(
     if not _reached(workflow, patience, lines, signals):
         return
     jobs = [_dispatching(workflow, channels)] if channels is not None else []
+    heart = Heartbeat(
+        workflow,
+        every=timedelta(seconds=every),
+        grace=timedelta(seconds=grace),
+        jobs=jobs,
+        on_beat=lines.beat,
+        max_skew=measured_skew(workflow, max_skew),
+    )
     if once:
-        beat = Heartbeat(workflow, grace=timedelta(seconds=grace), jobs=jobs).beat()
-        lines.beat(beat)
-        if beat.error or beat.refused or any(j.error for j in beat.jobs):
+        beats = [heart.beat()]
+        while beats[-1].more:
+            beats.append(heart.beat())
+        needs_a_person = any(each.status != "retrying" for each in heart.status().stuck)
+        if needs_a_person or any(b.error or b.refused or any(j.error for j in b.jobs) for b in beats):
             raise typer.Exit(BROKEN)
         return
-    heart = Heartbeat(
-        workflow, every=timedelta(seconds=every), grace=timedelta(seconds=grace), jobs=jobs, on_beat=lines.beat
-    )
     lines.say("started", f"开始:每 {every} 秒一次", f"started: every {every} s", every=every, grace=grace)
     with heart:
         signals.wait()
@@ -82,8 +100,8 @@ def worker(
             en = "stopping when the beat has ended; another signal ends it at once"
             lines.say("stopping", "正在停止,等待本次运行结束", en)
     signals.over()
-    beats = heart.status().beats
-    lines.say("stopped", f"已停止,共 {beats} 次", f"stopped after {beats} beats", beats=beats)
+    number = heart.status().beats
+    lines.say("stopped", f"已停止,共 {number} 次", f"stopped after {number} beats", beats=number)
 
 
 def _reached(workflow: Workflow, patience: float, lines: _Lines, signals: _Signals) -> bool:
@@ -169,11 +187,16 @@ class _Lines:
         error = getattr(beat.error, "message", str(beat.error))
         if beat.outage == "over":
             self.say("outage_over", "数据库已恢复", "the database is back")
+        if beat.skewed == "over":
+            self.say("clock_skew_over", "时钟已一致,恢复触发", "the clocks agree again", **_skew(beat))
         self._done(beat)
         if beat.outage == "began":
             code = getattr(beat.error, "code", "")
             self.say("outage_began", "数据库不可用,恢复后继续", f"no database: {error}", code=code, why=error)
-        elif beat.error is not None and beat.outage == "":
+        elif beat.skewed == "began":
+            zh, _, en = str(error).partition(" / ")
+            self.say("clock_skew_began", zh, en, code="clock_skew", **_skew(beat))
+        elif beat.error is not None and beat.outage == "" and beat.skewed == "":
             self.say("failed", "本次运行出错", f"the beat failed: {error}", why=error)
 
     def _done(self, beat: Beat) -> None:
@@ -225,6 +248,10 @@ def _dispatching(workflow: Workflow, channels: Path) -> Callable[[], _Delivery]:
         return _Delivery(done, done.total >= BATCH)
 
     return deliver_messages
+
+
+def _skew(beat: Beat) -> dict[str, float | None]:
+    return {"skew": None if beat.skew is None else beat.skew.ahead.total_seconds()}
 
 
 def _of_job(job: JobRun) -> tuple[str, str]:

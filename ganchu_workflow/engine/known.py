@@ -16,6 +16,8 @@ class Known:
         self._phases: dict[str, dict[str, str]] = {}
         self.calendars: set[str] = set()
         """The versions of the working-day calendar that are stored, and that by a transaction which was committed."""
+        self.turn = ""
+        """The round whose turn it was last, while more was due than one look takes."""
 
     def round_of(self, case_ids: Sequence[str]) -> str | None:
         """The round of these cases, if it is known of all and is one."""

@@ -208,8 +208,8 @@ class Outbox:
         nobody. Raises `Refused` when nothing of it can be handed in again, or by this actor; that is such a row too.
         """
         values = {"status": WAITING, "due_at": self._clock.now(), "attempts": 0}
-        decision = Decision(RETRY, message, channel, actor, reason, self._clock, self._entropy)
-        return self._decide(decision, (DEAD, STUCK, RETRYING), values)
+        decision = Decision(RETRY, {"message": message, "channel": channel}, actor, reason, self._clock, self._entropy)
+        return self._decide(decision, message, channel, (DEAD, STUCK, RETRYING), values)
 
     def drop(self, message: str, channel: str | None = None, *, actor: Actor, reason: str) -> list[str]:
         """Give a message up that has not been delivered, over this channel or all such; gives the channels.
@@ -217,8 +217,8 @@ class Outbox:
         The row stays. Who decided so and why is kept as of `retry`. Raises `Refused` when nothing of it can be
         dropped, or by this actor.
         """
-        decision = Decision(DROP, message, channel, actor, reason, self._clock, self._entropy)
-        return self._decide(decision, (WAITING, RETRYING, DEAD, STUCK), {"status": DROPPED})
+        decision = Decision(DROP, {"message": message, "channel": channel}, actor, reason, self._clock, self._entropy)
+        return self._decide(decision, message, channel, (WAITING, RETRYING, DEAD, STUCK), {"status": DROPPED})
 
     # ── inside ──
 
@@ -263,9 +263,14 @@ class Outbox:
         known = status in (DELIVERED, DEAD)
         return known and _swap(link, delivery.id, delivery.channel, delivery.version + 1, [STUCK], values)
 
-    def _decide(self, decision: Decision, sources: Sequence[str], values: Mapping[str, Any]) -> list[str]:
-        message = decision.message
-
+    def _decide(
+        self,
+        decision: Decision,
+        message: str,
+        channel: str | None,
+        sources: Sequence[str],
+        values: Mapping[str, Any],
+    ) -> list[str]:
         def work(link: Link) -> list[str]:
             query = select(OUTBOX.c.round_id, OUTBOX.c.case_id).where(OUTBOX.c.id == message)
             found = link.execute(query).first()
@@ -273,7 +278,7 @@ class Outbox:
             decision.require_operator()
             if found is None:
                 raise Unknown(f"there is no message '{message}'; see `ganchu outbox list`", id=message)
-            rows = _rows_of(link, message, decision.channel)
+            rows = _rows_of(link, message, channel)
             kept = {**values, "decided_by": label(decision.actor), "reason": decision.reason.strip()}
             able = [r for r in rows if r.status in sources]
             done = [r for r in able if _swap(link, message, r.channel, r.version, [r.status], dict(kept))]
@@ -283,14 +288,7 @@ class Outbox:
             keep_attempt(link, decision.carried_out(stood))
             return sorted(stood)
 
-        try:
-            return self._transactions.write(work)
-        except Refused as refused:
-            # As of an act: a host is handed the row, to keep it or not.
-            row = refused.fields["attempt"] = decision.refused(refused.refusal)
-            if self._transactions.own:
-                self._transactions.write(lambda link: keep_attempt(link, row))
-            raise
+        return decision.decide(self._transactions, work)
 
 
 def _rows_of(link: Link, message: str, channel: str | None) -> list[Any]:

@@ -112,10 +112,15 @@ class Rows:
         """The deadlines of some cases: case → name → deadline."""
         return _by_case(by_chunks(self.link, sql.DEADLINES, case_ids))
 
-    def due(self, before: datetime, limit: int) -> list[tuple[str, str, datetime]]:
-        """(case, deadline, due instant) of what was due before that instant, in the order of due instants."""
-        found = self.link.execute(sql.DUE, {"before": before, "most": limit})
-        return [(r.case_id, r.name, r.due_at) for r in found]
+    def due(self, before: datetime, now: datetime, limit: int, round_id: str | None = None) -> list[Any]:
+        """What was due before that instant, of one round or of all, and does not rest `now`; oldest first.
+
+        Each row has `case_id`, `name`, `due_at`, `round_id`, and `last_at`: when it was last tried in vain.
+        """
+        values = {"before": before, "now": now, "most": limit}
+        if round_id is None:
+            return self.link.execute(sql.DUE, values).rows
+        return self.link.execute(sql.DUE_OF_ROUND, {**values, "round": round_id}).rows
 
     def running_from(self, round_id: str, first: datetime) -> list[tuple[str, str]]:
         """(case, deadline) of what runs in a round and is due at that instant or later."""
@@ -138,10 +143,21 @@ class Rows:
         """The bodies of the events of a round that were recorded at that instant or later, oldest first."""
         return self.link.execute(sql.SINCE, {"round": round_id, "first": first}).scalars()
 
-    def awaiting(self, limit: int, after: tuple[str, str]) -> list[tuple[str, str]]:
-        """(case, deadline) of what waits for a year's calendar, in order, after that one."""
-        values = {"after": after[0], "then": after[1], "most": limit}
-        return [(r.case_id, r.name) for r in self.link.execute(sql.AWAITING, values)]
+    def rounds_with_deadlines(self) -> list[str]:
+        """The rounds that have deadlines of any kind, in the order of their ids: one short look for each."""
+        found: list[str] = []
+        after = ""
+        while (following := self.link.execute(sql.NEXT_ROUND, {"after": after}).scalar()) is not None:
+            found.append(after := following)
+        return found
+
+    def awaiting(self, now: datetime, limit: int, after: tuple[str, str]) -> list[Any]:
+        """What waits for a year's calendar and does not rest `now`, in order, after that (case, deadline).
+
+        Each row has `case_id`, `name`, `round_id` and `last_at`.
+        """
+        values = {"after": after[0], "then": after[1], "now": now, "most": limit}
+        return self.link.execute(sql.AWAITING, values).rows
 
     def keys_used(self, keys: Iterable[str]) -> list[str]:
         """Those of the idempotency keys under which an event was written."""

@@ -18,12 +18,18 @@ PARTY = METADATA.tables["ganchu_party"]
 FACT = METADATA.tables["ganchu_fact_index"]
 EVENT = METADATA.tables["ganchu_history"]
 DEADLINE = METADATA.tables["ganchu_deadline"]
+STUCK = METADATA.tables["ganchu_stuck_deadline"]
 OUTBOX = METADATA.tables["ganchu_outbox"]
 DEFINITION = METADATA.tables["ganchu_definition"]
 CALENDAR = METADATA.tables["ganchu_calendar_version"]
 IMPORT = METADATA.tables["ganchu_calendar_import"]
 PRIVATE = METADATA.tables["ganchu_private_value"]
-NOT_CALLED_OFF = ~select(CASE.c.id).where(CASE.c.id == DEADLINE.c.round_id, CASE.c.state == "cancelled").exists()
+NOT_CALLED_OFF = (
+    ~select(CASE.c.id)
+    .where(CASE.c.id == DEADLINE.c.round_id, CASE.c.state == "cancelled")
+    .correlate(DEADLINE)  # also where the cases of the deadlines are read beside them
+    .exists()
+)
 """Of deadlines: nothing is due any more in a round that was cancelled, whatever was running there."""
 _IDS: BindParameter[Any] = bindparam(IDS, expanding=True)
 
@@ -61,21 +67,36 @@ HAVING = Statement(
 )
 PHASES = Statement(select(CASE.c.stage, CASE.c.id).where(CASE.c.round_id == bindparam("round"), CASE.c.kind == "phase"))
 DEADLINES = Statement(select(DEADLINE).where(DEADLINE.c.case_id.in_(_IDS)))
-DUE = Statement(
-    select(DEADLINE.c.case_id, DEADLINE.c.name, DEADLINE.c.due_at)
+IN_TROUBLE = and_(
+    STUCK.c.case_id == DEADLINE.c.case_id,
+    STUCK.c.name == DEADLINE.c.name,
+    or_(STUCK.c.due_at == DEADLINE.c.due_at, and_(STUCK.c.due_at.is_(None), DEADLINE.c.due_at.is_(None))),
+)
+"""The row of a deadline that would not fire; one that was written of another end is of no account."""
+_NOT_RESTING = or_(STUCK.c.case_id.is_(None), and_(STUCK.c.status != "parked", STUCK.c.again_at <= bindparam("now")))
+_DUE_CORE = (
+    select(DEADLINE.c.case_id, DEADLINE.c.name, DEADLINE.c.due_at, DEADLINE.c.round_id, STUCK.c.last_at)
+    .outerjoin(STUCK, IN_TROUBLE)
     .where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), DEADLINE.c.due_at < bindparam("before"))
-    .where(NOT_CALLED_OFF)
+    .where(NOT_CALLED_OFF, _NOT_RESTING)
     .order_by(DEADLINE.c.due_at, DEADLINE.c.case_id, DEADLINE.c.name)
     .limit(bindparam("most"))
 )
+DUE = Statement(_DUE_CORE)
+DUE_OF_ROUND = Statement(_DUE_CORE.where(DEADLINE.c.round_id == bindparam("round")))
+NEXT_ROUND = Statement(
+    select(DEADLINE.c.round_id).where(DEADLINE.c.round_id > bindparam("after")).order_by(DEADLINE.c.round_id).limit(1)
+)
 AWAITING = Statement(
-    select(DEADLINE.c.case_id, DEADLINE.c.name)
+    select(DEADLINE.c.case_id, DEADLINE.c.name, DEADLINE.c.round_id, STUCK.c.last_at)
+    .outerjoin(STUCK, IN_TROUBLE)
     .where(
         DEADLINE.c.status == "awaiting_calendar",
         or_(
             DEADLINE.c.case_id > bindparam("after"),
             and_(DEADLINE.c.case_id == bindparam("after"), DEADLINE.c.name > bindparam("then")),
         ),
+        _NOT_RESTING,
     )
     .order_by(DEADLINE.c.case_id, DEADLINE.c.name)
     .limit(bindparam("most"))
@@ -101,6 +122,23 @@ IMPORTS = Statement(
         IMPORT.c.imported_at, IMPORT.c.id
     )
 )
+_THIS_STUCK = and_(STUCK.c.case_id == bindparam("case"), STUCK.c.name == bindparam("deadline"))
+_LIVE = (
+    select(DEADLINE.c.case_id)
+    .where(IN_TROUBLE, DEADLINE.c.status.in_(["armed", "awaiting_calendar"]), NOT_CALLED_OFF)
+    .correlate(STUCK)
+    .exists()
+)
+STUCK_DEADLINE = Statement(select(STUCK).where(_THIS_STUCK))
+STUCK_DEADLINES = Statement(
+    select(STUCK).where(_LIVE).order_by(STUCK.c.first_at, STUCK.c.case_id, STUCK.c.name).limit(bindparam("most"))
+)
+STUCK_OF_ROUND = Statement(
+    select(STUCK).where(STUCK.c.round_id == bindparam("round"), _LIVE).order_by(STUCK.c.case_id, STUCK.c.name)
+)
+A_STALE_ONE = Statement(select(STUCK.c.case_id).where(~_LIVE).limit(1))
+WITHOUT_STALE = Statement(delete(STUCK).where(~_LIVE))
+WITHOUT_STUCK = Statement(delete(STUCK).where(_THIS_STUCK))
 BY_KEY = Statement(select(EVENT.c.body).where(EVENT.c.idempotency_key == bindparam("key")))
 HISTORY = Statement(select(EVENT.c.body).where(EVENT.c.case_id == bindparam("case")).order_by(EVENT.c.seq.desc()))
 USED = Statement(select(EVENT.c.idempotency_key).where(EVENT.c.idempotency_key.in_(_IDS)))
@@ -129,3 +167,4 @@ _THIS_DEADLINE = and_(DEADLINE.c.case_id == bindparam("case"), DEADLINE.c.name =
 WITHOUT_DEADLINE = Statement(delete(DEADLINE).where(_THIS_DEADLINE))
 INSERTS = {table.name: Statement(insert(table)) for table in METADATA.sorted_tables}
 UPDATE_DEADLINE = Statement(update(DEADLINE).where(_THIS_DEADLINE).values(**_but(DEADLINE, "case_id", "name")))
+UPDATE_STUCK = Statement(update(STUCK).where(_THIS_STUCK).values(**_but(STUCK, "case_id", "name")))

@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
 
 from ganchu_workflow.clock import to_text
+from ganchu_workflow.engine.calendar_import import catch_up
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.rows import Rows
+from ganchu_workflow.engine.stuck import CANNOT_RUN, PARK_AFTER, DueRow, Stuck, note, status_of, tidy
 from ganchu_workflow.engine.transition import Engine
 from ganchu_workflow.errors import DatabaseFault, WorkflowError
 
 LOOK = 200
-"""How many due rows one look at the deadline table takes."""
-DueRow = tuple[str, str, datetime | None]
-"""Case, deadline, and the instant it is due at; None of one that waits for a year's calendar."""
+"""How many rows one look at the deadline table takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one sweep did: the deadlines it fired, and those that would not fire.
-
-    Each of these has `case`, `deadline`, `due_at` (empty while it waits for a calendar), `code` and `why`.
-    """
+    """What one sweep did: the deadlines it fired, and those that would not fire."""
 
     fired: tuple[Receipt, ...] = ()
     refused: tuple[dict[str, str], ...] = ()
-
-
-def sweep(engine: Engine, grace: timedelta = timedelta(), leave: Collection[DueRow] = ()) -> Swept:
-    """Fire everything whose end lies more than `grace` back, in the order of due instants, until nothing is due.
-
-    Idempotent, and safe on any number of nodes: a deadline fires once. One that is refused or crashes keeps its row, is
-    reported, and holds up no other; those in `leave` are not tried. What waited for a year's calendar starts to run
-    once it is loaded. Raises `DatabaseFault` when the database fails: what was fired before it is kept, and is in
-    `fields["swept"]`.
+    """Those that were tried in vain: `case`, `deadline`, `due_at` (empty while it waits for a calendar), `code`, `why`.
     """
-    running = _Sweep(engine, leave)
+    more: bool = False
+    """Whether it ended at its limit: more is due, and may be fired at once."""
+    stuck: tuple[Stuck, ...] = ()
+    """What has been tried in vain, now or before, and still is due: at most `LOOK` of them, oldest trouble first."""
+
+
+def sweep(
+    engine: Engine, grace: timedelta = timedelta(), limit: int | None = None, park_after: int = PARK_AFTER
+) -> Swept:
+    """Fire what lies more than `grace` back, at most `limit` deadlines, oldest first.
+
+    Where more is due than one look takes, the rounds take turns. Idempotent, and safe on any number of nodes: a
+    deadline fires once. One that would not fire has a row (see `engine.stuck`) and holds up no other. What waited for
+    a year's calendar starts to run once it is loaded, and a round that missed an import goes by it now. Raises `DatabaseFault` when the database fails: what was fired
+    before it is kept, and is in `fields["swept"]`.
+    """
+    running = _Sweep(engine, engine.clock.now(), limit, park_after)
     try:
+        catch_up(engine)
         running.resolve_what_waits()
         running.fire_what_is_due(grace)
+        running.stuck = tidy(engine.transactions, LOOK)
     except DatabaseFault as fault:
         fault.fields["swept"] = running.swept()
         raise
@@ -50,59 +57,125 @@ def sweep(engine: Engine, grace: timedelta = timedelta(), leave: Collection[DueR
 class _Sweep:
     """One sweep under way: what it has done so far."""
 
-    def __init__(self, engine: Engine, leave: Collection[DueRow]) -> None:
+    def __init__(self, engine: Engine, now: datetime, limit: int | None, park_after: int) -> None:
         self.engine = engine
-        self.left = set(leave)
-        """What is not tried, or not again."""
+        self.now = now
+        self.limit = limit
+        self.park_after = park_after
+        self.left: set[DueRow] = set()
+        """What is not tried again in this sweep, though no row of its own says so."""
+        self.gone: set[DueRow] = set()
+        """What was no longer due when it was to be fired: others have seen to it."""
+        self.cannot_run: dict[str, WorkflowError] = {}
+        """The rounds that the installed stages cannot run: to find that out once is enough."""
         self.fired: list[Receipt] = []
         self.refused: list[dict[str, str]] = []
+        self.more = False
+        self.stuck: tuple[Stuck, ...] = ()
 
     def swept(self) -> Swept:
         """What it has done so far."""
-        return Swept(tuple(self.fired), tuple(self.refused))
+        return Swept(tuple(self.fired), tuple(self.refused), self.more, self.stuck)
 
     def fire_what_is_due(self, grace: timedelta) -> None:
-        """Deadline after deadline, oldest first, until none is left that has not been tried."""
-        now = self.engine.clock.now()
-        before = now - grace
-        while due := self._due(before, LOOK):
-            started = len(self.fired)
-            for row in due:
-                if len(self.fired) > started and self._due(row[2], 1):
-                    break  # what has just fired started one that was due before this
-                done = self.engine.fire_due(*row, now)
+        """Deadline after deadline, until none is left that has not been tried or the limit is reached.
+
+        Within a round the oldest first: what a firing starts that was due before the next one is fired before it.
+        """
+        before = self.now - grace
+        tried = 0
+        while queue := self._queue(before):
+            moved: set[str] = set()
+            overtaken: set[str] = set()
+            for row in queue:
+                if row.round in overtaken:
+                    continue
+                if row.round in moved and self._overtaken(row):
+                    overtaken.add(row.round)  # its rows are read again, in the next look
+                    continue
+                moved.discard(row.round)
+                if tried == self.limit:
+                    self.more = True
+                    return
+                # The next look begins with the one after it: a limit must not favour the first of many rounds.
+                self.engine.known.turn = row.round
+                done = self._fire(row)
+                tried += done is not None
                 if isinstance(done, Receipt):
                     self.fired.append(done)
+                    moved.add(row.round)
                 elif done is not None:
-                    self._not_fired(row, done)
+                    self._in_vain(row, done)
+                else:
+                    self._gone(row)
 
     def resolve_what_waits(self) -> None:
         """Each deadline that waits for a year's calendar, in order."""
         found = self._awaiting(("", ""))
         while found:
-            for case_id, name in found:
-                row: DueRow = (case_id, name, None)
-                if row in self.left:
-                    continue
+            for row in found:
+                error = self.cannot_run.get(row.round)
                 try:
-                    self.engine.resolve(case_id, name)
+                    if error is None:
+                        self.engine.resolve(row.case, row.name)
                 except DatabaseFault:
                     raise
-                except WorkflowError as error:
-                    self._not_fired(row, error)
-            found = self._awaiting(found[-1])
+                except WorkflowError as failed:
+                    error = failed
+                if error is not None:
+                    self._in_vain(row, error)
+            found = self._awaiting((found[-1].case, found[-1].name))
 
-    def _due(self, before: datetime, most: int) -> list[tuple[str, str, datetime]]:
-        limit = most + len(self.left)
-        found = self.engine.transactions.read(lambda link: Rows(link).due(before, limit))
-        return [row for row in found if row not in self.left]
+    def _fire(self, row: DueRow) -> Receipt | WorkflowError | None:
+        if row.round in self.cannot_run:
+            return self.cannot_run[row.round]
+        if row.due_at is None:
+            raise TypeError(row)
+        return self.engine.fire_due(row.case, row.name, row.due_at, self.now)
 
-    def _awaiting(self, after: tuple[str, str]) -> list[tuple[str, str]]:
-        return self.engine.transactions.read(lambda link: Rows(link).awaiting(LOOK, after))
-
-    def _not_fired(self, row: DueRow, error: WorkflowError) -> None:
-        self.left.add(row)
-        due_at = to_text(row[2]) if row[2] is not None else ""
+    def _in_vain(self, row: DueRow, error: WorkflowError) -> None:
+        due_at = to_text(row.due_at) if row.due_at is not None else ""
         self.refused.append(
-            {"case": row[0], "deadline": row[1], "due_at": due_at, "code": error.code, "why": error.message}
+            {"case": row.case, "deadline": row.name, "due_at": due_at, "code": error.code, "why": error.message}
         )
+        if isinstance(error, CANNOT_RUN):
+            self.cannot_run[row.round] = error
+        if status_of(error) is None:
+            self.left.add(row)
+        else:
+            self.engine.transactions.write(lambda link: note(link, row, error, self.now, self.park_after))
+
+    def _gone(self, row: DueRow) -> None:
+        """It was fired, moved or stopped; found a second time, it is a row without a case, and never will be."""
+        (self.left if row in self.gone else self.gone).add(row)
+
+    # ── looking ──
+
+    def _queue(self, before: datetime) -> list[DueRow]:
+        """What is to be fired next, in that order: of every round that has something due, where that is a great deal.
+
+        One round with a hundred thousand due must not keep another's three waiting.
+        """
+        found = self._due(before, LOOK)
+        if len(found) < LOOK:
+            return found
+        rounds = self.engine.transactions.read(lambda link: Rows(link).rounds_with_deadlines())
+        turn = self.engine.known.turn
+        rounds = [*(r for r in rounds if r > turn), *(r for r in rounds if r <= turn)]
+        share = max(LOOK // max(len(rounds), 1), 1)
+        each = [self._due(before, share, round_id) for round_id in rounds]
+        return [row for turns in zip_longest(*each) for row in turns if row is not None]
+
+    def _overtaken(self, row: DueRow) -> bool:
+        """Whether something of the same round was due before this: a firing has started it."""
+        return row.due_at is not None and bool(self._due(row.due_at, 1, row.round))
+
+    def _due(self, before: datetime, most: int, round_id: str | None = None) -> list[DueRow]:
+        limit = most + len(self.left)
+        found = self.engine.transactions.read(lambda link: Rows(link).due(before, self.now, limit, round_id))
+        rows = [DueRow(r.case_id, r.name, r.due_at, r.round_id, r.last_at) for r in found]
+        return [row for row in rows if row not in self.left]
+
+    def _awaiting(self, after: tuple[str, str]) -> list[DueRow]:
+        found = self.engine.transactions.read(lambda link: Rows(link).awaiting(self.now, LOOK, after))
+        return [DueRow(r.case_id, r.name, None, r.round_id, r.last_at) for r in found]

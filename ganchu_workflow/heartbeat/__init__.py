@@ -6,6 +6,7 @@ their own; nothing is pickled. A process that dies, or a database that goes away
 """
 
 from ganchu_workflow.heartbeat.heart import Beat, Heartbeat, Job, JobRun, Status
+from ganchu_workflow.heartbeat.metrics import Metrics
 from ganchu_workflow.heartbeat.metronome import ZONE
 
-__all__ = ["ZONE", "Beat", "Heartbeat", "Job", "JobRun", "Status"]
+__all__ = ["ZONE", "Beat", "Heartbeat", "Job", "JobRun", "Metrics", "Status"]

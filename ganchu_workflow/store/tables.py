@@ -120,7 +120,10 @@ class DeadlineRow(Row, table=True):
     """
 
     __tablename__ = "ganchu_deadline"
-    __table_args__ = (Index("ganchu_deadline_due_ix", "status", "due_at"),)
+    __table_args__ = (
+        Index("ganchu_deadline_due_ix", "status", "due_at"),
+        Index("ganchu_deadline_round_ix", "round_id", "status", "due_at"),
+    )
 
     case_id: str = Field(primary_key=True, sa_type=name_type(26))
     name: str = Field(primary_key=True, sa_type=name_type(120))
@@ -141,8 +144,9 @@ class DeadlineRow(Row, table=True):
 class StuckDeadlineRow(Row, table=True):
     """A deadline that is due and would not fire: how often it was tried, why, and when it is tried again.
 
-    `waiting`: tried again at `again_at`. `parked`: left alone until a person releases it. No part of the record: it is
-    gone once the deadline has fired, moved or stopped; each try that a rule refused is an attempt of its own.
+    `refused` (a rule says no), `unrunnable` (the installed stages cannot run the round) and `retrying` (firing it
+    crashed) are tried again at `again_at`; `parked` is left alone until a person releases it. No part of the record: it
+    is gone once the deadline has fired, moved or stopped; each try that a rule refused is an attempt of its own.
     """
 
     __tablename__ = "ganchu_stuck_deadline"
@@ -230,7 +234,7 @@ class InboxRow(Row, table=True):
 
 class AttemptRow(Row, table=True):
     """What was tried and did not change a case (`refused`, `crashed`), was read under protection (`protected_read`), or
-    was decided about a message on its way (`decided`).
+    was decided by an operator about a message or a deadline (`decided`).
 
     Outside the chain of events, and append-only.
     """

@@ -123,7 +123,11 @@ def test_a_tick_fires_what_is_due(database_url: str, plan: Path) -> None:
         opened = wf.open_round(plan, actor=OFFICE).case_id
     assert ganchu("tick", "--db", database_url, cwd=plan.parent) == Done(0, "已触发 2 项 / fired 2\n", "")
     before = dump(database_url)
-    assert read(ganchu("tick", "--db", database_url, "--json", cwd=plan.parent)) == {"fired": [], "refused": []}
+    assert read(ganchu("tick", "--db", database_url, "--json", cwd=plan.parent)) == {
+        "fired": [],
+        "refused": [],
+        "stuck": [],
+    }
     assert dump(database_url) == before
     with workflow(database_url) as wf:
         phase = wf.cases(opened, "phase")[0]

@@ -73,12 +73,13 @@ def test_a_sweep_by_other_code_fires_nothing_and_says_so(make: Callable[..., Sma
     small = make().open_round()
     sheet = small.sheet(small.reviewing())
     small.drift_to(BEGUN + 49 * HOUR)
-    before = small.dump()
+    before = small.dump("ganchu_stuck_deadline")
 
     swept = make(stages=registry(Other), clock=small.simulated).wf.tick()
 
     assert (swept.fired, [r["code"] for r in swept.refused]) == ((), ["definition_changed"])
-    assert small.dump() == before
+    assert [(s.case, s.status, s.code) for s in swept.stuck] == [(sheet, "unrunnable", "definition_changed")]
+    assert small.dump("ganchu_stuck_deadline") == before
     assert small.state(sheet) == "assigned"
 
 

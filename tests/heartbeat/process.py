@@ -28,7 +28,8 @@ class Worker:
     """One `ganchu worker --json`; what it prints can be waited for."""
 
     def __init__(self, url: str, *args: str, cwd: Path, as_json: bool = True) -> None:
-        environment = {k: os.environ[k] for k in INHERITED if k in os.environ} | FIXED
+        # The code under test is found where these tests found it.
+        environment = {k: os.environ[k] for k in (*INHERITED, "PYTHONPATH") if k in os.environ} | FIXED
         command = [sys.executable, "-c", ENTRY, "worker", "--db", url, *args]
         self.errors = cwd / f"worker-{id(self)}.err"
         with self.errors.open("wb") as errors:

@@ -108,7 +108,9 @@ def test_a_deadline_that_would_not_fire_is_tried_ever_more_rarely(small: Small) 
     assert tried == [0, 30, 90, 210, 450, 930, 1890, 3810]
     assert len(small.wf.attempts(small.round)) == 8
     [report] = heart.status().stuck
-    assert (report["case"], report["deadline"], report["code"]) == (sheet, "sheet_due", "not_yet")
+    assert (report.case, report.deadline, report.status, report.code) == (sheet, "sheet_due", "refused", "not_yet")
+    assert (report.tries, report.first_at) == (8, SHEET_DUE + MICROSECOND)
+    assert (report.last_at, report.again_at) == tuple(SHEET_DUE + MICROSECOND + s * SECOND for s in (3810, 7410))
 
     small.drift_to(SHEET_DUE + MICROSECOND + 7410 * SECOND)
     assert fired(heart.beat()) == [(sheet, "expire")]
@@ -155,13 +157,13 @@ def test_a_round_that_cannot_be_run_is_reported_and_rests(make: Callable[..., Sm
     fewer = registry()
     del fewer.plugins["review"]
     heart = Heartbeat(make(clock=small.simulated, stages=fewer).wf)
-    before = small.dump()
+    before = small.dump("ganchu_stuck_deadline")
 
     first, second = heart.beat(), heart.beat()
 
     assert ([r["code"] for r in first.refused], second.refused) == (["plan_invalid"], ())
-    assert [r["code"] for r in heart.status().stuck] == ["plan_invalid"]
-    assert (first.error, small.dump()) == (None, before)
+    assert [(s.status, s.code) for s in heart.status().stuck] == [("unrunnable", "plan_invalid")]
+    assert (first.error, small.dump("ganchu_stuck_deadline")) == (None, before)
 
 
 def test_a_deadline_whose_case_cannot_even_be_read_holds_up_no_other(
@@ -355,14 +357,9 @@ def test_tables_that_are_not_there_yet_are_waited_for(empty_database_url: str) -
     small.wf.database.dispose()
 
 
-def test_what_is_left_out_of_a_sweep_and_of_the_nearest_deadline(small: Small) -> None:
-    case = small.reviewing()
-    left, other = small.sheet(case, "x1"), small.sheet(case, "x2")
-    small.drift_to(SHEET_DUE + HOUR)
+def test_what_ran_out_before_an_instant_is_left_out_of_the_nearest_deadline(small: Small) -> None:
+    small.sheet(small.reviewing())
 
-    swept = small.wf.tick(leave=[(left, "sheet_due", SHEET_DUE), (other, "sheet_due", SHEET_DUE + MICROSECOND)])
-
-    assert [r.case_id for r in swept.fired] == [other]
     assert (small.wf.next_due(), small.wf.next_due(since=SHEET_DUE)) == (SHEET_DUE, SHEET_DUE)
     assert small.wf.next_due(since=SHEET_DUE + MICROSECOND) == CLOSES
     assert small.wf.next_due(since=datetime(9999, 1, 1, tzinfo=CLOSES.tzinfo)) is None

@@ -155,7 +155,7 @@ def test_only_office_and_supervisor_may(sqlite_post: Post, actor: Actor) -> None
 def test_a_reason_must_be_given(sqlite_post: Post, reason: str) -> None:
     (sent,) = sqlite_post.tell()
 
-    with pytest.raises(Invalid, match="say why, in 1 to 500 characters: it is kept with the message"):
+    with pytest.raises(Invalid, match="say why, in 1 to 500 characters: it is kept for ever"):
         sqlite_post.wf.outbox.drop(sent, actor=OFFICE, reason=reason)
 
 
@@ -186,7 +186,7 @@ def test_every_decision_is_kept_and_not_the_last_alone(post: Post) -> None:
             "decided",
             verb,
             actor,
-            {"message": sent, "standing": {"one": "dead"}, "reason": reason},
+            {"message": sent, "channel": None, "standing": {"one": "dead"}, "reason": reason},
         )
         for verb, actor, reason in (
             ("retry", "office#u-17", "邮箱已更正"),
@@ -209,7 +209,7 @@ def test_every_refusal_is_kept_with_the_longest_of_names(post: Post) -> None:
     post.dispatcher(Recorder()).run_once()
     stranger = Actor(Role.APPLICANT, "企" * 100, "人" * 100)
 
-    refusal_of(lambda: post.wf.outbox.drop(sent, "信" * 100, actor=stranger, reason="x\x00" * 600))
+    refusal_of(lambda: post.wf.outbox.drop(sent, "信" * 150, actor=stranger, reason="x\x00" * 600))
     refusal_of(lambda: post.wf.outbox.retry(sent, actor=OFFICE, reason="再试"))
 
     assert kept(post) == [
@@ -218,7 +218,7 @@ def test_every_refusal_is_kept_with_the_longest_of_names(post: Post) -> None:
             "refused",
             "not_allowed",
             f"{stranger}#{stranger.person}"[:160],
-            {"message": sent, "channel": "信" * 60, "standing": {}},
+            {"message": sent, "channel": "信" * 120, "standing": {}},
         ),
         (
             "outbox.retry",

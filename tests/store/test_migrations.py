@@ -199,8 +199,9 @@ def migrate_until(engine: Engine, statement: int) -> str:
         (32, "INSERT INTO ganchu_alembic_version"),
         (35, "CREATE TABLE ganchu_inbox"),
         (37, "UPDATE ganchu_alembic_version SET"),
-        (39, "CREATE TABLE ganchu_stuck_deadline"),
-        (43, "UPDATE ganchu_alembic_version SET"),
+        (39, "CREATE INDEX ganchu_deadline_round_ix"),
+        (40, "CREATE TABLE ganchu_stuck_deadline"),
+        (44, "UPDATE ganchu_alembic_version SET"),
     ],
 )
 def test_a_migration_that_was_killed_on_mariadb_is_finished_by_the_next(

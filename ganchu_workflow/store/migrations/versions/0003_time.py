@@ -40,8 +40,9 @@ def _table(name: str, *columns: sa.schema.SchemaItem) -> None:
 
 
 def upgrade() -> None:
-    """Add a column to the deadlines, and create two tables beside the others, which stay as they are."""
+    """Add a column and an index to the deadlines, and create two tables beside the others, which stay as they are."""
     op.add_column("ganchu_deadline", sa.Column("shown_at", INSTANT, nullable=True))
+    op.create_index("ganchu_deadline_round_ix", "ganchu_deadline", ["round_id", "status", "due_at"])
 
     _table(
         "ganchu_stuck_deadline",

@@ -1,0 +1,363 @@
+"""What is late, by how much, and why; and what waits without an end: for a year's calendar, or for a fact.
+
+Nothing here changes anything. What is counted is counted by the database; what is listed is bounded.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, case, func, select
+
+from ganchu_workflow.actors import Role
+from ganchu_workflow.canonical import decode
+from ganchu_workflow.clock import from_text
+from ganchu_workflow.engine import queries
+from ganchu_workflow.engine.calendars import FACT, Calendars
+from ganchu_workflow.engine.deadlines import AWAITING
+from ganchu_workflow.engine.rows import Rows
+from ganchu_workflow.engine.rulebook import Rulebook
+from ganchu_workflow.engine.sql import CASE, DEADLINE, EVENT, IN_TROUBLE, NOT_CALLED_OFF, STUCK
+from ganchu_workflow.engine.stuck import PARKED, REFUSED, RETRYING, UNRUNNABLE
+from ganchu_workflow.errors import DefinitionChanged, Invalid, YearNotPublished
+from ganchu_workflow.process.deadlines import FactRule
+from ganchu_workflow.process.definition import Timer
+from ganchu_workflow.store.link import Link
+from ganchu_workflow.store.statements import IDS, Statement
+from ganchu_workflow.timing import parse_limit, reckon
+
+NO_WORKER = "no_worker"
+REASONS = (NO_WORKER, REFUSED, RETRYING, PARKED, UNRUNNABLE)
+"""Why a deadline is late: nobody has tried it yet, or what became of it when somebody did."""
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+STEPS = (MINUTE, 5 * MINUTE, HOUR, DAY, 7 * DAY)
+"""The steps of the histogram: up to and including each, and more than the last."""
+LISTED = 1000
+"""How many of each sort are listed, if nothing else is said."""
+Books = Callable[[str, Rows], Rulebook]
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A deadline that has run out and has not fired."""
+
+    case: str
+    kind: str
+    round: str
+    stage: str
+    state: str
+    deadline: str
+    label: str
+    """What an official calls the period; its name, where the round cannot be run."""
+    owner: Role | None
+    """Who has what the case waits for; None where the round cannot be run."""
+    due_at: datetime
+    late_by: timedelta
+    why: str
+    """`no_worker`: nobody has tried it since it was due. `refused`: a rule said no. `retrying`, `parked`: firing it
+    crashed. `unrunnable`: the installed stages cannot run the round."""
+    code: str | None = None
+    reason: str | None = None
+    tries: int = 0
+    again_at: datetime | None = None
+    """When it is tried again; None: at the next sweep, or, when it is parked, once a person has released it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingCalendar:
+    """A deadline that reaches into a year whose notice is not loaded: it has no end yet, so it is not late."""
+
+    case: str
+    kind: str
+    round: str
+    stage: str
+    state: str
+    deadline: str
+    label: str
+    owner: Role | None
+    since: datetime
+    """When it began to run."""
+    year: int | None
+    """The year that is missing; None: it is loaded here, and the next sweep gives the deadline its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """A wait whose period starts at a declared fact that is still missing, such as 送达: it has no end yet.
+
+    A silence is never assumed: whoever owns the act that declares the fact has to do it.
+    """
+
+    case: str
+    kind: str
+    round: str
+    stage: str
+    state: str
+    deadline: str
+    label: str
+    owner: Role | None
+    fact: str
+    since: datetime
+    """Since when the case stands where the period would run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many deadlines are late, by why and by how much."""
+
+    at: datetime
+    total: int = 0
+    by_reason: Mapping[str, int] = field(default_factory=dict)
+    """How many for each of `REASONS`."""
+    histogram: tuple[tuple[timedelta | None, int], ...] = ()
+    """How many are late by up to each of `STEPS` and by more than the step before; None: by more than the last."""
+    oldest: datetime | None = None
+    """When the one that is latest was due."""
+
+    @property
+    def worst(self) -> timedelta:
+        """How late the one is that is latest."""
+        return self.at - self.oldest if self.oldest is not None else timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """What is late, and what waits without an end, as it is at one instant."""
+
+    tally: Tally
+    late: tuple[Late, ...] = ()
+    """The latest first, at most as many as were asked for; `tally` counts them all."""
+    awaiting: tuple[AwaitingCalendar, ...] = ()
+    unserved: tuple[Unserved, ...] = ()
+    unrunnable: Mapping[str, str] = field(default_factory=dict)
+    """The rounds that the installed stages cannot run, and why: of these nobody knows what is unserved."""
+
+    @property
+    def waits_for_a_person(self) -> bool:
+        """Whether something is late that a sweep alone will not bring about."""
+        return any(self.tally.by_reason.get(reason) for reason in (REFUSED, PARKED, UNRUNNABLE))
+
+
+_LATE_NOW = (DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), DEADLINE.c.due_at < bindparam("now"))
+
+
+def _within(n: int) -> Any:
+    since = bindparam(f"step_{n}", type_=DEADLINE.c.due_at.type)
+    return func.sum(case((DEADLINE.c.due_at >= since, 1), else_=0)).label(f"within_{n}")
+
+
+_COUNTS = (
+    select(
+        DEADLINE.c.round_id,
+        STUCK.c.status,
+        func.count().label("number"),
+        func.min(DEADLINE.c.due_at).label("oldest"),
+        *(_within(n) for n in range(len(STEPS))),
+    )
+    .select_from(DEADLINE)
+    .outerjoin(STUCK, IN_TROUBLE)
+    .where(*_LATE_NOW, NOT_CALLED_OFF)
+    .group_by(DEADLINE.c.round_id, STUCK.c.status)
+)
+_PLACE = (CASE.c.kind, CASE.c.stage, CASE.c.state, DEADLINE.c.case_id, DEADLINE.c.name, DEADLINE.c.round_id)
+_LATE = (
+    select(*_PLACE, DEADLINE.c.due_at, STUCK.c.status, STUCK.c.code, STUCK.c.why, STUCK.c.tries, STUCK.c.again_at)
+    .select_from(DEADLINE)
+    .join(CASE, CASE.c.id == DEADLINE.c.case_id)
+    .outerjoin(STUCK, IN_TROUBLE)
+    .where(*_LATE_NOW, NOT_CALLED_OFF)
+    .order_by(DEADLINE.c.due_at, DEADLINE.c.case_id, DEADLINE.c.name)
+    .limit(bindparam("most"))
+)
+_AWAITING = (
+    select(*_PLACE, DEADLINE.c.armed_at, DEADLINE.c.remainder)
+    .select_from(DEADLINE)
+    .join(CASE, CASE.c.id == DEADLINE.c.case_id)
+    .where(DEADLINE.c.status == AWAITING, NOT_CALLED_OFF)
+    .order_by(DEADLINE.c.armed_at, DEADLINE.c.case_id, DEADLINE.c.name)
+    .limit(bindparam("most"))
+)
+_OF_ALL = {"counts": Statement(_COUNTS), "late": Statement(_LATE), "awaiting": Statement(_AWAITING)}
+_THE_ROUND = DEADLINE.c.round_id == bindparam("round")
+_OF_ROUND = {
+    "counts": Statement(_COUNTS.where(_THE_ROUND)),
+    "late": Statement(_LATE.where(_THE_ROUND)),
+    "awaiting": Statement(_AWAITING.where(_THE_ROUND)),
+}
+_WITHOUT = Statement(
+    select(CASE.c.id, CASE.c.kind, CASE.c.stage, CASE.c.state, CASE.c.facts)
+    .where(CASE.c.round_id == bindparam("round"), CASE.c.kind == bindparam("kind"))
+    .where(
+        CASE.c.state.in_(bindparam(IDS, expanding=True)),
+        ~select(DEADLINE.c.case_id)
+        .where(DEADLINE.c.case_id == CASE.c.id, DEADLINE.c.name == bindparam("deadline"))
+        .correlate(CASE)
+        .exists(),
+    )
+    .order_by(CASE.c.id)
+)
+_EVENTS = Statement(select(EVENT.c.body).where(EVENT.c.case_id == bindparam("case")).order_by(EVENT.c.seq.desc()))
+
+
+def tally(link: Link, now: datetime, round_id: str | None = None, unrunnable: Iterable[str] = ()) -> Tally:
+    """Count what is late: one question, whose cost follows what is due."""
+    by_reason: Counter[str] = Counter()
+    within = [0] * len(STEPS)
+    oldest: datetime | None = None
+    steps = {f"step_{n}": now - step for n, step in enumerate(STEPS)}
+    asked = _OF_ALL["counts"] if round_id is None else _OF_ROUND["counts"]
+    for row in link.execute(asked, {"now": now, "round": round_id, **steps}):
+        by_reason[_why(row.status, row.round_id, unrunnable)] += row.number
+        oldest = row.oldest if oldest is None else min(oldest, row.oldest)
+        for n in range(len(STEPS)):
+            within[n] += int(getattr(row, f"within_{n}"))
+    total = by_reason.total()
+    upper = [*within, total]
+    counts = [most - (upper[n - 1] if n else 0) for n, most in enumerate(upper)]
+    histogram = tuple(zip((*STEPS, None), counts, strict=True))
+    return Tally(now, total, {reason: by_reason[reason] for reason in REASONS}, histogram, oldest)
+
+
+def overdue(link: Link, books: Books, calendars: Calendars, now: datetime, round_id: str | None, limit: int) -> Overdue:
+    """See `Workflow.overdue`."""
+    asking = _Asking(link, books, calendars, now, round_id, limit)
+    late = tuple(asking.late())
+    awaiting = tuple(asking.awaiting())
+    unserved = tuple(asking.unserved())
+    counted = tally(link, now, round_id, asking.unrunnable)
+    return Overdue(counted, late, awaiting, unserved, {r: why for r, (_, why) in asking.unrunnable.items()})
+
+
+class _Asking:
+    """One look at what is late, with the rulebooks it needs."""
+
+    def __init__(
+        self, link: Link, books: Books, calendars: Calendars, now: datetime, round_id: str | None, limit: int
+    ) -> None:
+        self.link = link
+        self.rows = Rows(link)
+        self.books = books
+        self.calendars = calendars
+        self.now = now
+        self.round = round_id
+        self.limit = limit
+        self.unrunnable: dict[str, tuple[str, str]] = {}
+        chosen = queries.rounds(link) if round_id is None else [c.view() for c in self.rows.cases([round_id])]
+        self.rounds = {r.id: self._book(r.id) for r in chosen if r.state != "cancelled"}
+        self.facts = {r.id: r.facts for r in chosen}
+
+    def late(self) -> Iterator[Late]:
+        """Every deadline that is late, the latest first."""
+        for row in self._ask("late", now=self.now):
+            code, reason = row.code, row.why
+            if row.round_id in self.unrunnable:
+                code, reason = self.unrunnable[row.round_id]
+            yield Late(
+                **self._place(row),
+                due_at=row.due_at,
+                late_by=self.now - row.due_at,
+                why=_why(row.status, row.round_id, self.unrunnable),
+                code=code,
+                reason=reason,
+                tries=row.tries or 0,
+                again_at=row.again_at,
+            )
+
+    def awaiting(self) -> Iterator[AwaitingCalendar]:
+        """Every deadline that waits for a year's calendar, the oldest first."""
+        for row in self._ask("awaiting"):
+            yield AwaitingCalendar(**self._place(row), since=row.armed_at, year=self._missing(row))
+
+    def unserved(self) -> Iterator[Unserved]:
+        """Every case that stands where a period would run, if the fact were declared that it starts at."""
+        left = self.limit
+        for round_id, book in self.rounds.items():
+            for kind in book.process.kinds.values() if book else ():
+                for timer in kind.timers:
+                    rule = timer.deadline.rule
+                    if isinstance(rule, FactRule) or rule.start is None:
+                        continue
+                    values = {"round": round_id, "kind": kind.kind, "deadline": timer.name, IDS: sorted(timer.runs_in)}
+                    for row in self.link.execute(_WITHOUT, values):
+                        if left == 0:
+                            return
+                        if decode(row.facts).get(rule.start.key) is not None or not self._has_a_period(
+                            book, timer, row.stage
+                        ):
+                            continue
+                        left -= 1
+                        yield Unserved(
+                            case=row.id,
+                            kind=row.kind,
+                            round=round_id,
+                            stage=row.stage or "",
+                            state=row.state,
+                            deadline=timer.name,
+                            label=timer.deadline.label or timer.name,
+                            owner=kind.states[row.state].owner,
+                            fact=rule.start.key,
+                            since=self._stands_since(row.id, row.state),
+                        )
+
+    def _ask(self, name: str, **values: Any) -> Iterable[Any]:
+        asked = _OF_ALL[name] if self.round is None else _OF_ROUND[name]
+        return self.link.execute(asked, {"most": self.limit, "round": self.round, **values})
+
+    def _book(self, round_id: str) -> Rulebook | None:
+        try:
+            return self.books(round_id, self.rows)
+        except (DefinitionChanged, Invalid) as error:
+            self.unrunnable[round_id] = error.code, error.message
+            return None
+
+    def _place(self, row: Any) -> dict[str, Any]:
+        book = self.rounds.get(row.round_id)
+        kind = book.process.kinds.get(row.kind) if book else None
+        timer = next((t for t in kind.timers if t.name == row.name), None) if kind else None
+        state = kind.states.get(row.state) if kind else None
+        return {
+            "case": row.case_id,
+            "kind": row.kind,
+            "round": row.round_id,
+            "stage": row.stage or "",
+            "state": row.state,
+            "deadline": row.name,
+            "label": (timer.deadline.label if timer else "") or row.name,
+            "owner": state.owner if state else None,
+        }
+
+    def _missing(self, row: Any) -> int | None:
+        book = self.rounds.get(row.round_id)
+        if book is None or row.remainder is None:
+            return None
+        calendar = self.calendars.in_force(self.facts[row.round_id].get(FACT), self.rows)
+        try:
+            limit = parse_limit(row.remainder)
+            reckon(limit, row.armed_at, calendar, zone=book.zone, close_of_business=book.close_of_business)
+        except YearNotPublished as error:
+            return int(error.fields["year"])
+        return None
+
+    @staticmethod
+    def _has_a_period(book: Rulebook | None, timer: Timer, stage: str | None) -> bool:
+        rule = timer.deadline.rule
+        if book is None or isinstance(rule, FactRule):
+            return False
+        return getattr(book.process.stage(timer.stage or stage or "").settings, rule.key) is not None
+
+    def _stands_since(self, case_id: str, state: str) -> datetime:
+        since = self.now
+        for row in self.link.execute(_EVENTS, {"case": case_id}):
+            event = decode(row.body)
+            since = from_text(event["effective_at"])
+            if event["target"] == state and event["source"] != state:
+                break
+        return since
+
+
+def _why(status: str | None, round_id: str, unrunnable: Iterable[str]) -> str:
+    return UNRUNNABLE if round_id in unrunnable else status or NO_WORKER
