@@ -161,7 +161,7 @@ class Questions:
         def ask(link: Link) -> Overdue:
             if round_id is not None:
                 queries.require_round(link, round_id)
-            return overdue(link, self._books.of_round, self.calendar, self.clock.now(), round_id, limit)
+            return overdue(link, self._books.of_round, self._engine.calendars, self.clock.now(), round_id, limit)
 
         return self._read(ask)
 

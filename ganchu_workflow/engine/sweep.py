@@ -39,8 +39,8 @@ def sweep(
 
     Where more is due than one look takes, the rounds take turns. Idempotent, and safe on any number of nodes: a
     deadline fires once. One that would not fire has a row (see `engine.stuck`) and holds up no other. What waited for
-    a year's calendar starts to run once it is loaded, and a round that missed an import goes by it now. Raises `DatabaseFault` when the database fails: what was fired
-    before it is kept, and is in `fields["swept"]`.
+    a year's calendar starts to run once it is loaded, and a round that missed an import goes by it now. Raises
+    `DatabaseFault` when the database fails: what was fired before it is kept, and is in `fields["swept"]`.
     """
     running = _Sweep(engine, engine.clock.now(), limit, park_after)
     try:
