@@ -12,13 +12,16 @@ from ganchu_workflow.actors import Actor
 from ganchu_workflow.clock import Clock, SystemClock
 from ganchu_workflow.engine import queries
 from ganchu_workflow.engine.books import Books
-from ganchu_workflow.engine.calendars import Calendars
+from ganchu_workflow.engine.calendars import FACT, Calendars
+from ganchu_workflow.engine.cases import CaseState
+from ganchu_workflow.engine.explaining import Explanation, RunningDeadline, deadlines_of, explain
 from ganchu_workflow.engine.foresee import foresee
 from ganchu_workflow.engine.lateness import LISTED, Overdue, Tally, overdue, tally
 from ganchu_workflow.engine.naming import Case, id_of
 from ganchu_workflow.engine.queries import Allowed, Task
 from ganchu_workflow.engine.requests import Entry
 from ganchu_workflow.engine.rows import Rows
+from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.transactions import OwnTransactions
 from ganchu_workflow.engine.transition import Engine
 from ganchu_workflow.entropy import Entropy, SystemEntropy
@@ -124,6 +127,29 @@ class Questions:
 
         return self._read(ask)
 
+    def deadlines(self, case: Case) -> list[RunningDeadline]:
+        """The deadlines of a case as they stand: how long they run, what is left, who is told when, by which rule."""
+        return self._of_case(case, deadlines_of)
+
+    def explain(self, case: Case, deadline: str) -> Explanation:
+        """How the end of a deadline was found, day by day, by the rule and the calendar that it was reckoned by.
+
+        Raises `Unknown` when no such deadline runs on the case.
+        """
+        return self._of_case(case, lambda rows, book, found: explain(rows, book, found, deadline))
+
+    def calendar_in_force(self, round: Case | None = None) -> WorkingCalendar:
+        """The working-day calendar that a round goes by; without one, the calendar of a round that is opened now."""
+
+        def ask(link: Link) -> WorkingCalendar:
+            rows, calendars = Rows(link), self._engine.calendars
+            if round is None:
+                return calendars.in_force(calendars.latest(rows), rows)
+            queries.require_round(link, id_of(round))
+            return calendars.in_force(rows.cases([id_of(round)])[0].facts.get(FACT), rows)
+
+        return self._read(ask)
+
     def tasks(self, actor: Actor) -> list[Task]:
         """待办: the open cases that wait for this actor, in every round, soonest deadline first.
 
@@ -186,6 +212,14 @@ class Questions:
         return self._engine.transactions.scan(verify)
 
     # ── inside ──
+
+    def _of_case(self, case: Case, ask: Callable[[Rows, Rulebook, CaseState], T]) -> T:
+        def asked(link: Link) -> T:
+            rows = Rows(link)
+            book = self._books.of_round(queries.round_of(link, [id_of(case)]), rows)
+            return ask(rows, book, rows.cases([id_of(case)])[0])
+
+        return self._read(asked)
 
     def _ready(self) -> None:
         if self._checked:

@@ -9,10 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganchu_workflow.cli.terminal import BAD_INPUT, AsJson, console, print_json
+from ganchu_workflow.cli.terminal import (
+    BAD_INPUT,
+    BROKEN,
+    As,
+    AsJson,
+    At,
+    Database,
+    Person,
+    actor_of,
+    console,
+    local_time,
+    print_json,
+    workflow_on,
+)
 
 if TYPE_CHECKING:
+    from ganchu_workflow.engine.calendar_import import Adopted
     from ganchu_workflow.timing import Differences, Overlay, WorkingCalendar
+    from ganchu_workflow.workflow import Workflow
 
 app = typer.Typer(help="工作日历:节假日与调休 / the working-day calendar", no_args_is_help=True)
 
@@ -20,15 +35,22 @@ Overlays = Annotated[
     list[Path] | None,
     typer.Option("--overlay", help="叠加的年度放假安排 (TOML),可多次给出 / a year's notice to lay over it; repeatable"),
 ]
+InDatabase = Annotated[
+    str | None,
+    typer.Option("--db", help="并按该数据库的现行日历与期限 / by the calendar and the deadlines of this database"),
+]
 OverlayFile = Annotated[Path, typer.Argument(help="年度放假安排 (TOML) / a year's notice")]
 _WEEKDAYS = ("周一 / Mon", "周二 / Tue", "周三 / Wed", "周四 / Thu", "周五 / Fri", "周六 / Sat", "周日 / Sun")
 
 
-def calendar_with(overlays: Iterable[Path] | None) -> WorkingCalendar:
-    """The built-in calendar with these files laid over it. Raises `CalendarInvalid`."""
+def calendar_with(overlays: Iterable[Path] | None, database: str | None = None) -> WorkingCalendar:
+    """The built-in calendar, or the one in force in a database, with these files laid over it.
+
+    Raises `CalendarInvalid`.
+    """
     from ganchu_workflow.timing import WorkingCalendar, read_overlays
 
-    calendar = WorkingCalendar.built_in()
+    calendar = WorkingCalendar.built_in() if database is None else workflow_on(database).calendar_in_force()
     for overlay in read_overlays(overlays or ()):
         calendar = overlay.on(calendar)
     return calendar
@@ -45,10 +67,11 @@ def calendar_show(
         int | None, typer.Argument(help="年份,默认为已有的最后一年 / the year; default: the last that is known")
     ] = None,
     overlays: Overlays = None,
+    database: InDatabase = None,
     as_json: AsJson = False,
 ) -> None:
     """列出一年的放假、调休与工作日数。 / Shows a year: its holidays, make-up days and number of working days."""
-    calendar = calendar_with(overlays)
+    calendar = calendar_with(overlays, database)
     shown = _year(calendar, calendar.years[-1] if year is None else year)
     if as_json:
         return print_json(shown)
@@ -104,17 +127,92 @@ def calendar_check(
 
 
 @app.command("diff")
-def calendar_diff(file: OverlayFile, overlays: Overlays = None, as_json: AsJson = False) -> None:
-    """列出放假安排改变了哪些日子。 / Shows which days a notice changes, against the built-in calendar and --overlay."""
+def calendar_diff(
+    file: OverlayFile,
+    overlays: Overlays = None,
+    database: InDatabase = None,
+    at: At = None,
+    as_json: AsJson = False,
+) -> None:
+    """列出放假安排改变了哪些日子;给出 --db 则列受影响的期限。 / Which days a notice changes, and with --db which ends.
+
+    Against the built-in calendar and --overlay, or the calendar in force in the database. Nothing is imported.
+    """
     from ganchu_workflow.timing import read_overlay
 
-    before = calendar_with(overlays)
-    after = read_overlay(file).on(before)
+    before = calendar_with(overlays, database)
+    overlay = read_overlay(file)
+    after = overlay.on(before)
     found = before.differences(after)
+    rounds: tuple[Adopted, ...] = ()
+    if database is not None:
+        rounds = workflow_on(database, at).import_calendar(overlay, actor=actor_of("office"), dry_run=True)
     if as_json:
-        print_json(changes_document(before, after, found))
+        return print_json({**changes_document(before, after, found), "rounds": [_adopted_row(r) for r in rounds]})
+    show_changes(before, after, found)
+    if database is not None:
+        _show_adopted(workflow_on(database), rounds)
+    return None
+
+
+@app.command("import")
+def calendar_import(
+    file: OverlayFile,
+    database: Database,
+    actor: As = "office",
+    person: Person = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="只试不写,列出受影响的期限 / change nothing, and list what would change")
+    ] = False,
+    at: At = None,
+    as_json: AsJson = False,
+) -> None:
+    """导入年度放假安排:待其公布的期限起算,已印发的截止不动。 / Imports a year's notice, and lets every round go by it.
+
+    Deadlines that waited for the year start to run, and what the notice makes later moves there. No end that runs moves
+    earlier, and no printed end moves: these are listed. Exit code 4 when a round could not adopt it yet.
+    """
+    workflow = workflow_on(database, at)
+    found = workflow.import_calendar(file, actor=actor_of(actor, person), dry_run=dry_run)
+    if as_json:
+        print_json([_adopted_row(each) for each in found])
     else:
-        show_changes(before, after, found)
+        typer.echo("试运行,未写入 / dry run: nothing is written" if dry_run else f"已导入 / imported: {file}")
+        _show_adopted(workflow, found)
+    if any(each.error for each in found):
+        raise typer.Exit(BROKEN)
+
+
+_SORTS = {
+    "resolved": "开始计算的期限 / deadlines that run now",
+    "later": "顺延的期限 / ends that move later",
+    "kept": "按新日历将提前、保持不变的期限 / ends that would be earlier, and stand",
+    "printed": "按新日历将不同、以印发为准的截止 / printed ends that would differ, and stand as printed",
+}
+
+
+def _adopted_row(found: Adopted) -> dict[str, Any]:
+    keys = ("case", "deadline", "was", "by_the_new_calendar")
+    ends = {sort: [dict(zip(keys, end, strict=True)) for end in getattr(found, sort)] for sort in _SORTS}
+    return {"round": found.round, "code": found.code, **ends, "error": found.error.message if found.error else None}
+
+
+def _show_adopted(workflow: Workflow, rounds: Sequence[Adopted]) -> None:
+    from ganchu_workflow.clock import from_text
+
+    if not rounds:
+        typer.echo("各批次均已采用 / every round goes by it already")
+    for found in rounds:
+        typer.echo(f"{found.code}  {found.round}")
+        if found.error:
+            typer.echo(f"    未采用 / not adopted yet: {found.error.message}", err=True)
+        for sort, words in _SORTS.items():
+            ends = getattr(found, sort)
+            if ends:
+                typer.echo(f"    {words}: {len(ends)}")
+            for case, deadline, was, now in ends:
+                shown = [local_time(workflow, found.round, from_text(end)) if end else "-" for end in (was, now)]
+                typer.echo(f"        {case}  {deadline}  {shown[0]} → {shown[1]}")
 
 
 def changes_document(before: WorkingCalendar, after: WorkingCalendar, found: Differences) -> dict[str, Any]:

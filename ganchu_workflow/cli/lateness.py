@@ -35,9 +35,16 @@ if TYPE_CHECKING:
     from ganchu_workflow.workflow import Workflow
 
 app = typer.Typer(help="期限 / deadlines")
-deadlines = typer.Typer(help="停滞的期限 / deadlines that would not fire", no_args_is_help=True)
+deadlines = typer.Typer(help="一件的期限:查看、推算、恢复 / the deadlines of a case", no_args_is_help=True)
 app.add_typer(deadlines, name="deadline")
 
+_STATUS = {
+    "armed": "计算中 / runs",
+    "stopped": "停止计算 / stopped",
+    "suspended": "已中止 / suspended",
+    "fired": "已届满 / ran out",
+    "awaiting_calendar": "待放假安排公布 / waits for a year's calendar",
+}
 _WHY = {
     "no_worker": ("尚无进程处理", "nobody has tried"),
     "refused": ("规则不予通过", "refused"),
@@ -95,6 +102,47 @@ def overdue(
         show_overdue(workflow, found)
     if found.waits_for_a_person:
         raise typer.Exit(BROKEN)
+
+
+@deadlines.command("list")
+def deadline_list(case: CaseId, database: Database, as_json: AsJson = False) -> None:
+    """一件的各项期限:状态、截止、剩余、提醒。 / The deadlines of a case, what is left of them, and who is told."""
+    workflow = workflow_on(database)
+    case = case_of(workflow, case)
+    found = workflow.deadlines(case)
+    if as_json:
+        return print_json([asdict(each) for each in found])
+    round_id = workflow.case(case).round
+    for each in found:
+        ends = local_time(workflow, round_id, each.ends_at) if each.ends_at else each.remainder or "-"
+        provisional = "  暂定 / provisional" if each.provisional else ""
+        typer.echo(f"{each.label} ({each.name})  {_STATUS[each.status]}  {ends}{provisional}")
+        typer.echo(f"    {each.rule}  {each.calendar or ''}".rstrip())
+        for alert in each.alerts:
+            when = local_time(workflow, round_id, alert.at) if alert.at else "-"
+            typer.echo(f"    {alert.distance}  {when}  {_STATUS[alert.status]}")
+    return None
+
+
+@deadlines.command("explain")
+def deadline_explain(
+    case: CaseId,
+    database: Database,
+    name: Annotated[str, typer.Argument(help="期限名称 / its name, see: ganchu deadline list CASE")],
+    as_json: AsJson = False,
+) -> None:
+    """逐日说明一项期限的截止是怎样推算的。 / How the end of a deadline was reckoned, day by day."""
+    from ganchu_workflow.cli.windows import show_reckoning
+
+    workflow = workflow_on(database)
+    found = workflow.explain(case_of(workflow, case), name)
+    if as_json:
+        days = found.reckoning.document() if found.reckoning else None
+        return print_json({**asdict(found.deadline), "zh": found.zh, "en": found.en, "reckoning": days})
+    typer.echo(f"{found.deadline.label} ({found.deadline.name})  {found.zh} / {found.en}")
+    if found.reckoning is not None:
+        show_reckoning(found.reckoning)
+    return None
 
 
 @deadlines.command("release")

@@ -55,6 +55,12 @@ def window_reckon(
                 "document": found.document(),
             }
         )
+    show_reckoning(found)
+    return None
+
+
+def show_reckoning(found: Reckoning) -> None:
+    """A reckoning in the terminal, day by day."""
     if found.parts:
         typer.echo(f"{found.period.label_zh()} / {found.period.label_en()}")
     typer.echo(f"起算 / start: {_shown(found.start)}")
@@ -72,7 +78,6 @@ def window_reckon(
             "暂定:次年放假安排尚未导入,可能调整12月的日子 / provisional: next year's notice is not loaded, and may "
             "change days of December"
         )
-    return None
 
 
 @app.command("check")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
 from ganchu_workflow.actors import RESERVED, Actor
-from ganchu_workflow.engine.admission import may, not_allowed, round_stands_still, window_refusal
+from ganchu_workflow.engine.adjusting import END, EXTEND, FORMS, RESUME, SUSPEND
+from ganchu_workflow.engine.admission import has_authority, may, not_allowed, round_stands_still, window_refusal
 from ganchu_workflow.engine.calendars import Calendars
 from ganchu_workflow.engine.cases import CaseState
+from ganchu_workflow.engine.deadlines import ARMED, SUSPENDED
 from ganchu_workflow.engine.queries import Allowed
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
@@ -34,7 +37,22 @@ def foresee(
     work.in_round(case.round)
     edges = book.process.kind(case.kind).edges_from.get(case.state, ())
     human = [e for e in edges if e.by - RESERVED and not e.late]
-    return [_allowed(work, book, case, edge, actor, now) for edge in human]
+    on_edges = [_allowed(work, book, case, edge, actor, now) for edge in human]
+    return on_edges + list(_beside(work, book, case, actor))
+
+
+def _beside(work: Workspace, book: Rulebook, case: CaseState, actor: Actor) -> Iterator[Allowed]:
+    """The acts on deadlines that this actor could do now: nobody else is told of them."""
+    timers = book.process.kind(case.kind).timers
+    running = work.deadlines(case)
+    mine = [running[t.name] for t in timers if t.name in running and has_authority(actor, t.deadline.by, case)]
+    if round_stands_still(work.get(case.round), case.kind) is not None:
+        return
+    wanted = {SUSPEND: ARMED, RESUME: SUSPENDED, EXTEND: ARMED, END: ARMED}
+    for trigger, status in wanted.items():
+        if any(r.status == status for r in mine):
+            fields = FORMS[trigger].model_fields
+            yield Allowed(trigger, None, tuple(fields), tuple(n for n, f in fields.items() if f.is_required()))
 
 
 def _allowed(work: Workspace, book: Rulebook, case: CaseState, edge: Edge, actor: Actor, now: datetime) -> Allowed:

@@ -135,6 +135,11 @@ class Rows:
         """(id, year, paper, digest, body) of the calendars that were imported, oldest first."""
         return [(r.id, r.year, r.paper, r.digest, r.body) for r in self.link.execute(sql.IMPORTS, {})]
 
+    def calendar(self, version: str) -> str | None:
+        """The body of a stored version of the working-day calendar."""
+        body: str | None = self.link.execute(sql.CALENDAR_BODY, {"version": version}).scalar()
+        return body
+
     def insert_import(self, row: dict[str, Any]) -> None:
         """A calendar that an office imported."""
         self._insert(sql.IMPORT, [row])

@@ -144,6 +144,7 @@ HISTORY = Statement(select(EVENT.c.body).where(EVENT.c.case_id == bindparam("cas
 USED = Statement(select(EVENT.c.idempotency_key).where(EVENT.c.idempotency_key.in_(_IDS)))
 PRIVATE_VALUE = Statement(select(PRIVATE.c.salt, PRIVATE.c.value).where(PRIVATE.c.id == bindparam("commitment")))
 HAS_DEFINITION = Statement(select(DEFINITION.c.fingerprint).where(DEFINITION.c.fingerprint == bindparam("fingerprint")))
+CALENDAR_BODY = Statement(select(CALENDAR.c.body).where(CALENDAR.c.version == bindparam("version")))
 HAS_CALENDAR = Statement(select(CALENDAR.c.version).where(CALENDAR.c.version == bindparam("version")))
 _VERSIONS_CORE = select(CASE.c.id, CASE.c.seq, CASE.c.version).where(CASE.c.id.in_(_IDS))
 VERSIONS = Statement(_VERSIONS_CORE)

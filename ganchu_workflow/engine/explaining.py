@@ -1,0 +1,173 @@
+"""The deadlines of a case as they stand, and how the end of one was reckoned, day by day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ganchu_workflow.canonical import decode
+from ganchu_workflow.clock import from_text
+from ganchu_workflow.engine.cases import CaseState, Running
+from ganchu_workflow.engine.deadlines import EXTENDED, alerts_of
+from ganchu_workflow.engine.rows import Rows
+from ganchu_workflow.engine.rulebook import Rulebook
+from ganchu_workflow.errors import PeriodInvalid, Unknown, YearNotPublished
+from ganchu_workflow.process.deadlines import FactRule
+from ganchu_workflow.process.definition import Timer
+from ganchu_workflow.timing import Period, Reckoning, WorkingCalendar, parse_limit, reckon
+
+
+@dataclass(frozen=True, slots=True)
+class RunningAlert:
+    """A reminder, or a rung of an escalation, beside a deadline."""
+
+    distance: str
+    """`3 working days before`."""
+    at: datetime | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunningDeadline:
+    """A deadline of a case as it stands: `armed`, `stopped`, `suspended`, `fired` or `awaiting_calendar`."""
+
+    name: str
+    label: str
+    """What an official calls it."""
+    status: str
+    ends_at: datetime | None
+    """The end that is shown; None while it does not run."""
+    due_at: datetime | None
+    """When it fires: later than `ends_at` by its grace."""
+    remainder: str | None
+    """What is left of one that does not run."""
+    since: datetime
+    """From when it runs."""
+    rule: str
+    calendar: str | None
+    """The version of the working-day calendar it was reckoned by; None where none had a part in its end."""
+    provisional: bool
+    """Whether its end lies in a December that the next year's notice, not known to that calendar, may still change."""
+    alerts: tuple[RunningAlert, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How the end of a deadline was found. `reckoning` is None where it was not reckoned, or cannot be any more."""
+
+    case: str
+    deadline: RunningDeadline
+    reckoning: Reckoning | None
+    zh: str
+    en: str
+
+    def text_zh(self) -> str:
+        """For the record: which deadline it is, the note, and every day of the reckoning."""
+        days = [self.reckoning.text_zh("起算当日")] if self.reckoning else []
+        return "\n".join([f"{self.deadline.label}({self.deadline.name})", self.zh, *days])
+
+    def text_en(self) -> str:
+        """The same in English."""
+        days = [self.reckoning.text_en("start day")] if self.reckoning else []
+        return "\n".join([self.deadline.name, self.en, *days])
+
+
+def deadlines_of(rows: Rows, book: Rulebook, case: CaseState) -> list[RunningDeadline]:
+    """The deadlines of a case as they stand, in the order of their declaration."""
+    kind = book.process.kind(case.kind)
+    stored = rows.deadlines([case.id]).get(case.id, {})
+    found = []
+    for timer in kind.timers:
+        running = stored.get(timer.name)
+        if running is not None:
+            alerts = [(a, stored[name]) for t, a, name in alerts_of(kind) if t is timer and name in stored]
+            beside = tuple(RunningAlert(str(a), r.due_at, r.status) for a, r in alerts)
+            found.append(_view(rows, book, timer, running, beside))
+    return found
+
+
+def explain(rows: Rows, book: Rulebook, case: CaseState, name: str) -> Explanation:
+    """How the end of that deadline was found: reckoned once more by the rule and the calendar it was reckoned by.
+
+    Raises `Unknown` when the case has no such deadline now.
+    """
+    timer = book.process.kind(case.kind).timer(name, case.stage)
+    view = next((d for d in deadlines_of(rows, book, case) if timer is not None and d.name == timer.name), None)
+    if timer is None or view is None:
+        there = ", ".join(d.name for d in deadlines_of(rows, book, case)) or "none"
+        raise Unknown(f"no deadline '{name}' runs on the case {case.id} now; there are: {there}", case=case.id)
+    if isinstance(timer.deadline.rule, FactRule):
+        return _of_an_act(rows, book, case, timer.deadline.rule, view)
+    if view.status == "awaiting_calendar":
+        return Explanation(case.id, view, None, "所涉年度的放假安排尚未导入", "a year it reaches into is not published")
+    if view.ends_at is None:
+        left = f"剩余 {view.remainder}" if view.remainder else "已无剩余"
+        return Explanation(case.id, view, None, f"期限未在计算,{left}", f"it does not run; left: {view.remainder}")
+    if view.rule.endswith(EXTENDED):
+        return Explanation(case.id, view, None, "截止时间由办理事项确定", "an act has fixed this end: see the history")
+    reckoning = _reckoned(rows, book, view.rule.partition(" = ")[2], view.since, view.calendar)
+    return _agreeing(case.id, view, reckoning)
+
+
+def _of_an_act(rows: Rows, book: Rulebook, case: CaseState, rule: FactRule, view: RunningDeadline) -> Explanation:
+    """A printed end: the act that fixed it says by which rule and calendar it was reckoned, if it was."""
+    for text in rows.history(case.id):
+        event = decode(text)
+        facts: Mapping[str, Any] = event["facts"]
+        if rule.key in facts:
+            said = facts.get("rule")
+            if not isinstance(said, str):
+                break
+            calendar = facts.get("calendar", event["calendar"])
+            start = from_text(facts.get("opens_at", event["effective_at"]))
+            return _agreeing(case.id, view, _reckoned(rows, book, said, start, calendar))
+    return Explanation(case.id, view, None, "截止时间由文书载明", "an act has stated this end: see the history")
+
+
+def _agreeing(case_id: str, view: RunningDeadline, reckoning: Reckoning | None) -> Explanation:
+    if reckoning is None:
+        return Explanation(case_id, view, None, "无法复算", "it cannot be reckoned once more")
+    if reckoning.due_at != view.ends_at:
+        return Explanation(
+            case_id, view, reckoning, "印发的截止时间与推算不一致,以印发为准", "the stated end differs, and stands"
+        )
+    return Explanation(case_id, view, reckoning, "按规则逐日推算", "reckoned day by day by its rule")
+
+
+def _reckoned(rows: Rows, book: Rulebook, rule: str, start: datetime, version: str | None) -> Reckoning | None:
+    body = rows.calendar(version) if version else None
+    calendar = WorkingCalendar.from_document(decode(body)) if body else WorkingCalendar({})
+    try:
+        return reckon(parse_limit(rule), start, calendar, zone=book.zone, close_of_business=book.close_of_business)
+    except (PeriodInvalid, YearNotPublished):
+        return None
+
+
+def _view(
+    rows: Rows, book: Rulebook, timer: Timer, running: Running, alerts: tuple[RunningAlert, ...]
+) -> RunningDeadline:
+    return RunningDeadline(
+        running.name,
+        timer.deadline.label or timer.deadline.name,
+        running.status,
+        running.end,
+        running.due_at,
+        running.remainder,
+        running.armed_at,
+        running.rule,
+        running.calendar,
+        _provisional(rows, book, running),
+        alerts,
+    )
+
+
+def _provisional(rows: Rows, book: Rulebook, running: Running) -> bool:
+    end = running.end.astimezone(book.zone) if running.end else None
+    if end is None or end.month != 12 or running.calendar is None:
+        return False
+    body = rows.calendar(running.calendar)
+    rule = running.rule.partition(" = ")[2]
+    moves = not isinstance(parse_limit(rule), Period) or not Period.parse(rule).unit.in_hours
+    return body is not None and moves and WorkingCalendar.from_document(decode(body)).is_provisional(end.date())

@@ -1,0 +1,121 @@
+"""What a person can ask of a deadline: where it stands, what is left, and how its end was reckoned."""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+
+from ganchu_workflow.errors import Unknown
+from tests.engine.small_process import Small
+from tests.engine.test_calendar_import import CALENDAR
+from tests.engine.timed_process import FIRM, OFFICE, SUPERVISOR, Timed, at
+
+
+@pytest.fixture
+def make(database_url: str) -> Iterator[Callable[..., Timed]]:
+    made: list[Timed] = []
+
+    def one(**settings: Any) -> Timed:
+        made.append(Timed(database_url, calendar=CALENDAR, **settings))
+        return made[-1]
+
+    yield one
+    for timed in made:
+        timed.wf.database.dispose()
+
+
+def test_a_deadline_says_how_it_stands(make: Callable[..., Timed]) -> None:
+    timed = make(grace="1 working day, to 12:00")
+    [found] = timed.wf.deadlines(timed.case)
+
+    assert (found.name, found.label, found.status) == ("asking.answer_due", "答复期限", "armed")
+    assert (found.ends_at, found.due_at) == (at("2026-09-24 17:30"), at("2026-09-28 12:00"))
+    assert (found.remainder, found.since, found.rule) == (
+        None,
+        at("2026-09-18 10:00"),
+        "setting:answer = 5 working days",
+    )
+    assert (found.calendar, found.provisional) == (CALENDAR.version, False)
+    assert [(a.distance, a.at, a.status) for a in found.alerts] == [
+        ("3 working days before", at("2026-09-21 17:30"), "armed"),
+        ("1 calendar day before", at("2026-09-23 17:30"), "armed"),
+    ]
+
+
+@pytest.mark.parametrize(("length", "provisional"), [("68", True), ("45", False), ("75", False)])
+def test_an_end_in_a_december_that_may_change_is_provisional(
+    make: Callable[..., Timed], length: str, provisional: bool
+) -> None:
+    timed = make(answer=f"{length} working days")
+    assert [d.provisional for d in timed.wf.deadlines(timed.case)] == [provisional]
+
+
+def test_an_end_is_explained_day_by_day(make: Callable[..., Timed]) -> None:
+    timed = make()
+    found = timed.wf.explain(timed.case, "answer_due")
+
+    assert found.reckoning is not None
+    assert found.reckoning.due_at == found.deadline.ends_at
+    assert [(d.date, d.counted, d.why) for d in found.reckoning.days] == [
+        (date(2026, 9, 18), False, "start_day"),
+        (date(2026, 9, 19), False, "weekend"),
+        (date(2026, 9, 20), True, "make_up"),
+        *((date(2026, 9, day), True, "working") for day in (21, 22, 23, 24)),
+    ]
+    text = found.text_zh()
+    assert "答复期限(asking.answer_due)" in text
+    assert "2026-09-20 星期日 第1日 调休上班" in text
+    assert CALENDAR.version in found.text_en()
+
+
+def test_it_is_explained_by_the_calendar_of_then(make: Callable[..., Timed]) -> None:
+    timed = make()
+    before = timed.wf.explain(timed.case, "answer_due")
+    rival = CALENDAR.with_year(2026, [date(2026, 9, n) for n in (18, 21, 22)], [], "测试用")
+    timed.wf.calendar = rival
+    assert timed.wf.explain(timed.case, "answer_due") == before
+
+
+@pytest.mark.parametrize("case", ["suspended", "extended", "awaiting"])
+def test_what_was_not_reckoned_says_so(make: Callable[..., Timed], case: str) -> None:
+    timed = make(answer="90 working days" if case == "awaiting" else "5 working days")
+    if case == "suspended":
+        timed.act("suspend")
+    if case == "extended":
+        timed.extend("2026-09-30 12:00")
+    found = timed.wf.explain(timed.case, "answer_due")
+    assert found.reckoning is None
+    assert (
+        found.en
+        == {
+            "suspended": "it does not run; left: 5 working days",
+            "extended": "an act has fixed this end: see the history",
+            "awaiting": "a year it reaches into is not published",
+        }[case]
+    )
+    assert found.zh in found.text_zh()
+
+
+def test_an_end_that_an_act_has_stated_is_said_to_be_stated(database_url: str) -> None:
+    small = Small(database_url).open_round()
+    notice = small.notice(small.listed())
+    found = small.wf.explain(notice, "window")
+    assert (found.reckoning, found.en) == (None, "an act has stated this end: see the history")
+    with pytest.raises(Unknown, match=r"no deadline 'due' runs on the case .* now; there are: window"):
+        small.wf.explain(notice, "due")
+    small.wf.database.dispose()
+
+
+def test_what_may_be_done_with_a_deadline_is_told_to_whoever_may_do_it(make: Callable[..., Timed]) -> None:
+    timed = make()
+
+    def told(actor: Any) -> set[str]:
+        return {a.trigger for a in timed.wf.allowed(timed.case, actor) if a.trigger.startswith("deadline:")}
+
+    assert told(OFFICE) == {"deadline:suspend", "deadline:extend", "deadline:end"}
+    assert told(FIRM) == told(SUPERVISOR) == set()
+    timed.act("suspend")
+    assert told(OFFICE) == {"deadline:resume"}
+    extend = next(a for a in timed.wf.allowed(timed.case, OFFICE) if a.trigger == "deadline:resume")
+    assert (extend.may, extend.required) == (True, ("deadline", "ground"))
