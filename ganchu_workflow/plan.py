@@ -270,6 +270,9 @@ class _Reader:
 def _said(problem: Any) -> str:
     if problem["type"] == "missing":
         return "is missing: this stage has no default for it"
+    if problem["type"] == "period_invalid":
+        # It says itself what was given, and ends with the marks under the word.
+        return str(problem["msg"])
     return f"{problem['msg']} (given: {problem['input']!r})"
 
 

@@ -49,7 +49,7 @@ _START_DAY = {
 }
 WHOLE_NUMBER = "a whole number from 1 up"
 _WRITTEN = [unit.value.replace("_", " ") for unit in Unit if unit is not Unit.MICROSECONDS]
-_OPTIONS = ["start day counted", "start day not counted", "to HH:MM", "no roll", "and never under a number and a unit"]
+_OPTIONS = ["start day counted", "start day not counted", "to HH:MM", "no roll", "and never under 7 calendar days"]
 _MEANINGLESS_IN_HOURS = "start day counted, to HH:MM, no roll"
 _ZH = {
     Unit.WORKING_DAYS: "{}个工作日",

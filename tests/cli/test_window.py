@@ -122,7 +122,7 @@ def test_an_unreadable_rule_is_pointed_at(tmp_path: Path) -> None:
     assert done.err.splitlines() == [
         "错误 / error [period_invalid]",
         "the period '5 working days, 至17:30': cannot read '至17:30'; here may stand start day counted, start day not "
-        "counted, to HH:MM, no roll, and never under a number and a unit",
+        "counted, to HH:MM, no roll, and never under 7 calendar days",
         "  5 working days, 至17:30",
         "                  ^^^^^^^",
     ]

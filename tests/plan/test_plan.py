@@ -426,7 +426,17 @@ REVIEW_KEYS = f"{STAGE_KEYS}, places, reserve, reply, rule"
         ),
         (
             {"use": "notice", "window": 5},
-            [("stage 2 (notice).window", "a period is text such as '5 working days', not 5 (given: 5)")],
+            [("stage 2 (notice).window", "a period is text such as '5 working days', not 5")],
+        ),
+        (
+            {"use": "notice", "window": "5 workng days"},
+            [
+                (
+                    "stage 2 (notice).window",
+                    "the period '5 workng days': cannot read 'workng days'; here may stand working days, calendar "
+                    "days, hours, months, years\n  5 workng days\n    ^^^^^^^^^^^",
+                )
+            ],
         ),
         ({"use": "notice", "as": "local notice"}, [("stage 2 (local notice).as", PLAIN)]),
         ({"use": "notice", "as": "公示"}, [("stage 2 (公示).as", PLAIN)]),

@@ -164,7 +164,7 @@ OPTIONS = (
     "start day not counted",
     "to HH:MM",
     "no roll",
-    "and never under a number and a unit",
+    "and never under 7 calendar days",
 )
 HOUR = ("an hour from 00:01 to 24:00",)
 LEAST = OPTIONS[-1:]
