@@ -103,6 +103,8 @@ class Run:
         case = self.work.get(str(step.case))
         kind = self.process.kind(case.kind)
         edges = kind.find(case.state, step.trigger, late=self.request.entry is not None)
+        # An end that every stage leads to is undone for the stage that the application ended in.
+        edges = tuple(e for e in edges if not e.late or e.stage in ("", case.stage))
         if step.stage and any(e.stage == step.stage and step.trigger in (e.trigger, e.name) for e in kind.edges):
             # Where a stage is used twice, what follows from the one use never fires the other.
             edges = tuple(e for e in edges if e.stage == step.stage)
