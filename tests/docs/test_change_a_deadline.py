@@ -17,4 +17,4 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
     (tmp_path / "page.py").write_text("\n".join(lines) + "\n", "utf-8")
 
     assert run(tmp_path, sys.executable, "-W", "error", "page.py") == ""
-    assert [block.language for block in blocks].count("python") == 7
+    assert [block.language for block in blocks].count("python") == 6

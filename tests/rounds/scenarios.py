@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganchu_workflow import CaseView, Role
+from ganchu_workflow import CaseView, Role, Workflow
 from ganchu_workflow.testing import OFFICE, SUPERVISOR, RoundScript, citizen, declaration_of, evidence, expert, firm
 from tests.rounds.script import BOTH, ENVIRONMENT, NANCHANG, TAX
 
@@ -25,6 +25,7 @@ STAGES = (
 GROUND = {"ground": "依据〔1〕号"}
 DECIDED = {"reason_code": "other", "text": "不符合条件"}
 REVERSAL = {"document": "撤〔1〕号", "reason": "核实后更正"}
+SLIP = {"name": "邮件签收单", "sha256": "0" * 64, "uri": "oa://slip/1"}
 RESOLVED = {"document": "审〔1〕号", "reason": "会议认为尚需研究"}
 
 
@@ -224,13 +225,52 @@ def after_the_announcement(script: RoundScript) -> None:
     revoked = script.open("revocation", OFFICE, parent=script.recognition("revoked"), **notified)
     script.fire(revoked, "hear", firm("revoked"), statement="已整改")
     script.fire(revoked, "decide", OFFICE, document="撤〔1〕号", reason="属实")
-    spared = script.open("revocation", OFFICE, parent=script.recognition("spared"), **notified)
+    on_its_way: dict[str, Any] = {**notified, "to_be_served": True}
+    spared = script.open("revocation", OFFICE, parent=script.recognition("spared"), **on_its_way)
+    script.later(days=2)
+    served = {"served_at": script.now.isoformat(), "means": "signed_post", "evidence": SLIP}
+    script.fire(spared, "serve", OFFICE, **served)
     script.later(days=10)
     script.fire(spared, "drop", OFFICE, **GROUND)
     script.later(days=380)
     script.fire(script.recognition("expires"), "renew", OFFICE, document="复〔1〕号")
     script.fire(script.recognition("spared"), "decline_renewal", OFFICE, **RESOLVED)
     script.later(days=420)
+
+
+def _entered(script: RoundScript, received: str) -> Workflow:
+    return script.wf.entering_late(script.instant(received), by=OFFICE, reason="窗口收件,未及时录入", evidence=SLIP)
+
+
+def on_paper(script: RoundScript) -> None:
+    """What came in time on paper is entered late; others are reminded, and an outage lengthens what fell into it."""
+    script.at("2022-03-01T09:00")
+    script.draft("keyed_in")
+    script.declare("corrected", "reminded")
+    script.fire_each(["corrected", "reminded"], "return_for_correction", OFFICE, items=["检测报告"])
+    script.at("2022-03-10T09:00")
+    corrected = _entered(script, "2022-03-08T17:30")
+    documents = [evidence("other", "corrected")]
+    corrected.fire(script.id("corrected"), "resubmit", {"documents": documents}, actor=firm("corrected"))
+    script.declare("kept_out")
+    script.fire("kept_out", "return_for_correction", OFFICE, items=["检测报告"])
+    script.at("2022-03-17T09:00")
+    script.at("2022-03-17T18:00", tick=False)
+    outage = {"began": "2022-03-17T15:00:00+08:00", "ended": "2022-03-17T17:45:00+08:00"}
+    outage |= {"until": "2022-03-18T17:30:00+08:00", "document": "办〔1〕号", "ground": "系统故障"}
+    script.fire(script.round, "round:extend_for_outage", OFFICE, **outage)
+    script.fire("kept_out", "resubmit", firm("kept_out"), documents=[evidence("other", "kept_out")])
+    script.at("2022-04-01T09:00")
+    submitted = {"truthful": True}
+    _entered(script, "2022-03-31T17:30").fire(script.id("keyed_in"), "submit", submitted, actor=firm("keyed_in"))
+    script.fire_each(["corrected", "keyed_in", "kept_out"], "accept", OFFICE)
+    script.carry("corrected", "keyed_in", "kept_out", to="local_recommendation")
+    letter = script.open("recommendation", NANCHANG)
+    script.at("2022-05-09T09:00")
+    ranks = {script.id(name): rank for rank, name in enumerate(("corrected", "keyed_in"), start=1)}
+    issued = {"letter": "荐〔1〕号", "ranks": ranks}
+    _entered(script, "2022-05-06T17:30").fire(letter, "issue", issued, actor=NANCHANG)
+    script.later(days=30)
 
 
 def cancelled(script: RoundScript) -> None:
@@ -319,6 +359,27 @@ SCENARIOS = (
         ends={
             **dict.fromkeys(("expires", "gives_up", "revoked", "spared"), "announcement.announced"),
             "set_aside": "announcement.set_aside",
+        },
+    ),
+    Scenario(
+        "on_paper",
+        on_paper,
+        start="2022-02-28T10:00",
+        settings={
+            "self_declaration": {
+                "window": {"opens": "2022-03-01T01:00:00.000000Z", "closes": "2022-03-31T09:30:00.000000Z"}
+            },
+            "local_notice": {"window": "1 hour"},
+            "local_recommendation": {
+                "window": {"opens": "2022-04-02T01:00:00.000000Z", "closes": "2022-05-06T09:30:00.000000Z"},
+                "quota": {"360100": 8},
+            },
+        },
+        ends={
+            "corrected": "qualification_check.checking",
+            "keyed_in": "qualification_check.checking",
+            "kept_out": "local_recommendation.missed",
+            "reminded": "withdrawn",
         },
     ),
     Scenario("cancelled", cancelled, ends={f"in_{stage}": "called_off" for stage in STAGES}),

@@ -1,0 +1,156 @@
+"""Time in the seven stages: paper that came in time, service that has to be shown, ends that are printed and stand."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ganchu_workflow import Receipt, Workflow
+from ganchu_workflow.clock import from_text
+from ganchu_workflow.testing import OFFICE, RoundScript, citizen, firm
+from ganchu_workflow.timing import read_overlay
+from tests.rounds.script import code_of, plan_of, refusal_of, shown
+
+Make = Callable[..., RoundScript]
+SLIP = {"name": "邮件签收单", "sha256": "0" * 64, "uri": "oa://slip/1"}
+MICROSECOND = timedelta(microseconds=1)
+
+
+@pytest.fixture
+def make(database_url: str) -> Iterator[Make]:
+    made: list[RoundScript] = []
+
+    def one(start: str = "2026-09-18T09:00", **settings: Any) -> RoundScript:
+        made.append(RoundScript(plan_of("TIME", **settings), database=database_url, start=start))
+        return made[-1]
+
+    yield one
+    for script in made:
+        script.close()
+
+
+def entered(script: RoundScript, received: Any) -> Workflow:
+    return script.wf.entering_late(script.instant(received), by=OFFICE, reason="窗口收件", evidence=SLIP)
+
+
+def test_an_objection_that_came_in_time_is_taken_though_its_notice_has_closed(make: Make) -> None:
+    script = make()
+    script.carry("甲", to="public_notice")
+    notice = script.notice("甲")
+    closes = from_text(script.facts(notice)["closes_at"])
+    script.past(notice, "closes_at")
+    assert script.state("甲") == "announcement.decided"
+    data = {"ground": "商标不属其所有", "name": "某某(虚构)", "contact": "地址(虚构)", "signed": True}
+
+    def late(when: datetime) -> Receipt:
+        wf = entered(script, when)
+        return wf.open("objection", data, actor=citizen("一"), parent=script.id("甲"), of=notice)
+
+    assert code_of(lambda: late(closes + MICROSECOND)) == "window_closed"
+    filed = late(closes)
+    assert script.wf.case(filed).state == "filed"
+    assert script.told("office")[-1] == "objection_filed"
+    assert code_of(lambda: script.object("甲", notice, "二")) == "window_closed"
+    assert script.verify().problems == []
+
+
+def test_what_is_not_served_yet_is_listed_and_no_silence_is_assumed(make: Make) -> None:
+    script = make()
+    script.carry("甲")
+    notified: dict[str, Any] = {"document": "告〔1〕号", "facts": "申报材料造假", "to_be_served": True}
+    held = script.recognition("甲")
+    revocation = script.open("revocation", OFFICE, parent=held, **notified)
+    sent_at = script.now
+    script.later(days=60)
+    assert script.wf.case(revocation).state == "noticed"
+    [unserved] = script.wf.overdue().unserved
+    assert (unserved.case, unserved.fact, unserved.since) == (revocation.case_id, "served_at", sent_at)
+    assert "revocation_noticed" not in script.told("applicant", "firm-甲")
+
+    served_at = script.now - timedelta(days=1)
+    served: dict[str, Any] = {"served_at": served_at.isoformat(), "means": "receipt", "evidence": SLIP}
+    assert code_of(lambda: script.fire(revocation, "serve", OFFICE, **{**served, "evidence": None})) == "data_invalid"
+    future = (script.now + MICROSECOND).isoformat()
+    assert code_of(lambda: script.fire(revocation, "serve", OFFICE, **{**served, "served_at": future})) == (
+        "not_yet_served"
+    )
+    script.fire(revocation, "serve", OFFICE, **served)
+
+    assert script.wf.overdue().unserved == ()
+    [hearing] = script.wf.deadlines(revocation)
+    assert (hearing.label, hearing.since) == ("陈述申辩期限", served_at)
+    assert code_of(lambda: script.fire(revocation, "serve", OFFICE, **served)) == "served_before"
+    assert hearing.due_at is not None
+    script.at(hearing.due_at + MICROSECOND)
+    assert script.wf.case(revocation).state == "heard"
+    entered(script, hearing.due_at).fire(revocation, "hear", {"statement": "已整改"}, actor=firm("甲"))
+    assert script.facts(revocation)["statement"] is not None
+    assert script.verify().problems == []
+
+
+def test_a_public_notice_counts_as_served_after_its_own_time(make: Make) -> None:
+    script = make(start="2026-03-02T09:00")
+    script.carry("甲")
+    notified: dict[str, Any] = {"document": "告〔1〕号", "facts": "申报材料造假", "to_be_served": True}
+    revocation = script.open("revocation", OFFICE, parent=script.recognition("甲"), **notified)
+    published = script.instant("2026-04-01T10:00")
+    script.at(published)
+    served: dict[str, Any] = {"served_at": published.isoformat(), "means": "public_notice", "evidence": SLIP}
+    script.fire(revocation, "serve", OFFICE, **served)
+
+    assert shown(script.facts(revocation)["served_at"]) == "2026-05-02 00:00"  # 24:00 of the thirtieth day
+    [hearing] = script.wf.deadlines(revocation)
+    assert hearing.ends_at is not None
+    # Served at the first instant of 2 May, in the holiday: 6, 7, 8, the make-up Saturday 9, and 11 May.
+    assert hearing.ends_at.astimezone(script.zone).strftime("%m-%d %H:%M") == "05-11 17:30"
+
+
+def test_a_printed_end_stands_when_the_calendar_changes_and_is_listed(make: Make) -> None:
+    script = make(start="2026-12-18T09:00")
+    script.carry("甲", to="public_notice")
+    notice = script.notice("甲")
+    assert shown(script.facts(notice)["closes_at"]) == "2026-12-25 17:30"
+    assert script.facts(notice)["provisional"] is True
+    overlay = read_overlay(
+        'year = 2027\nnotice = "测试用通知"\n[[holiday]]\nname = "元旦"\noff = [2026-12-24, 2027-01-01]\n'
+    )
+
+    [adopted] = script.wf.import_calendar(overlay, actor=OFFICE)
+
+    printed = [(deadline, shown(was or ""), shown(now or "")) for _, deadline, was, now in adopted.printed]
+    assert printed == [("window", "2026-12-25 17:30", "2026-12-28 17:30")]
+    assert shown(script.facts(notice)["closes_at"]) == "2026-12-25 17:30"
+    explained = script.wf.explain(notice, "window")
+    assert explained.reckoning is not None
+    assert explained.reckoning.due_at == explained.deadline.ends_at  # by the calendar of then
+    assert explained.en == "reckoned day by day by its rule"
+
+
+def test_a_notice_that_would_end_in_an_unpublished_year_is_refused(make: Make) -> None:
+    script = make(start="2026-12-18T09:00")
+    script.carry("甲", to="public_notice")
+    script.at("2026-12-26T09:00")
+    draft = script.draft_notice("甲")
+    refusal = refusal_of(lambda: script.fire(draft, "publish", OFFICE))
+    assert (refusal.code, refusal.detail) == ("year_not_published", {"year": 2027})
+    assert script.wf.case(draft).state == "drafted"
+
+
+def test_a_notice_taken_down_for_hours_says_which_end_would_cure_it(make: Make) -> None:
+    script = make(start="2026-03-09T09:00")
+    script.carry("甲", to="public_notice")
+    notice = script.notice("甲")
+    assert shown(script.facts(notice)["closes_at"]) == "2026-03-16 17:30"
+    script.at("2026-03-11T10:00")
+    script.fire(notice, "take_down", OFFICE, ground="链接失效")
+    script.at("2026-03-11T12:00")
+    script.fire(notice, "restore", OFFICE, ground="已修复")
+
+    facts = script.facts(notice)
+    assert (facts["anomalies"], shown(facts["closes_at"])) == (["taken_down"], "2026-03-16 17:30")
+    assert facts["remedies"]["taken_down"]["severity"] == "error"
+    assert shown(facts["remedies"]["taken_down"]["ends_at"]) == "2026-03-17 17:30"
+    script.fire(notice, "extend", OFFICE, closes_at="2026-03-17T17:30:00+08:00", ground="补足公示时间")
+    facts = script.facts(notice)
+    assert (facts["anomalies"], facts["remedies"]["taken_down"]["severity"]) == (["taken_down"], "warning")
