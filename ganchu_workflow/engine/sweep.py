@@ -14,8 +14,8 @@ from ganchu_workflow.engine.stuck import CANNOT_RUN, PARK_AFTER, DueRow, Stuck, 
 from ganchu_workflow.engine.transition import Engine
 from ganchu_workflow.errors import DatabaseFault, WorkflowError
 
-LOOK = 200
-"""How many rows one look at the deadline table takes."""
+LOOK, STORM = 200, 1000
+"""How many rows one look at the deadline table takes; how many the rounds give together, where more is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +159,11 @@ class _Sweep:
         found = self._due(before, LOOK)
         if len(found) < LOOK:
             return found
-        rounds = self.engine.transactions.read(lambda link: Rows(link).rounds_with_deadlines())
+        found_in = self.engine.transactions.read(lambda link: Rows(link).rounds_with_deadlines())
+        rounds = [round_id for round_id in found_in if self._due(before, 1, round_id)]
         turn = self.engine.known.turn
         rounds = [*(r for r in rounds if r > turn), *(r for r in rounds if r <= turn)]
-        share = max(LOOK // max(len(rounds), 1), 1)
-        each = [self._due(before, share, round_id) for round_id in rounds]
+        each = [self._due(before, STORM // len(rounds) + 1, round_id) for round_id in rounds]
         return [row for turns in zip_longest(*each) for row in turns if row is not None]
 
     def _overtaken(self, row: DueRow) -> bool:

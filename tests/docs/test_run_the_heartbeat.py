@@ -33,7 +33,7 @@ def run(folder: Path, *command: str) -> str:
 
 
 def test_the_page_has_only_blocks_that_are_run() -> None:
-    assert [language for language, _ in BLOCKS] == ["python", "python", "bash", "ini", "text"]
+    assert [language for language, _ in BLOCKS] == ["python", "python", "bash", "ini", "text", "python", "bash"]
 
 
 def test_the_python_of_the_page_runs(tmp_path: Path) -> None:
@@ -48,6 +48,12 @@ def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
 
     assert said[0] == "数据库已就绪 / the database is up to date"
     assert [line.partition("  ")[2][:2] for line in said[1:]] == ["开始", "已停"]
+
+
+def test_what_is_late_is_shown(tmp_path: Path) -> None:
+    said = run(tmp_path, "bash", "-euo", "pipefail", "-c", blocks("bash")[1]).splitlines()
+
+    assert said[1:] == ["已触发 0 项 / fired 0", "逾期未触发 0 项 / late: 0", "逾期未触发 0 项 / late: 0"]
 
 
 def test_the_service_runs_a_command_that_there_is(sqlite_url: str, tmp_path: Path) -> None:

@@ -164,7 +164,8 @@ def multiply(small: Small, case: str, count: int) -> None:
                     if name == "deadline":
                         copy["due_at"] += number * MICROSECOND
                     copies.append(copy)
-            connection.execute(table.insert(), copies)
+            if copies:
+                connection.execute(table.insert(), copies)
 
 
 @pytest.fixture
@@ -226,6 +227,23 @@ def test_in_a_storm_what_a_firing_starts_comes_before_what_was_due_later_in_its_
     swings = [each for each in fired if each[0] in swinging]
     assert [t for _, t in swings[:6]] == ["pendulum.swing"] * 2 + ["pendulum.swing_back"] * 2 + ["pendulum.swing"] * 2
     assert len([c for c, _ in fired if c in many]) > 900
+
+
+def test_a_round_in_which_everything_crashes_keeps_no_other_waiting(make: Callable[..., Small]) -> None:
+    small = make().open_round()
+    sheet = small.sheet(small.reviewing())
+    multiply(small, sheet, 300)
+    other = beside(make, small)
+    drafts = [other.draft(f"f{n}", "360400") for n in range(3)]
+    small.drift_to(DUE + DAY)
+
+    with hooked(expire_effect=crash):
+        first = small.wf.tick(limit=50)
+        rest = [small.wf.tick(limit=100, park_after=1) for _ in range(4)]
+
+    assert (cases(first), len(first.refused), first.more) == (drafts, 47, True)
+    assert [(len(s.refused), s.more) for s in rest] == [(100, True), (100, True), (54, False), (0, False)]
+    assert [r.status for r in rows(small)].count("parked") == 301 - 47
 
 
 def cases_and_triggers(swept: Swept) -> list[tuple[str, str]]:

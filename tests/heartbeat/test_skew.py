@@ -18,6 +18,7 @@ from ganchu_workflow.errors import ClockSkew
 from ganchu_workflow.store.skew import Skew, measure
 from tests.cli.command import FIXED, INHERITED
 from tests.engine.small_process import MICROSECOND, OFFICE, Small, applicant, declaration
+from tests.engine.test_faults import set_back
 from tests.heartbeat.process import ONCE, overdue, triggers
 
 SECOND = timedelta(seconds=1)
@@ -170,6 +171,20 @@ def test_only_what_is_certain_counts(ahead: timedelta, uncertainty: timedelta, l
 def test_a_limit_that_is_none_is_refused(sqlite_url: str, most: timedelta) -> None:
     with pytest.raises(Invalid, match=r"max_skew: .* is nothing clocks may be apart"):
         Heartbeat(Small(sqlite_url).wf, max_skew=most)
+
+
+@ON_A_SERVER
+def test_beside_a_server_whose_clock_stands_in_1970_nothing_fires_unless_it_is_told_not_to_ask(
+    make: Callable[..., Small],
+) -> None:
+    small, case = due(make, Off(timedelta()))
+    set_back(small.wf.database)
+
+    beats = [Heartbeat(small.wf).beat(), Heartbeat(small.wf, max_skew=None).beat()]
+
+    assert [(b.skewed, [r.case_id for r in b.fired]) for b in beats] == [("began", []), ("", [case])]
+    assert beats[0].skew is not None and beats[0].skew.ahead < timedelta(days=-365 * 50)
+    assert small.wf.verify().problems == []
 
 
 # ── the command ──
