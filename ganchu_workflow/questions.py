@@ -167,12 +167,16 @@ class Questions:
 
         return self._read(ask)
 
-    def next_due(self, round: Case | None = None, *, since: datetime | None = None) -> datetime | None:
+    def next_due(
+        self, round: Case | None = None, *, since: datetime | None = None, alerts: bool = True
+    ) -> datetime | None:
         """The nearest instant at which a deadline runs out, of all rounds or of one; None when none is running.
 
-        With `since`, those that ran out before it are left out.
+        With `since`, those that ran out before it are left out; with `alerts`, the instants at which somebody is told
+        of a deadline count too.
         """
-        return self._read(lambda c: queries.next_due(c, None if round is None else id_of(round), since))
+        round_id = None if round is None else id_of(round)
+        return self._read(lambda c: queries.next_due(c, round_id, since, alerts=alerts))
 
     def overdue(self, round: Case | None = None, *, limit: int = LISTED) -> Overdue:
         """What is late, by how much and why, in every round or in one; and what waits without an end.

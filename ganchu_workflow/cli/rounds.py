@@ -142,7 +142,8 @@ def round_status(round_id: RoundId, database: Database, as_json: AsJson = False)
     standing_in = Counter((c.kind, c.state) for c in cases if c.kind not in ("round", "phase"))
     order = [(kind.kind, state) for kind in process.kinds.values() for state in kind.states]
     counts = [(k, s, standing_in[k, s]) for k, s in order if (k, s) in standing_in]
-    attempts, next_due = sum(a["kind"] != "decided" for a in workflow.attempts(round_)), workflow.next_due(round_)
+    attempts = sum(a["kind"] != "decided" for a in workflow.attempts(round_))
+    next_due = workflow.next_due(round_, alerts=False)
     phases = {p.stage: p for p in cases if p.kind == "phase"}
     if as_json:
         return print_json(

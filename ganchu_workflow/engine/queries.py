@@ -171,13 +171,18 @@ def _nearest(link: Link, case_ids: Iterable[str]) -> dict[str, datetime]:
     return nearest
 
 
-def next_due(link: Link, round_id: str | None = None, since: datetime | None = None) -> datetime | None:
-    """The nearest instant, of all rounds or of one, `since` that one, at which a deadline runs out; None: none runs."""
+def next_due(
+    link: Link, round_id: str | None = None, since: datetime | None = None, *, alerts: bool = True
+) -> datetime | None:
+    """The nearest instant, of all rounds or of one, `since` that one, at which a deadline runs out or, with `alerts`,
+    somebody is told of one; None: there is none."""
     query = select(DEADLINE.c.due_at).where(DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), NOT_CALLED_OFF)
     if round_id is not None:
         query = query.where(DEADLINE.c.round_id == round_id)
     if since is not None:
         query = query.where(DEADLINE.c.due_at >= since)
+    if not alerts:
+        query = query.where(DEADLINE.c.fires.not_in([REMIND, ESCALATE]))
     found: datetime | None = link.execute(query.order_by(DEADLINE.c.due_at).limit(1)).scalar()
     return found
 

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
-from ganchu_workflow.process.deadlines import Deadline, remind, setting
+from ganchu_workflow.process.deadlines import Deadline, setting
 from ganchu_workflow.process.language import (
     OWNER,
     WITHDRAWN,
@@ -67,10 +67,6 @@ class CorrectionSettings(BaseModel):
     """How often one visit to the stage may return for correction (default, not a rule of 赣出精品)."""
 
 
-CORRECTION_ALERTS = (remind("3 working days"), remind("1 calendar day"))
-"""When an applicant is reminded of a correction (default, not a rule of 赣出精品)."""
-
-
 class Correctable(Lifecycle):
     """退回补正: a wait of the stage that returned, never a jump to another stage.
 
@@ -99,7 +95,6 @@ class Correctable(Lifecycle):
         fires=give_up,
         admits=resubmit,
         by=Role.OFFICE,
-        alerts=CORRECTION_ALERTS,
         label="补正期限",
     )
 

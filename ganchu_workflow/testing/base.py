@@ -177,7 +177,7 @@ class Script:
     def past_next_due(self) -> None:
         """Move one microsecond past the nearest deadline, which fires."""
         __tracebackhide__ = True
-        due = self.wf.next_due()
+        due = self.wf.next_due(alerts=False)
         if due is None:
             raise NotAsScripted("no deadline is running: nothing falls due by itself")
         self.at(max(due + MICROSECOND, self.now))
@@ -301,8 +301,10 @@ class Script:
         return self.wf.history(self.id(case))
 
     def steps(self, case: Case) -> list[Step]:
-        """The history of a case as (trigger, source, target)."""
-        return [(event["trigger"], event["source"], event["target"]) for event in self.history(case)]
+        """The history of a case as (trigger, source, target): what moved it, or did not; not who was reminded of it."""
+        stays = ("deadline_alerted", "deadline_adjusted", "deadline_resolved")
+        told = [event for event in self.history(case) if event["outcome"] not in stays]
+        return [(event["trigger"], event["source"], event["target"]) for event in told]
 
     def children(self, case: Case, kind: str, state: str | None = None) -> list[CaseView]:
         """The cases of a kind that belong under this one, in the order of opening."""

@@ -11,6 +11,7 @@ from pydantic import Field
 from ganchu_stages.credit_code import normalise
 from ganchu_workflow.actors import Role
 from ganchu_workflow.process.context import Context
+from ganchu_workflow.process.deadlines import Deadline, remind, setting
 from ganchu_workflow.process.language import WITHDRAWN, Data, Private, Transition
 from ganchu_workflow.process.mixins import Correctable, Evidence
 from ganchu_workflow.process.values import Effects, Facts
@@ -58,6 +59,10 @@ class Decision(Data):
     text: Annotated[str, Private, Field(min_length=1, max_length=2000)]
 
 
+CORRECTION_ALERTS = (remind("3 working days"), remind("1 calendar day"))
+"""When an applicant is reminded of a correction (default, not a rule of 赣出精品)."""
+
+
 class CorrectableFile(Correctable):
     """退回补正 of a file whose documents say what they prove, so that one asked for can be seen to have come."""
 
@@ -69,6 +74,16 @@ class CorrectableFile(Correctable):
         late_by=Role.OFFICE,
         late_from=WITHDRAWN,
         label="补正提交",
+    )
+
+    correction_due = Deadline(
+        Correctable.correcting,
+        rule=setting("correction"),
+        fires=Correctable.give_up,
+        admits=resubmit,
+        by=Role.OFFICE,
+        alerts=CORRECTION_ALERTS,
+        label="补正期限",
     )
 
     @resubmit.effect("new_version")

@@ -33,7 +33,7 @@ from ganchu_workflow.process.language import (
     State,
     Transition,
 )
-from ganchu_workflow.process.mixins import CORRECTION_ALERTS, Correctable, CorrectionSettings
+from ganchu_workflow.process.mixins import Correctable, CorrectionSettings
 from ganchu_workflow.process.values import Effects, Facts, Message, Reversal
 from ganchu_workflow.timing import Period
 
@@ -235,15 +235,6 @@ class QualificationCheck(CorrectableFile, Stage):
         label="审查期限",
     )
     reconsideration = Deadline(disqualified, rule=setting("reconsideration"), admits=reconsider, label="申请复核期限")
-    correction_due = Deadline(
-        Correctable.correcting,
-        rule=setting("correction"),
-        fires=give_up,
-        admits=resubmit,
-        by=Role.OFFICE,
-        alerts=CORRECTION_ALERTS,
-        label="补正期限",
-    )
     phase = PhaseWindow(at_close={checking: CARRY_ON, Correctable.correcting: CARRY_ON, deferred: CARRY_ON})
 
     @resubmit.effect("new_version")

@@ -9,6 +9,7 @@ from pydantic import Field
 from ganchu_stages import credit_code
 from ganchu_stages.declaration_tables import ACCEPTANCE, DECLARATIONS
 from ganchu_stages.documents import (
+    CORRECTION_ALERTS,
     CorrectableFile,
     Decision,
     Document,
@@ -38,7 +39,7 @@ from ganchu_workflow.process.language import (
     State,
     Transition,
 )
-from ganchu_workflow.process.mixins import CORRECTION_ALERTS, Correctable, CorrectionSettings
+from ganchu_workflow.process.mixins import Correctable, CorrectionSettings
 from ganchu_workflow.process.values import CaseView, Effects, Message
 
 Code = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9-]{0,31}$")]

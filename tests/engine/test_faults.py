@@ -343,13 +343,14 @@ def test_what_the_clock_of_the_database_says_decides_nothing(make: Make) -> None
 
 @pytest.mark.parametrize("dialect", [sqlite_dialect.dialect, postgresql_dialect.dialect, mysql_dialect.dialect])
 def test_no_statement_and_no_table_asks_the_database_for_the_time(dialect: Callable[[], Dialect]) -> None:
+    # A parameter may well be called so: what it is given is an instant of ours.
     asked: list[Any] = [found.core for found in vars(sql).values() if isinstance(found, Statement)]
     asked += [CreateTable(table) for table in METADATA.sorted_tables]
     words = re.compile(r"(?i)\bnow\b|_timestamp\b|current_|\bsysdate|unixepoch|strftime")
 
     spelt = [str(each.compile(dialect=dialect())) for each in (*asked, func.now())]
 
-    assert [text for text in spelt if words.search(text)] == spelt[-1:]
+    assert [text for text in spelt if words.search(re.sub(r"%\(now\)s|:now\b", "", text))] == spelt[-1:]
 
 
 def set_back(engine: Engine) -> None:

@@ -146,14 +146,19 @@ def test_four_nodes_that_sweep_at_one_moment_fire_each_deadline_once(script: Rou
     script.declare(*names)
     script.fire_each(names, "return_for_correction", OFFICE, items=["检测报告"])
     due = script.wf.next_due(script.round)
-    assert due is not None
+    assert due is not None  # a reminder of each
 
     fired = in_processes(database_url, *[Act(due + MICROSECOND, "tick")] * 4)
 
     assert sum(map(int, fired)) == len(names)
     ends = [[e["trigger"] for e in script.history(n) if e["deadline"] is not None] for n in names]
     assert ends == [ends[0]] * len(names)
-    assert len(ends[0]) == 1
+    assert ends[0] == ["deadline:remind"]
+    assert len([m for m in script.wf.messages(script.round) if m["message"] == "deadline_reminder"]) == len(names)
+    due = script.wf.next_due(script.round, alerts=False)
+    assert due is not None
+    fired = in_processes(database_url, *[Act(due + MICROSECOND, "tick")] * 4)
+    assert sum(map(int, fired)) == 2 * len(names)  # the second reminder, and the end
     assert script.wf.next_due(script.round) is None
     assert script.wf.attempts(script.round) == []
     script.verify()

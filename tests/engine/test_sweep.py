@@ -433,7 +433,7 @@ def test_a_row_goes_when_an_act_has_settled_the_deadline_first(small: Small) -> 
     with hooked(expire_guard=not_yet):
         small.wf.tick()
 
-    assert refusal_of(lambda: small.wf.fire(sheet, "complete", actor=expert())).code == "not_here"
+    assert refusal_of(lambda: small.wf.fire(sheet, "complete", actor=expert())).code == "window_closed"
 
     assert (small.state(sheet), len(rows(small))) == ("silent", 1)
     assert (small.wf.tick().fired, rows(small)) == ((), [])

@@ -37,6 +37,7 @@ BEFORE = frozenset(
     {
         "correction_lapsed",
         "correction_requested",
+        "deadline_reminder",
         "declaration_accepted",
         "declaration_lapsed",
         "declaration_not_accepted",

@@ -43,10 +43,12 @@ def test_a_deadline_that_waited_for_a_calendar_runs_once_it_is_loaded(opened: Op
         loaded.version,
     )
     assert [(d["status"], shown(d["due_at"]), d["remainder"]) for d in event["deadlines"]] == [
-        ("armed", "2027-01-05 17:30", None)
+        ("armed", "2027-01-05 17:30", None),
+        ("armed", "2026-12-30 17:30", None),  # its reminders
+        ("armed", "2027-01-04 17:30", None),
     ]
     script.at(local("2027-01-05T17:30") + MICROSECOND, tick=False)
-    assert [r.state for r in wf.tick().fired] == ["withdrawn"]
+    assert [r.state for r in wf.tick().fired][-1] == "withdrawn"
     assert wf.verify().problems == []
 
 
@@ -132,10 +134,9 @@ def test_the_office_has_no_fresh_time_after_its_limit_has_run_out(opened: Opened
     script.fire("甲", "return_for_correction", OFFICE, items=["检测报告"])
     script.fire("甲", "resubmit", firm("甲"), documents=[evidence("other", "甲")])
 
-    assert [d["name"] for d in script.wf.history(script.apps["甲"])[-1]["deadlines"]] == [
-        "qualification_check.correction_due"
-    ]
-    assert script.wf.next_due() is None
+    changed = {d["name"] for d in script.wf.history(script.apps["甲"])[-1]["deadlines"]}
+    assert {name.split()[0] for name in changed} == {"qualification_check.correction_due"}
+    assert script.wf.next_due(alerts=False) is None
 
 
 def test_a_case_of_another_round_is_no_parent(opened: Opened) -> None:

@@ -168,8 +168,8 @@ _LENGTHS = {Unit.WORKING_DAYS: "{}个工作日", Unit.CALENDAR_DAYS: "{}日", Un
 def loop_words(process: Process, kind: KindDefinition, edge: Edge) -> str:
     """A step that is written into its box: it stays where it is, or is a timely act that is entered late."""
     if edge.late:
-        # Without its label: several ends stand side by side, and the picture must not grow wider than a page.
-        return f"补录 {edge.trigger}({roles_words(edge.transition.late_by)})"
+        # Short: several ends stand side by side, and the picture must not grow wider than a page.
+        return f"补录 {edge.trigger}"
     ground = "更正 " if edge.transition.reopens else ""
     return f"{ground}{step_words(edge)}({who_words(process, kind, edge)})"
 
