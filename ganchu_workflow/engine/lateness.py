@@ -142,7 +142,7 @@ class Overdue:
         return any(self.tally.by_reason.get(reason) for reason in (REFUSED, PARKED, UNRUNNABLE))
 
 
-_LATE_NOW = (DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), DEADLINE.c.due_at < bindparam("now"))
+_LATE_NOW = (DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), DEADLINE.c.due_at < bindparam("present"))
 
 
 def _within(n: int) -> Any:
@@ -210,7 +210,7 @@ def tally(link: Link, now: datetime, round_id: str | None = None, unrunnable: It
     oldest: datetime | None = None
     steps = {f"step_{n}": now - step for n, step in enumerate(STEPS)}
     asked = _OF_ALL["counts"] if round_id is None else _OF_ROUND["counts"]
-    for row in link.execute(asked, {"now": now, "round": round_id, **steps}):
+    for row in link.execute(asked, {"present": now, "round": round_id, **steps}):
         by_reason[_why(row.status, row.round_id, unrunnable)] += row.number
         oldest = row.oldest if oldest is None else min(oldest, row.oldest)
         for n in range(len(STEPS)):
@@ -252,7 +252,7 @@ class _Asking:
 
     def late(self) -> Iterator[Late]:
         """Every deadline that is late, the latest first."""
-        for row in self._ask("late", now=self.now):
+        for row in self._ask("late", present=self.now):
             code, reason = row.code, row.why
             if row.round_id in self.unrunnable:
                 code, reason = self.unrunnable[row.round_id]

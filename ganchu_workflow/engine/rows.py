@@ -117,7 +117,7 @@ class Rows:
 
         Each row has `case_id`, `name`, `due_at`, `round_id`, and `last_at`: when it was last tried in vain.
         """
-        values = {"before": before, "now": now, "most": limit}
+        values = {"before": before, "present": now, "most": limit}
         if round_id is None:
             return self.link.execute(sql.DUE, values).rows
         return self.link.execute(sql.DUE_OF_ROUND, {**values, "round": round_id}).rows
@@ -161,7 +161,7 @@ class Rows:
 
         Each row has `case_id`, `name`, `round_id` and `last_at`.
         """
-        values = {"after": after[0], "then": after[1], "now": now, "most": limit}
+        values = {"after": after[0], "then": after[1], "present": now, "most": limit}
         return self.link.execute(sql.AWAITING, values).rows
 
     def keys_used(self, keys: Iterable[str]) -> list[str]:

@@ -73,7 +73,9 @@ IN_TROUBLE = and_(
     or_(STUCK.c.due_at == DEADLINE.c.due_at, and_(STUCK.c.due_at.is_(None), DEADLINE.c.due_at.is_(None))),
 )
 """The row of a deadline that would not fire; one that was written of another end is of no account."""
-_NOT_RESTING = or_(STUCK.c.case_id.is_(None), and_(STUCK.c.status != "parked", STUCK.c.again_at <= bindparam("now")))
+_NOT_RESTING = or_(
+    STUCK.c.case_id.is_(None), and_(STUCK.c.status != "parked", STUCK.c.again_at <= bindparam("present"))
+)
 _DUE_CORE = (
     select(DEADLINE.c.case_id, DEADLINE.c.name, DEADLINE.c.due_at, DEADLINE.c.round_id, STUCK.c.last_at)
     .outerjoin(STUCK, IN_TROUBLE)

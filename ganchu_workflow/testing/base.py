@@ -199,7 +199,12 @@ class Script:
             lines = [f"{row['deadline']} of {row['case']}: {row['why']}" for row in swept.refused]
             raise NotAsScripted("\n  ".join(["a deadline has run out and did not fire:", *lines]))
         if not swept.fired and self.wf.next_due() == due:
-            raise NotAsScripted(f"what fell due at {self.shown(due)} does not fire, and no refusal says why")
+            lines = []
+            for s in swept.stuck:
+                then = f"tried again at {self.shown(s.again_at)}" if s.again_at else "parked: see wf.release"
+                lines.append(f"{s.deadline} of {s.case}: {s.why} ({then})")
+            what = f"what fell due at {self.shown(due)} does not fire"
+            raise NotAsScripted("\n  ".join([what, *(lines or ["and no refusal says why"])]))
 
     # ── any act ──
 

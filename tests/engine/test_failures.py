@@ -287,6 +287,9 @@ def test_a_deadline_whose_row_is_refused_holds_up_no_other(
 
     assert ([r.case_id for r in swept.fired], len(met)) == (due[1:], 1)
     assert [(row["case"], row["code"]) for row in swept.refused] == [(due[0], "database_fault")]
+    assert [(s.status, s.why) for s in swept.stuck] == [
+        ("retrying", "firing it failed (database_fault); the log has the whole of it")
+    ]
     assert (states(furnished, due), said(caplog)) == (["assigned", "silent"], ["a deadline did not fire"])
     furnished.drift_to(furnished.simulated.now() + HOUR / 120)  # the first pause
     assert [r.case_id for r in furnished.wf.tick().fired] == due[:1]

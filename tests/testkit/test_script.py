@@ -580,6 +580,10 @@ def test_a_deadline_that_cannot_fire_is_told(ganchu_round: Opened, monkeypatch: 
         f"  qualification_check.office_limit of {script.id('水表')}: the effect 'urge' of qualification_check.overdue "
         "crashed (ZeroDivisionError); nothing of the act is left"
     )
+    [stuck] = script.wf.tick().stuck
+    again = message_of(script.past_next_due)
+    assert again.startswith(f"what fell due at {script.shown(stuck.due_at or '')} does not fire\n")
+    assert again.endswith(f"(tried again at {script.shown(stuck.again_at or '')})")
 
 
 def test_a_record_that_does_not_hold_is_told(ganchu_round: Opened) -> None:
