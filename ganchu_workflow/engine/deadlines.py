@@ -119,7 +119,7 @@ class Settling:
             return before
         begun = self.at if before is None else before.armed_at
         fixed = Running(timer.name, ARMED, end, str(rule), _fires(timer), begun)
-        return self._with_grace(timer, fixed) or replace(fixed, status=AWAITING, due_at=None, remainder=None)
+        return self.with_grace(timer, fixed) or replace(fixed, status=AWAITING, due_at=None, remainder=None)
 
     def _started(self, timer: Timer, rule: SettingRule) -> Running | None:
         period = self._limit(timer, rule)
@@ -146,16 +146,16 @@ class Settling:
         if isinstance(limit, NotLaterThan):
             # What comes to stand here after that instant has run out as soon as it does.
             due_at = max(limit.instant, waiting.armed_at)
-            return self._with_grace(timer, replace(waiting, status=ARMED, due_at=due_at, remainder=None))
+            return self.with_grace(timer, replace(waiting, status=ARMED, due_at=due_at, remainder=None))
         try:
             reckoning = self.work.reckon(limit, waiting.armed_at)
         except YearNotPublished:
             return None
         version = reckoning.calendar_version
         armed = replace(waiting, status=ARMED, due_at=reckoning.due_at, remainder=None, calendar=version)
-        return self._with_grace(timer, armed)
+        return self.with_grace(timer, armed)
 
-    def _with_grace(self, timer: Timer, armed: Running) -> Running | None:
+    def with_grace(self, timer: Timer, armed: Running) -> Running | None:
         """The deadline, due at the end of its grace if it has one; None while a year that needs is not loaded."""
         grace = self._limit(timer, timer.deadline.grace) if timer.deadline.grace else None
         if grace is None or armed.due_at is None:
@@ -201,7 +201,7 @@ class Settling:
         """The deadline ends at another instant, which an act has fixed: no calendar moves it any more."""
         rule = before.rule if before.rule.endswith(EXTENDED) else before.rule + EXTENDED
         moved = replace(before, status=ARMED, due_at=end, rule=rule, remainder=None, calendar=None, shown_at=None)
-        return self._with_grace(timer, moved) or moved
+        return self.with_grace(timer, moved) or moved
 
     def ended(self, before: Running) -> Running:
         """The deadline ends now, by an act."""

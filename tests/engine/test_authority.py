@@ -44,7 +44,11 @@ WHO: dict[str, dict[str, set[Role]]] = {
         "declare.accept": {LEAD},
         "declare.reject": {LEAD},
     },
-    "declare.correcting": {"declare.withdraw": {FIRM}, "declare.resubmit": {FIRM}},
+    "declare.correcting": {
+        "declare.withdraw": {FIRM},
+        "declare.resubmit": {FIRM},
+        **{f"deadline:{verb}": {LEAD} for verb in ("suspend", "extend", "end")},
+    },
     "declare.rejected": {},
     "recommend.pending": {"recommend.withdraw": {FIRM}, "recommend.decline": {CITY_OFFICE}},
     "recommend.not_recommended": {},

@@ -169,7 +169,7 @@ def loop_words(process: Process, kind: KindDefinition, edge: Edge) -> str:
     """A step that is written into its box: it stays where it is, or is a timely act that is entered late."""
     if edge.late:
         # Short: several ends stand side by side, and the picture must not grow wider than a page.
-        return f"补录 {edge.trigger}"
+        return "可补录"
     ground = "更正 " if edge.transition.reopens else ""
     return f"{ground}{step_words(edge)}({who_words(process, kind, edge)})"
 
