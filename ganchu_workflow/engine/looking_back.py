@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ganchu_workflow.actors import RESERVED, Role
@@ -16,7 +17,7 @@ def last_run(work: Workspace, case: CaseState, name: str) -> Running | None:
     for event in work.rows.history(case.id):
         for change in decode(event)["deadlines"]:
             if change["name"] == name and change.get("due_at") is not None:
-                return _running(change)
+                return running_of(change)
     return None
 
 
@@ -29,7 +30,8 @@ def ended_by_itself(work: Workspace, case: CaseState) -> bool:
     return False
 
 
-def _running(change: dict[str, Any]) -> Running:
+def running_of(change: Mapping[str, Any]) -> Running:
+    """A deadline as an event describes it that has an end."""
     return Running(
         change["name"],
         change["status"],
