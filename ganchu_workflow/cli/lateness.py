@@ -221,7 +221,7 @@ def show_overdue(workflow: Workflow, found: Overdue) -> None:
     for round_id, why in found.unrunnable.items():
         typer.echo(f"批次无法运行 / cannot be run: {round_id}  {why}")
     for behind in found.behind:
-        why = behind.why or "下次运行时采用 / the next sweep lets it"
+        why = behind.why or "下次运行时采用 / the next sweep has it adopt it"
         typer.echo(f"未采用新日历 / calendar not adopted: {behind.code} {behind.round}  {why}")
     if counted.total > len(found.late):
         typer.echo("仅列出部分,见 --limit / not all are listed: --limit")

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from ganchu_workflow.canonical import decode
-from ganchu_workflow.clock import from_text
+from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.engine.cases import CaseState, Running
 from ganchu_workflow.engine.deadlines import EXTENDED, alerts_of
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
-from ganchu_workflow.errors import PeriodInvalid, Unknown, YearNotPublished
+from ganchu_workflow.errors import Invalid, Unknown, YearNotPublished
 from ganchu_workflow.process.deadlines import FactRule
 from ganchu_workflow.process.definition import Timer
 from ganchu_workflow.timing import Reckoning, WorkingCalendar, parse_limit, reckon
@@ -110,7 +110,7 @@ def explain(rows: Rows, book: Rulebook, case: CaseState, name: str) -> Explanati
         return Explanation(case.id, view, None, f"期限未在计算,{left}", f"it does not run; left: {view.remainder}")
     if view.rule.endswith(EXTENDED):
         return Explanation(case.id, view, None, "截止时间由办理事项确定", "an act has fixed this end: see the history")
-    reckoning = _reckoned(rows, book, view.rule.partition(" = ")[2], view.since, view.calendar)
+    reckoning = _reckoned(rows, book, view.rule.partition(" = ")[2], to_text(view.since), view.calendar)
     return _agreeing(case.id, view, reckoning)
 
 
@@ -123,9 +123,9 @@ def _of_an_act(rows: Rows, book: Rulebook, case: CaseState, rule: FactRule, view
             said = facts.get("rule")
             if not isinstance(said, str):
                 break
-            calendar = facts.get("calendar", event["calendar"])
-            start = from_text(facts.get("opens_at", event["effective_at"]))
-            return _agreeing(case.id, view, _reckoned(rows, book, said, start, calendar))
+            calendar, opens_at = facts.get("calendar", event["calendar"]), facts.get("opens_at")
+            begins = opens_at if isinstance(opens_at, str) else event["effective_at"]
+            return _agreeing(case.id, view, _reckoned(rows, book, said, begins, calendar))
     return Explanation(case.id, view, None, "截止时间由文书载明", "an act has stated this end: see the history")
 
 
@@ -139,12 +139,14 @@ def _agreeing(case_id: str, view: RunningDeadline, reckoning: Reckoning | None) 
     return Explanation(case_id, view, reckoning, "按规则逐日推算", "reckoned day by day by its rule")
 
 
-def _reckoned(rows: Rows, book: Rulebook, rule: str, start: datetime, version: str | None) -> Reckoning | None:
-    body = rows.calendar(version) if version else None
+def _reckoned(rows: Rows, book: Rulebook, rule: str, begins: str, version: object) -> Reckoning | None:
+    """None also where a stage has called something else by the names of these facts."""
+    body = rows.calendar(version) if isinstance(version, str) else None
     calendar = WorkingCalendar.from_document(decode(body)) if body else WorkingCalendar({})
     try:
-        return reckon(parse_limit(rule), start, calendar, zone=book.zone, close_of_business=book.close_of_business)
-    except (PeriodInvalid, YearNotPublished):
+        limit, start = parse_limit(rule), from_text(begins)
+        return reckon(limit, start, calendar, zone=book.zone, close_of_business=book.close_of_business)
+    except (Invalid, YearNotPublished):
         return None
 
 
@@ -170,5 +172,5 @@ def _provisional(rows: Rows, book: Rulebook, running: Running) -> bool:
     end = running.end.astimezone(book.zone) if running.end else None
     if end is None or day_it_ends(end).month != _DECEMBER or running.calendar is None:
         return False
-    found = _reckoned(rows, book, running.rule.partition(" = ")[2], running.armed_at, running.calendar)
+    found = _reckoned(rows, book, running.rule.partition(" = ")[2], to_text(running.armed_at), running.calendar)
     return found is not None and found.provisional

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,15 +18,15 @@ from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import from_text
 from ganchu_workflow.engine import queries
 from ganchu_workflow.engine.attempts import ATTEMPT
-from ganchu_workflow.engine.behind import Behind, is_behind
-from ganchu_workflow.engine.calendars import FACT, Calendars
+from ganchu_workflow.engine.behind import Behind, stands, to_be
+from ganchu_workflow.engine.calendars import Calendars
 from ganchu_workflow.engine.deadlines import AWAITING
 from ganchu_workflow.engine.requests import ADOPT
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.sql import CASE, DEADLINE, EVENT, IN_TROUBLE, NOT_CALLED_OFF, STUCK
 from ganchu_workflow.engine.stuck import PARKED, REFUSED, RETRYING, UNRUNNABLE
-from ganchu_workflow.errors import DefinitionChanged, Invalid, YearNotPublished
+from ganchu_workflow.errors import DatabaseFault, DefinitionChanged, Invalid, WorkflowError, YearNotPublished
 from ganchu_workflow.process.deadlines import FactRule
 from ganchu_workflow.process.definition import Timer
 from ganchu_workflow.store.link import Link
@@ -321,10 +321,10 @@ class _Asking:
     def behind(self) -> Iterator[Behind]:
         """Every round that does not go by the calendar that it should, and what has stood in the way."""
         for round_id in self.rounds:
-            round_ = self.chosen[round_id]
-            if is_behind(self.calendars, self.latest, round_, self.rows):
+            found = stands(self.calendars, self.latest, self.chosen[round_id], self.rows)
+            if found is not None:
                 cannot = self.unrunnable.get(round_id)
-                yield Behind(round_id, str(round_.facts["code"]), cannot[1] if cannot else self._in_vain(round_id))
+                yield replace(found, why=cannot[1] if cannot else found.why or self._in_vain(round_id))
 
     def _in_vain(self, round_id: str) -> str | None:
         found = self.link.execute(_TRIED, {"round": round_id, "trigger": ADOPT, "done": "calendar_adopted"}).first()
@@ -361,14 +361,16 @@ class _Asking:
         book = self.rounds.get(row.round_id)
         if book is None or row.remainder is None:
             return None
-        facts = self.chosen[row.round_id].facts
-        adopted = self.calendars.ahead(facts, self.latest, self.rows) or facts.get(FACT)
-        calendar = self.calendars.in_force(adopted, self.rows)
         try:
+            calendar = to_be(self.calendars, self.latest, self.chosen[row.round_id], self.rows)
             limit = parse_limit(row.remainder)
             reckon(limit, row.armed_at, calendar, zone=book.zone, close_of_business=book.close_of_business)
         except YearNotPublished as error:
             return int(error.fields["year"])
+        except DatabaseFault:
+            raise
+        except WorkflowError:
+            return None  # what stands in its way is told of the round, or by the sweep
         return None
 
     @staticmethod

@@ -177,3 +177,31 @@ def test_the_office_is_who_releases_if_nobody_else_is_named(sqlite_url: str, tmp
     assert run(sqlite_url, tmp_path, "deadline", "release", phase, "--reason", "再试").code == 0
     with workflow(sqlite_url) as wf:
         assert wf.attempts(wf.rounds()[0])[-1]["actor"] == str(Actor(Role.OFFICE))
+
+
+def test_a_round_whose_calendar_cannot_be_read_is_told_with_the_exit_code(database_url: str, tmp_path: Path) -> None:
+    [phase] = overdue(database_url, 1)
+    with workflow(database_url) as wf:
+        round_ = wf.case(phase).round
+        facts = dict(wf.case(round_).facts)
+    facts["calendars"] = {"base": "cn-nowhere"}
+    with meddling(database_url) as connection:
+        text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        connection.execute(update(CASE).where(CASE.c.id == round_).values(facts=text))
+    why = "the round goes by a calendar that is not stored: cn-nowhere"
+
+    swept = run(database_url, tmp_path, "tick")
+    listed = run(database_url, tmp_path, "overdue")
+    once = run(database_url, tmp_path, "worker", "--once")
+
+    code = facts["code"]
+    assert [done.code for done in (swept, listed, once)] == [4, 4, 4]
+    assert f"未采用新日历 / calendar not adopted: {code} {round_} {why}" in swept.err.splitlines()
+    assert listed.out.splitlines()[-1] == f"未采用新日历 / calendar not adopted: {code} {round_}  {why}"
+    assert f"未采用新日历的批次 1 个 / behind: {code} {why}" in once.out
+    assert answer(run(database_url, tmp_path, "overdue", "--json"))["behind"] == [
+        {"round": round_, "code": code, "why": why}
+    ]
+    assert answer(run(database_url, tmp_path, "tick", "--json"))["behind"] == [
+        {"round": round_, "code": code, "why": why}
+    ]
