@@ -23,7 +23,7 @@ from ganchu_workflow.engine.looking_back import running_of
 from ganchu_workflow.engine.recorder import Note, Recorder
 from ganchu_workflow.engine.requests import Step
 from ganchu_workflow.engine.workspace import Workspace
-from ganchu_workflow.errors import DatabaseFault, Refusal, Refused, WorkflowError, YearNotPublished
+from ganchu_workflow.errors import DatabaseFault, Invalid, Refusal, Refused, WorkflowError, YearNotPublished
 from ganchu_workflow.process.deadlines import FactRule
 from ganchu_workflow.process.definition import Process, Timer
 from ganchu_workflow.process.values import Message
@@ -140,11 +140,16 @@ class _Adopting:
         if version is None or end is None or version == self.after.version:
             return False
         if version not in self._first:
-            body = self.work.rows.calendar(version)
-            calendar = WorkingCalendar.from_document(decode(body)) if body is not None else None
-            self._first[version] = date.min if calendar is None else _first_change(calendar, self.after)
+            self._first[version] = _first_change(self._stored(version), self.after)
         first = self._first[version]
         return first is not None and end.astimezone(self.work.around.zone).date() >= first
+
+    def _stored(self, version: str) -> WorkingCalendar:
+        body = self.work.rows.calendar(version)
+        try:
+            return WorkingCalendar({}) if body is None else WorkingCalendar.from_document(decode(body))
+        except Invalid:  # somebody has altered it
+            return WorkingCalendar({})
 
     # ── one deadline ──
 
@@ -172,19 +177,20 @@ class _Adopting:
             return False
         self.found.add("resolved", settling.case, timer.name, before.end, after.end)
         settling.becomes(timer, after)
+        if isinstance(timer.deadline.rule, FactRule) and after.end is not None:
+            self._printed(settling.case, timer, after, after.end)
         return True
 
     def _reckoned_anew(self, settling: Settling, timer: Timer, before: Running, tells: list[Message]) -> None:
         case, end, due_at = settling.case, before.end, before.due_at
         assert end is not None and due_at is not None
-        given = None
-        if isinstance(timer.deadline.rule, FactRule):
-            self._printed(case, timer, before, end)
-        elif self._touched(before.calendar, end):
-            given = self._end_by(parse_limit(_limit_of(before)), before.armed_at, self.after)
-            if given is None:
-                # It would reach into a year that nobody has published.
-                self.found.add("unreckoned", case, timer.name, end, None)
+        try:
+            given = self._given(case, timer, before, end)
+        except DatabaseFault:
+            raise
+        except WorkflowError:
+            given = None  # its end stands; what follows from that end is reckoned all the same
+            self.found.add("unreckoned", case, timer.name, end, None)
         shown = end if given is None else max(end, given)
         after = self._with_grace(settling, timer, before, shown, due_at)
         moved = after.due_at is not None and after.due_at > due_at
@@ -197,6 +203,18 @@ class _Adopting:
             self.found.add("kept", case, timer.name, end, given)
         # Also where nothing moves: an alert may have waited for the year.
         settling.becomes(timer, after if shown > end or moved else before)
+
+    def _given(self, case: CaseState, timer: Timer, before: Running, end: datetime) -> datetime | None:
+        """The end by the new calendar, of a deadline that was reckoned and that it may concern.
+
+        Raises `YearNotPublished` where it would reach into a year that nobody has published.
+        """
+        if isinstance(timer.deadline.rule, FactRule):
+            self._printed(case, timer, before, end)
+            return None
+        if not self._touched(before.calendar, end):
+            return None
+        return self.work.reckon(parse_limit(_limit_of(before)), before.armed_at).due_at
 
     def _with_grace(
         self, settling: Settling, timer: Timer, before: Running, shown: datetime, due_at: datetime
@@ -219,8 +237,12 @@ class _Adopting:
         limit = case.facts.get("rule")
         if not isinstance(limit, str) or self._first[self.before.version] is None:
             return
-        begins = from_text(start) if isinstance(start, str) else before.armed_at
-        until_now, now = self._by_both(parse_limit(limit), begins)
+        try:
+            begins = from_text(start) if isinstance(start, str) else before.armed_at
+            until_now, now = self._by_both(parse_limit(limit), begins)
+        except Invalid:  # its stage has called something else by the names of these facts
+            self.found.add("unreckoned", case, timer.name, end, None)
+            return
         if now is not None and end < now and (until_now is None or until_now < now):
             self.found.add("printed", case, timer.name, end, now)
 
@@ -273,9 +295,7 @@ class _Adopting:
             if not isinstance(limit, str):
                 return
             until_now, now = self._by_both(parse_limit(limit), begins)
-        except DatabaseFault:
-            raise
-        except WorkflowError:
+        except Invalid:
             self.found.add("unreckoned", case, name, ran.end, None)
             return
         if now is not None and ran.end < now and (until_now is None or until_now < now):
@@ -283,6 +303,9 @@ class _Adopting:
 
 
 def _first_change(before: WorkingCalendar, after: WorkingCalendar) -> date | None:
+    """The first day of which they say otherwise; of a calendar that is not there, any day may be."""
+    if not before.years:
+        return date.min
     return next((change.day for change in before.differences(after).days if change.matters), None)
 
 

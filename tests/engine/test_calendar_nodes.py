@@ -170,6 +170,18 @@ def test_an_import_whose_body_was_altered_is_not_reckoned_by(make: Make) -> None
             using.open("application", {}, actor=SECOND, round=timed.round)
 
 
+def test_an_end_whose_own_calendar_cannot_be_read_is_reckoned_anew(make: Make) -> None:
+    timed = make(answer="68 working days")
+    timed.to("2026-11-20 10:00")
+    timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
+    with Record(timed.wf.database, {}).disarmed() as bench:
+        bench.update("ganchu_calendar_version", {"body": "no JSON"}, version=CALENDAR.version)
+        using = make_rival(timed).using(bench.connection)
+        [adopted] = using.import_calendar(with_day_off(date(2026, 12, 25)), actor=OFFICE)
+    later = ("asking.answer_due", "2026-12-29T09:30:00.000000Z", "2026-12-30T09:30:00.000000Z")
+    assert (adopted.error, ends(adopted.later)) == (None, [later])
+
+
 # ── a round that cannot ──
 
 

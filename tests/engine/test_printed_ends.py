@@ -25,7 +25,7 @@ from ganchu_workflow.process import (
 from ganchu_workflow.timing import Period
 from tests.engine.small_process import refusal_of, registry
 from tests.engine.test_adopting import DAY_AFTER_OFF, EVE_OFF, utc
-from tests.engine.test_calendar_import import CALENDAR, NEW_YEAR, ends
+from tests.engine.test_calendar_import import CALENDAR, NEW_YEAR, ends, notice
 from tests.engine.timed_process import FIRM, OFFICE, at
 
 
@@ -141,16 +141,16 @@ def test_a_printed_end_whose_grace_reaches_into_the_year_gets_it(printed: Callab
 def test_facts_of_a_stage_that_are_called_alike_keep_no_round_from_it(
     printed: Callable[..., Printed], facts: dict[str, str]
 ) -> None:
-    it = printed("2026-12-31 17:30", facts)
+    it = printed("2026-12-30 17:30", facts, grace="1 working day")
 
-    [adopted] = it.wf.import_calendar(EVE_OFF, actor=OFFICE)
+    [adopted] = it.wf.import_calendar(notice(off=["2026-12-31", "2027-01-01"]), actor=OFFICE)
 
     assert (adopted.error, adopted.printed) == (None, ())
-    assert ends(adopted.unreckoned) == [("printing.due", utc("12-31 17:30"), None)]
-    assert it.due() == (at("2026-12-31 17:30"), at("2026-12-31 17:30"))
+    assert ends(adopted.unreckoned) == [("printing.due", utc("12-30 17:30"), None)]
+    assert it.due() == (at("2026-12-30 17:30"), at("2027-01-04 17:30"))
     assert it.wf.tick().behind == ()
-    assert it.wf.explain(it.case, "due").deadline.ends_at == at("2026-12-31 17:30")
-    it.clock.move_to(at("2027-01-01 00:00"))
+    assert it.wf.explain(it.case, "due").deadline.ends_at == at("2026-12-30 17:30")
+    it.clock.move_to(at("2027-01-05 00:00"))
     it.wf.tick()
     assert it.wf.case(it.case).state == "printing.gone"
 
