@@ -140,16 +140,18 @@ class _Adopting:
         if version is None or end is None or version == self.after.version:
             return False
         if version not in self._first:
-            self._first[version] = _first_change(self._stored(version), self.after)
+            stored = self._stored(version)
+            # Of one that cannot be read nobody knows which days it had.
+            self._first[version] = date.min if stored is None else _first_change(stored, self.after)
         first = self._first[version]
         return first is not None and end.astimezone(self.work.around.zone).date() >= first
 
-    def _stored(self, version: str) -> WorkingCalendar:
+    def _stored(self, version: str) -> WorkingCalendar | None:
         body = self.work.rows.calendar(version)
         try:
-            return WorkingCalendar({}) if body is None else WorkingCalendar.from_document(decode(body))
+            return None if body is None else WorkingCalendar.from_document(decode(body))
         except Invalid:  # somebody has altered it
-            return WorkingCalendar({})
+            return None
 
     # ── one deadline ──
 
@@ -303,9 +305,6 @@ class _Adopting:
 
 
 def _first_change(before: WorkingCalendar, after: WorkingCalendar) -> date | None:
-    """The first day of which they say otherwise; of a calendar that is not there, any day may be."""
-    if not before.years:
-        return date.min
     return next((change.day for change in before.differences(after).days if change.matters), None)
 
 
