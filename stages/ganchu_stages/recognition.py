@@ -104,7 +104,7 @@ class Recognition(Lifecycle):
     revoke = Transition((valid, due_for_review), revoked, by=Role.ENGINE, data=Document, label="撤销")
     rename = Transition(valid, valid, by=Role.OFFICE, data=NewName, label="变更名称")
 
-    term = Deadline(valid, rule=setting("validity"), fires=review, label="有效期")
+    term = Deadline(valid, rule=setting("validity"), fires=review, validity=True, label="有效期")
     review_due = Deadline(due_for_review, rule=setting("grace"), fires=expire, label="复核期限")
 
     @review.effect("ask_for_review")
