@@ -25,7 +25,16 @@ from ganchu_workflow.engine.recorder import Recorder, Taken, plain
 from ganchu_workflow.engine.requests import ADOPT, EXTEND_ROUND, Opening, Request, Step
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.workspace import Workspace
-from ganchu_workflow.errors import DoesNotRest, Fault, Refusal, Refused, Unknown, WorkflowError, YearNotPublished
+from ganchu_workflow.errors import (
+    DoesNotRest,
+    Fault,
+    LimitPassed,
+    Refusal,
+    Refused,
+    Unknown,
+    WorkflowError,
+    YearNotPublished,
+)
 from ganchu_workflow.process.context import Context
 from ganchu_workflow.process.definition import Edge, KindDefinition
 from ganchu_workflow.process.language import Condition, Data, Transition
@@ -221,16 +230,13 @@ class Run:
             try:
                 found.append(_effects_of(rule.function(edge.handler, ctx)))
             except YearNotPublished as error:
-                raise Refused(
-                    Refusal(
-                        "year_not_published",
-                        "所涉年度的放假安排尚未导入",
-                        error.message,
-                        dict(error.fields),
-                        ctx.case.state,
-                        edge.name,
-                    )
-                ) from error
+                zh, fields = "所涉年度的放假安排尚未导入", dict(error.fields)
+                why = Refusal("year_not_published", zh, error.message, fields, ctx.case.state, edge.name)
+                raise Refused(why) from error
+            except LimitPassed as error:
+                zh = "本批次设定的截止时间已过"
+                why = Refusal("limit_passed", zh, error.message, {}, ctx.case.state, edge.name)
+                raise Refused(why) from error
             except WorkflowError:
                 raise
             except (Exception, SystemExit) as error:  # a rule that says sys.exit() must not end the host

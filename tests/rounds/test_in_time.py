@@ -268,3 +268,32 @@ def test_a_statement_is_entered_late_once(make: Make) -> None:
     entered(script, hearing.due_at).fire(revocation, *statement, actor=firm("甲"))
     again = lambda: entered(script, hearing.due_at).fire(revocation, *statement, actor=firm("甲"))  # noqa: E731
     assert code_of(again) == "not_ended_by_time"
+
+
+def test_a_plan_may_fix_an_end_by_an_instant(make: Make) -> None:
+    fixed = "not later than 2026-10-10 17:30 +08:00"
+    settings = {
+        "self_declaration": {"correction": fixed},
+        "department_consultation": {"reply": fixed},
+        "public_notice": {"examination": "5 working days, and never under 7 calendar days"},
+    }
+    script = make(**settings)
+    script.declare("甲")
+    script.fire("甲", "return_for_correction", OFFICE, items=["检测报告"])
+    [correction] = script.wf.deadlines(script.id("甲"))
+    assert correction.ends_at == script.instant("2026-10-10T17:30")
+    assert correction.calendar is None  # no calendar has a part in it
+    script.fire("甲", "resubmit", firm("甲"), documents=[])
+    script.carry("甲", to="department_consultation")
+    script.consult("甲")
+    assert {c.facts["due_at"] for c in script.children("甲", "consultation")} == {"2026-10-10T09:30:00.000000Z"}
+    script.at("2026-10-12T09:00")
+    script.carry("乙", to="department_consultation")
+    letter = lambda: script.consult("乙")  # noqa: E731
+
+    assert code_of(letter) == "limit_passed"
+    script.declare("丙")
+    script.fire("丙", "return_for_correction", OFFICE, items=["检测报告"])
+    script.later(microseconds=1)
+    assert script.state("丙") == "withdrawn"  # the end that the plan has fixed had passed
+    assert script.verify().problems == []
