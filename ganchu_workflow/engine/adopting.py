@@ -14,13 +14,13 @@ from typing import Any
 from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.engine.calendars import FACT
 from ganchu_workflow.engine.cases import CaseState, Running
-from ganchu_workflow.engine.deadlines import ARMED, AWAITING, EXTENDED, Settling
+from ganchu_workflow.engine.deadlines import ARMED, AWAITING, Settling
 from ganchu_workflow.engine.events import ADJUSTED, RESOLVED, Cause
 from ganchu_workflow.engine.recorder import Note, Recorder
 from ganchu_workflow.engine.requests import Step
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import YearNotPublished
-from ganchu_workflow.process.deadlines import FactRule
+from ganchu_workflow.process.deadlines import EXTENDED, FactRule
 from ganchu_workflow.process.definition import Process, Timer
 from ganchu_workflow.timing import parse_limit
 

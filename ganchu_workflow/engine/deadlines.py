@@ -14,7 +14,7 @@ from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.engine.cases import CaseState, Running
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import YearNotPublished
-from ganchu_workflow.process.deadlines import Alert, FactRule, SettingRule
+from ganchu_workflow.process.deadlines import EXTENDED, Alert, FactRule, SettingRule
 from ganchu_workflow.process.definition import KindDefinition, Process, Timer
 from ganchu_workflow.timing import NotLaterThan, Period, Unit, parse_limit, remaining
 from ganchu_workflow.timing.backwards import ahead_of
@@ -24,8 +24,6 @@ ARMED, STOPPED, SUSPENDED, FIRED = "armed", "stopped", "suspended", "fired"
 AWAITING = "awaiting_calendar"
 REMIND, ESCALATE = "deadline:remind", "deadline:escalate"
 """What an alert fires: a message, and no transition."""
-EXTENDED = " (extended)"
-"""Ends the rule of a deadline whose end an act has fixed."""
 _UNBOUNDED = 10**6
 _Changes = list[dict[str, Any]]
 
@@ -157,6 +155,8 @@ class Settling:
             reckoning = self.work.reckon(limit, waiting.armed_at)
         except YearNotPublished:
             return None
+        if waiting.shown_at is not None:  # what was left is of its grace
+            return replace(waiting, status=ARMED, due_at=reckoning.due_at, remainder=None)
         version = reckoning.calendar_version
         armed = replace(waiting, status=ARMED, due_at=reckoning.due_at, remainder=None, calendar=version)
         return self.with_grace(timer, armed)
@@ -181,7 +181,8 @@ class Settling:
         period = parse_limit(before.rule.removesuffix(EXTENDED).partition(" = ")[2])
         if isinstance(period, NotLaterThan):
             # A fixed end stays where it is, also while nobody counts; an act may have put it elsewhere.
-            stays = NotLaterThan(before.end) if before.end is not None else period
+            end = before.end.astimezone(self.work.around.zone) if before.end is not None else period.instant
+            stays = NotLaterThan(end)
             return replace(before, status=status, due_at=None, remainder=str(stays), shown_at=None)
         if before.status == AWAITING and before.shown_at is None:
             left = str(self._not_used(period, before.armed_at))
@@ -212,17 +213,23 @@ class Settling:
         first, today = start.astimezone(zone).date(), self.at.astimezone(zone).date()
         days = [first + timedelta(days=n) for n in range((today - first).days)]
         passed = days if period.counts_start else days[1:]
-        if period.unit is Unit.WORKING_DAYS:
-            used = sum(self.work.calendar.is_working_day(day) for day in passed)
-        elif period.unit is Unit.CALENDAR_DAYS:
-            used = len(passed)
-        else:
+        if period.unit not in (Unit.WORKING_DAYS, Unit.CALENDAR_DAYS):
             return period
+        try:
+            each = [period.unit is Unit.CALENDAR_DAYS or self.work.calendar.is_working_day(day) for day in passed]
+        except YearNotPublished:
+            return period  # nobody knows how many of them were worked
+        used = sum(each)
         return replace(period, length=max(1, period.length - used), counts_start=False)
 
-    def _left(self, period: Period, end: datetime) -> Period:
+    def _left(self, period: Period, end: datetime) -> Period | NotLaterThan:
         self.work.pending.calendar_used = True
-        return remaining(period, self.at, end, self.work.calendar, self.work.around.zone)
+        try:
+            return remaining(period, self.at, end, self.work.calendar, self.work.around.zone)
+        except YearNotPublished:
+            return NotLaterThan(
+                end.astimezone(self.work.around.zone)
+            )  # an act has put it into a year whose days nobody can count
 
     def resumed(self, timer: Timer, before: Running) -> Running:
         """The deadline goes on with what is left of it, from now."""
@@ -230,8 +237,8 @@ class Settling:
             # Stopped at its very last instant: nothing is left to run.
             return Running(timer.name, ARMED, self.at, before.rule, before.fires, self.at)
         if before.shown_at is not None:  # what is left is of its grace
-            rest = self.work.reckon(parse_limit(before.remainder), self.at)
-            return replace(before, status=ARMED, due_at=rest.due_at, remainder=None, armed_at=self.at)
+            waiting = replace(before, status=AWAITING, armed_at=self.at)
+            return self.resolved(timer, waiting) or waiting
         return self._armed(timer, self.at, parse_limit(before.remainder))
 
     def moved(self, timer: Timer, before: Running, end: datetime) -> Running:

@@ -9,6 +9,9 @@ from ganchu_workflow.errors import DefinitionInvalid
 from ganchu_workflow.process.language import OWNER, Mark, Named, Slot, State, Transition, many
 from ganchu_workflow.timing import Period, Unit
 
+EXTENDED = " (extended)"
+"""Ends the rule of a running deadline whose end an act has fixed."""
+
 
 @dataclass(frozen=True, slots=True)
 class FactRule:

@@ -488,3 +488,20 @@ def test_a_rung_is_climbed_only_while_the_case_stands_there(make: Callable[..., 
     timed.to("2026-10-30 09:00")
     assert timed.wf.tick().fired == ()
     assert timed.told == []
+
+
+def test_what_was_put_into_a_year_without_a_calendar_stays_put_when_it_is_stopped(make: Callable[..., Timed]) -> None:
+    timed = make(calendar=UP_TO_2026)
+    timed.extend("2027-01-15 12:00")
+    timed.fire("pause")
+    assert timed.deadlines == {"answer_due": ("stopped", None, "not later than 2027-01-15 12:00 +08:00")}
+    timed.to("2026-10-09 09:00")
+    timed.fire("go_on")
+    assert timed.deadlines["answer_due"] == ("armed", "01-15 12:00", None)
+
+
+def test_what_waited_into_the_year_without_a_calendar_keeps_its_whole_length(make: Callable[..., Timed]) -> None:
+    timed = make(answer="75 working days", calendar=UP_TO_2026)
+    timed.to("2027-01-04 10:00")
+    timed.fire("pause")
+    assert timed.deadlines == {"answer_due": ("stopped", None, "75 working days")}
