@@ -27,6 +27,7 @@ DEADLINE = METADATA.tables["ganchu_deadline"]
 PRIVATE = METADATA.tables["ganchu_private_value"]
 DEFINITION = METADATA.tables["ganchu_definition"]
 CALENDAR = METADATA.tables["ganchu_calendar_version"]
+IMPORT = METADATA.tables["ganchu_calendar_import"]
 OUTBOX = METADATA.tables["ganchu_outbox"]
 FACT = METADATA.tables["ganchu_fact_index"]
 BATCH = 500

@@ -5,9 +5,9 @@ record takes part in checking it. All tables are read side by side in the order 
 does not grow with their number.
 
 What it cannot see, because no event says it: the id, status and instant of a message, the `version` of a case, the
-instants at which definitions and calendars were stored, when a private value was erased, and the attempts, which stand
-outside the chain. And who may write every table can write a whole false record that agrees with itself, or take away
-a case that nothing refers to: against that there are seals.
+instants at which definitions and calendars were stored or imported and by whom, when a private value was erased, and
+the attempts, which stand outside the chain. And who may write every table can write a whole false record that agrees
+with itself, or take away a case that nothing refers to: against that there are seals.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from sqlalchemy import Connection, Row, Table, select, tuple_
 from sqlalchemy.exc import OperationalError
 
 from ganchu_workflow.audit import reading
+from ganchu_workflow.audit.calendars import Calendars
 from ganchu_workflow.audit.event import Replayed, column_problems, key_before, read_event, sequence_problems
 from ganchu_workflow.audit.reading import (
-    CALENDAR,
     CASE,
     DEADLINE,
     DEFINITION,
@@ -108,7 +108,7 @@ class _Verification:
         self.connection = connection
         self.report = Report()
         self.definitions = {f: self._definition(f, b) for f, b in pairs(connection, DEFINITION, "fingerprint")}
-        self.calendars = {v for v, b in pairs(connection, CALENDAR, "version") if self._calendar(v, b)}
+        self.calendars = Calendars(connection, self.report.wrong)
         self.missing: set[str] = set()
         self.wanted_events: dict[str, tuple[int, str]] = {}
         self.wanted_values: dict[str, str] = {}
@@ -200,8 +200,8 @@ class _Verification:
     def _fold(self, name: str, text: str, body: dict[str, Any], so_far: Replayed) -> None:
         if body["definition"] not in self.definitions:
             self._missing("definition_missing", f"ganchu_definition {body['definition']}", name)
-        if body["calendar"] is not None and body["calendar"] not in self.calendars:
-            self._missing("calendar_missing", f"ganchu_calendar_version {body['calendar']}", name)
+        for code, row in self.calendars.missing(body):
+            self._missing(code, row, name)
         so_far.facts |= body["facts"]
         so_far.parties |= body["parties"]
         so_far.algorithm = body["algorithm"]
@@ -367,7 +367,7 @@ class _Verification:
             self.missing.add(row)
             self.report.wrong(code, row, f"it is not there, but {by} rests on it")
 
-    # ── definitions and calendars ──
+    # ── definitions ──
 
     def _definition(self, fingerprint: str, body: Any) -> Mapping[str, Mapping[str, Any]]:
         """What the definition says of each kind that verification needs: its rank, and the facts that are indexed."""
@@ -380,8 +380,3 @@ class _Verification:
         except (NotCanonical, LookupError, TypeError, AttributeError):
             self.report.wrong("definition_altered", f"ganchu_definition {fingerprint}", "it describes no process")
             return {}
-
-    def _calendar(self, version: str, body: Any) -> bool:
-        if version.partition("-")[2] != digest_or_none(body)[:16]:
-            self.report.wrong("calendar_altered", f"ganchu_calendar_version {version}", "its body has another digest")
-        return True

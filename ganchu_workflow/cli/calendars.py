@@ -39,6 +39,12 @@ InDatabase = Annotated[
     str | None,
     typer.Option("--db", help="并按该数据库的现行日历与期限 / by the calendar and the deadlines of this database"),
 ]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--replace", help="现行放假日中未列出的改为上班 / days off that it does not name are worked from now on"
+    ),
+]
 OverlayFile = Annotated[Path, typer.Argument(help="年度放假安排 (TOML) / a year's notice")]
 _WEEKDAYS = ("周一 / Mon", "周二 / Tue", "周三 / Wed", "周四 / Thu", "周五 / Fri", "周六 / Sat", "周日 / Sun")
 
@@ -131,6 +137,7 @@ def calendar_diff(
     file: OverlayFile,
     overlays: Overlays = None,
     database: InDatabase = None,
+    replaces: Replace = False,
     at: At = None,
     as_json: AsJson = False,
 ) -> None:
@@ -138,10 +145,8 @@ def calendar_diff(
 
     Against the built-in calendar and --overlay, or the calendar in force in the database. Nothing is imported.
     """
-    from ganchu_workflow.timing import read_overlay
-
     before = calendar_with(overlays, database)
-    overlay = read_overlay(file)
+    overlay = _overlay(file, replaces)
     after = overlay.on(before)
     found = before.differences(after)
     rounds: tuple[Adopted, ...] | None = None
@@ -165,16 +170,18 @@ def calendar_import(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="只试不写,列出受影响的期限 / change nothing, and list what would change")
     ] = False,
+    replaces: Replace = False,
     at: At = None,
     as_json: AsJson = False,
 ) -> None:
     """导入年度放假安排:待其公布的期限起算,已印发的截止不动。 / Imports a year's notice, and lets every round go by it.
 
     Deadlines that waited for the year start to run, and what the notice makes later moves there. No end that runs moves
-    earlier, and no printed end moves: these are listed. Exit code 4 when a round could not adopt it yet.
+    earlier, and no printed end moves: these are listed. A table that leaves out days which are given off now is refused
+    without --replace: of an amendment give the whole table. Exit code 4 when a round could not adopt it yet.
     """
     workflow = workflow_on(database, at)
-    found = workflow.import_calendar(file, actor=actor_of(actor, person), dry_run=dry_run)
+    found = workflow.import_calendar(_overlay(file, replaces), actor=actor_of(actor, person), dry_run=dry_run)
     if as_json:
         print_json([_adopted_row(each) for each in found])
     else:
@@ -188,14 +195,17 @@ _SORTS = {
     "resolved": "开始计算的期限 / deadlines that run now",
     "later": "顺延的期限 / ends that move later",
     "kept": "按新日历将提前、保持不变的期限 / ends that would be earlier, and stand",
-    "printed": "按新日历将不同、以印发为准的截止 / printed ends that would differ, and stand as printed",
+    "printed": "按新日历不足期限、以印发为准的截止 / printed ends that are short now, and stand as printed",
+    "fired_already": "按新日历尚未届满、已经触发的期限 / what has fired and would not have yet",
+    "unreckoned": "无法复算、保持不变的期限 / what cannot be reckoned once more, and stands",
 }
 
 
 def _adopted_row(found: Adopted) -> dict[str, Any]:
     keys = ("case", "deadline", "was", "by_the_new_calendar")
     ends = {sort: [dict(zip(keys, end, strict=True)) for end in getattr(found, sort)] for sort in _SORTS}
-    return {"round": found.round, "code": found.code, **ends, "error": found.error.message if found.error else None}
+    about = {"round": found.round, "code": found.code, "counts": dict(found.counts)}
+    return {**about, **ends, "error": found.error.message if found.error else None}
 
 
 def _show_adopted(workflow: Workflow, rounds: Sequence[Adopted]) -> None:
@@ -210,10 +220,20 @@ def _show_adopted(workflow: Workflow, rounds: Sequence[Adopted]) -> None:
         for sort, words in _SORTS.items():
             ends = getattr(found, sort)
             if ends:
-                typer.echo(f"    {words}: {len(ends)}")
+                typer.echo(f"    {words}: {found.counts[sort]}")
             for case, deadline, was, now in ends:
                 shown = [local_time(workflow, found.round, from_text(end)) if end else "-" for end in (was, now)]
                 typer.echo(f"        {case}  {deadline}  {shown[0]} → {shown[1]}")
+            if found.counts.get(sort, 0) > len(ends):
+                typer.echo("        仅列出部分,其余见各件的历史 / not all are listed: see the history of each case")
+
+
+def _overlay(file: Path, replaces: bool) -> Overlay:
+    from dataclasses import replace
+
+    from ganchu_workflow.timing import read_overlay
+
+    return replace(read_overlay(file), replaces=replaces)
 
 
 def changes_document(before: WorkingCalendar, after: WorkingCalendar, found: Differences) -> dict[str, Any]:
@@ -280,6 +300,8 @@ def _known(calendar: WorkingCalendar) -> str:
 
 
 def _said(overlay: Overlay) -> dict[str, Any]:
+    from ganchu_workflow.timing import WorkingCalendar
+
     holidays: dict[str, dict[str, Any]] = {}
     for key, days in (("off", overlay.off), ("work", overlay.work)):
         for day in days:
@@ -291,6 +313,7 @@ def _said(overlay: Overlay) -> dict[str, Any]:
         "number": overlay.number,
         "dated": overlay.dated and overlay.dated.isoformat(),
         "holidays": list(holidays.values()),
+        "working_days": _year(overlay.on(WorkingCalendar({})), overlay.year)["working_days"],
     }
 
 
@@ -305,6 +328,7 @@ def _print_said(row: dict[str, Any]) -> None:
     for holiday in row["holidays"]:
         off, work = _listed(holiday["off"]), _listed(holiday["work"])
         typer.echo(f"    {holiday['name']}: 放假 / off {off}" + (f"; 上班 / work {work}" if work else ""))
+    typer.echo(f"    工作日 / working days: {row['working_days']}")
 
 
 def _listed(days: Sequence[str]) -> str:

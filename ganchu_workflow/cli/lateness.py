@@ -79,7 +79,7 @@ def tick(
         show_swept(swept)
         if late is not None:
             show_overdue(workflow, late)
-    if swept.refused or any(each.status != "retrying" for each in swept.stuck):
+    if swept.refused or swept.behind or any(each.status != "retrying" for each in swept.stuck):
         raise typer.Exit(BROKEN)
 
 
@@ -185,6 +185,7 @@ def overdue_row(found: Overdue) -> dict[str, Any]:
         "awaiting_calendar": [asdict(each) for each in found.awaiting],
         "unserved": [asdict(each) for each in found.unserved],
         "unrunnable": found.unrunnable,
+        "behind": [asdict(each) for each in found.behind],
     }
 
 
@@ -219,6 +220,9 @@ def show_overdue(workflow: Workflow, found: Overdue) -> None:
         _line(workflow, unserved, f"自 {since}", f"缺 / missing: {unserved.fact}")
     for round_id, why in found.unrunnable.items():
         typer.echo(f"批次无法运行 / cannot be run: {round_id}  {why}")
+    for behind in found.behind:
+        why = behind.why or "下次运行时采用 / the next sweep lets it"
+        typer.echo(f"未采用新日历 / calendar not adopted: {behind.code} {behind.round}  {why}")
     if counted.total > len(found.late):
         typer.echo("仅列出部分,见 --limit / not all are listed: --limit")
 

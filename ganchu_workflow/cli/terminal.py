@@ -231,6 +231,7 @@ def swept_row(swept: Swept) -> dict[str, Any]:
         "fired": [receipt_row(r) for r in swept.fired],
         "refused": swept.refused,
         "stuck": [asdict(each) for each in swept.stuck],
+        "behind": [{"round": each.round, "code": each.code, "why": str(each.error)} for each in swept.behind],
     }
 
 
@@ -243,6 +244,8 @@ def show_swept(swept: Swept) -> None:
     if resting := sum((each.case, each.deadline) not in told for each in swept.stuck):
         resting_words = f"另有 {resting} 项停滞 / {resting} more are stuck"
         typer.echo(f"{resting_words}: ganchu overdue", err=True)
+    for each in swept.behind:
+        typer.echo(f"未采用新日历 / calendar not adopted: {each.code} {each.round} {each.error}", err=True)
 
 
 def measured_skew(workflow: Workflow, max_skew: float) -> timedelta | None:

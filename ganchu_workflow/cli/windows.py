@@ -176,7 +176,7 @@ def _zone() -> ZoneInfo:
 
 def _instant(option: str, text: str) -> datetime:
     """An instant of the command line; 24:00 is 00:00 of the next day. Raises `Invalid`."""
-    at_24 = re.search(r"[T ]24:00(:00)?", text)
+    at_24 = re.search(r"[T ]24:00(:00)?(?![:.,\d])", text)
     if at_24 is None:
         return instant_of(text, option)
     return instant_of(text.replace(at_24[0], "T00:00"), option) + timedelta(days=1)

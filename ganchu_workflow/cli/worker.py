@@ -90,7 +90,7 @@ def worker(
         while beats[-1].more:
             beats.append(heart.beat())
         needs_a_person = any(each.status != "retrying" for each in heart.status().stuck)
-        if needs_a_person or any(b.error or b.refused or any(j.error for j in b.jobs) for b in beats):
+        if needs_a_person or any(b.error or b.refused or b.behind or any(j.error for j in b.jobs) for b in beats):
             raise typer.Exit(BROKEN)
         return
     lines.say("started", f"开始:每 {every} 秒一次", f"started: every {every} s", every=every, grace=grace)
@@ -171,6 +171,7 @@ class _Lines:
         self._clock = workflow.clock
         self._as_json = as_json
         self._turn = Lock()
+        self._behind: dict[str, str] = {}
 
     def say(self, action: str, zh: str, en: str, **fields: Any) -> None:
         """One line: for people, or a JSON object with these fields."""
@@ -190,6 +191,11 @@ class _Lines:
         if beat.skewed == "over":
             self.say("clock_skew_over", "时钟已一致,恢复触发", "the clocks agree again", **_skew(beat))
         self._done(beat)
+        behind = {each.round: str(each.error) for each in beat.behind}
+        if behind != self._behind:
+            self._behind = behind
+            words = "; ".join(f"{each.code} {each.error}" for each in beat.behind) or "none"
+            self.say("behind", f"未采用新日历的批次 {len(behind)} 个", f"behind: {words}", rounds=behind)
         if beat.outage == "began":
             code = getattr(beat.error, "code", "")
             self.say("outage_began", "数据库不可用,恢复后继续", f"no database: {error}", code=code, why=error)

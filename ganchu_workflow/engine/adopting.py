@@ -1,141 +1,291 @@
-"""A round goes by an imported calendar from now on: what waited for it starts to run, what it lengthens is lengthened.
+"""A round goes by another calendar from now on: what waited for it starts to run, what it lengthens is lengthened.
 
-What is printed stands as it was printed, and no end that runs moves earlier: somebody may have been told of it. Both
-are named in the event, with the end that the new calendar would have given.
+What is printed stands as it was printed, and no end that runs moves earlier: somebody may have been told of it. These
+are named in the event of the round, with the end that the new calendar would have given; so is what had fired before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import date, datetime
 from typing import Any
 
+from ganchu_workflow.actors import SCOPED
+from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import from_text, to_text
-from ganchu_workflow.engine.calendars import FACT
+from ganchu_workflow.engine.calendars import BASE, FACT
 from ganchu_workflow.engine.cases import CaseState, Running
-from ganchu_workflow.engine.deadlines import ARMED, AWAITING, Settling
-from ganchu_workflow.engine.events import ADJUSTED, RESOLVED, Cause
+from ganchu_workflow.engine.deadlines import ARMED, AWAITING, FIRED, Settling
+from ganchu_workflow.engine.events import ADJUSTED, MOVED, RESOLVED, Cause
+from ganchu_workflow.engine.looking_back import running_of
 from ganchu_workflow.engine.recorder import Note, Recorder
 from ganchu_workflow.engine.requests import Step
 from ganchu_workflow.engine.workspace import Workspace
-from ganchu_workflow.errors import YearNotPublished
-from ganchu_workflow.process.deadlines import EXTENDED, FactRule
+from ganchu_workflow.errors import DatabaseFault, Refusal, Refused, WorkflowError, YearNotPublished
+from ganchu_workflow.process.deadlines import FactRule
 from ganchu_workflow.process.definition import Process, Timer
-from ganchu_workflow.timing import parse_limit
+from ganchu_workflow.process.values import Message
+from ganchu_workflow.timing import NotLaterThan, Period, WorkingCalendar, parse_limit, reckon
 
 SHOWN = 1000
 """How many ends of one sort the event of a round names; how many there were, it always says."""
+SORTS = ("resolved", "later", "kept", "printed", "fired_already", "unreckoned")
+_BY_THEIR_OWN_EVENT = ("resolved", "later")
 _End = list[str | None]
 
 
-@dataclass
 class _Found:
     """What the new calendar means for the ends of a round: [case, deadline, end until now, end by the new calendar]."""
 
-    resolved: list[_End] = field(default_factory=list)
-    later: list[_End] = field(default_factory=list)
-    earlier: list[_End] = field(default_factory=list)
-    printed: list[_End] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.ends: dict[str, list[_End]] = {sort: [] for sort in SORTS}
+        self.counts: Counter[str] = Counter()
+        self.beyond: dict[str, dict[str, list[_End]]] = {}
+        """By case, what the event of the round has no room for: it stands in an event of the case."""
+
+    def add(self, sort: str, case: CaseState, name: str, was: datetime | None, now: datetime | None) -> None:
+        end = [case.id, name, *(to_text(instant) if instant else None for instant in (was, now))]
+        self.counts[sort] += 1
+        if len(self.ends[sort]) < SHOWN:
+            self.ends[sort].append(end)
+        elif sort not in _BY_THEIR_OWN_EVENT:
+            self.beyond.setdefault(case.id, {}).setdefault(sort, []).append(end)
 
     def given(self) -> dict[str, Any]:
         """As the event of the round says it."""
-        sorts = {"resolved": self.resolved, "later": self.later, "kept": self.earlier, "printed": self.printed}
-        return {name: {"count": len(ends), "ends": ends[:SHOWN]} for name, ends in sorts.items()}
+        return {sort: {"count": self.counts[sort], "ends": ends} for sort, ends in self.ends.items()}
 
 
-def adopt(work: Workspace, process: Process, recorder: Recorder, step: Step, imports: Mapping[str, str]) -> None:
-    """Let the round go by these imports (year → digest), and bring its deadlines in line, each by an event of its own.
+def adopt(work: Workspace, process: Process, recorder: Recorder, step: Step, latest: Mapping[str, str]) -> None:
+    """Let the round go by `latest`, or by what of it is ahead of its own, and bring its deadlines in line.
 
-    One that waits for a year gets its end. One that was reckoned, runs, and ends later by the new calendar is moved
-    there. Everything else stands.
+    Each that changes does so by an event of its own. One that waits for a year gets its end. One that was reckoned,
+    has not fired, and ends later by the new calendar is moved there, and a grace that becomes longer is lengthened,
+    after a printed end and one that an act has fixed too. Everything else stands.
+
+    Raises `Refused` (`calendar_adopted`) where the round goes by it already.
     """
     round_case = work.get(str(step.case))
     # Nobody else changes anything in the round from here on: what is found now is all there is.
     work.rows.lock([round_case.id], {round_case.id})
+    calendars = work.around.calendars
+    ahead = calendars.ahead(round_case.facts, latest, work.rows)
+    if ahead is None:
+        words = "the round goes by this calendar, or by one that knows more"
+        raise Refused(Refusal("calendar_adopted", "本批次已采用最新的工作日历", words), case=round_case.id)
     before = work.calendar
-    round_case.facts = {**round_case.facts, FACT: dict(imports)}
-    now = recorder.request.effective_at
-    changed = [c.day for c in before.differences(work.calendar).days]
-    first = datetime(changed[0].year, changed[0].month, changed[0].day, tzinfo=work.around.zone) if changed else None
-    waiting = work.rows.awaiting_in(round_case.id)
-    running = [] if first is None else work.rows.running_from(round_case.id, max(first, now))
-    work.load(dict.fromkeys(case_id for case_id, _ in (*waiting, *running)))
-    found = _Found()
-    plan: list[tuple[Settling, str, list[dict[str, Any]]]] = []
-    for case_id in dict.fromkeys(case_id for case_id, _ in (*waiting, *running)):
-        plan.append(_brought_in_line(work, process, work.get(case_id), now, found))
+    facts = calendars.adopted(round_case.facts, ahead)
+    round_case.facts = {**round_case.facts, **facts}
     work.pending.calendar_used = True
-    given = {"from": before.version, "to": work.calendar.version, "imports": dict(imports), **found.given()}
-    cause = recorder.noted(step, ADJUSTED, Note(given, facts={FACT: dict(imports)}))
-    for settling, outcome, changes in plan:
-        if changes:
-            _note(recorder, step, settling.case, outcome, changes, cause)
+    if ahead[BASE] == calendars.base.version:
+        work.pending.calendars.append(calendars.base)
+    adopting = _Adopting(work, process, recorder.request.effective_at, before)
+    plan = list(adopting.all_of(round_case.id))
+    found = adopting.found
+    given = {"from": before.version, "to": work.calendar.version, FACT: ahead, **found.given()}
+    cause = recorder.noted(step, ADJUSTED, Note(given, facts=facts))
+    for case, outcome, changes, tells in plan:
+        beyond = found.beyond.get(case.id, {})
+        if changes or beyond:
+            _note(recorder, step, case, outcome, Note(beyond, changes=changes, tells=tells), cause)
 
 
-def _note(
-    recorder: Recorder, step: Step, case: CaseState, outcome: str, changes: list[dict[str, Any]], cause: Cause
-) -> None:
-    recorder.noted(Step(step.trigger, case.id, {}, step.actor, cause=cause), outcome, Note(changes=changes))
+def _note(recorder: Recorder, step: Step, case: CaseState, outcome: str, note: Note, cause: Cause) -> None:
+    recorder.noted(Step(step.trigger, case.id, {}, step.actor, cause=cause), outcome, note)
 
 
-def _brought_in_line(
-    work: Workspace, process: Process, case: CaseState, now: datetime, found: _Found
-) -> tuple[Settling, str, list[dict[str, Any]]]:
-    settling = Settling(work, process, case, now)
-    outcome = ADJUSTED
-    for timer in process.kind(case.kind).timers:
-        before = work.deadlines(case).get(timer.name)
+class _Adopting:
+    """The deadlines of a round while it comes to go by another calendar than `before`."""
+
+    def __init__(self, work: Workspace, process: Process, now: datetime, before: WorkingCalendar) -> None:
+        self.work = work
+        self.process = process
+        self.now = now
+        self.before = before
+        self.after = work.calendar
+        self.found = _Found()
+        self._first: dict[str, date | None] = {before.version: _first_change(before, self.after)}
+
+    def all_of(self, round_id: str) -> Iterator[tuple[CaseState, str, list[dict[str, Any]], list[Message]]]:
+        """Each case of the round that it may concern: what sort of event, its changes, and who is told."""
+        fired = list(self._fired(round_id))
+        cases = [*self._running(round_id), *(case_id for case_id, _, _ in fired)]
+        self.work.load(dict.fromkeys(cases))
+        for case_id, name, running in fired:
+            self._fired_already(self.work.get(case_id), name, running)
+        for case_id in dict.fromkeys(cases):
+            case = self.work.get(case_id)
+            tells: list[Message] = []
+            settling = Settling(self.work, self.process, case, self.now)
+            resolved = [self._brought_in_line(settling, timer, tells) for timer in self.process.kind(case.kind).timers]
+            yield case, RESOLVED if any(resolved) else ADJUSTED, settling.changes, tells
+
+    def _running(self, round_id: str) -> Iterator[str]:
+        """The cases whose deadlines the new calendar may change: those of the others are not even read."""
+        always = {
+            timer.name
+            for kind in self.process.kinds.values()
+            for timer in kind.timers
+            # A grace and an alert follow from the end, by days that the row of the deadline does not name.
+            if isinstance(timer.deadline.rule, FactRule) or timer.deadline.grace or timer.deadline.alerts
+        }
+        for row in self.work.rows.standing_in(round_id):
+            if row.name in always or row.status == AWAITING or self._touched(row.calendar, row.due_at):
+                yield row.case_id
+
+    def _touched(self, version: str | None, end: datetime | None) -> bool:
+        """Whether a day on the way to that end, or after it, is another by the new calendar than by that version."""
+        if version is None or end is None or version == self.after.version:
+            return False
+        if version not in self._first:
+            body = self.work.rows.calendar(version)
+            calendar = WorkingCalendar.from_document(decode(body)) if body is not None else None
+            self._first[version] = date.min if calendar is None else _first_change(calendar, self.after)
+        first = self._first[version]
+        return first is not None and end.astimezone(self.work.around.zone).date() >= first
+
+    # ── one deadline ──
+
+    def _brought_in_line(self, settling: Settling, timer: Timer, tells: list[Message]) -> bool:
+        """Whether it waited, and runs now. One that cannot be reckoned stands, and keeps no other from it."""
+        before = self.work.deadlines(settling.case).get(timer.name)
         if before is None:
-            continue
-        if before.status == AWAITING:
-            after = settling.resolved(timer, before)
-            if after is not None:
-                outcome = RESOLVED
-                found.resolved.append(_end(case, timer, before, after.end))
-                settling.becomes(timer, after)
-        elif before.status == ARMED and before.due_at is not None and before.due_at >= now:
-            _reckon_anew(work, settling, timer, before, found)
-    return settling, outcome, settling.changes
+            return False
+        try:
+            if before.status == AWAITING:
+                return self._resolved(settling, timer, before)
+            if before.status == ARMED and before.due_at is not None:
+                self._reckoned_anew(settling, timer, before, tells)
+            elif before.status == FIRED:
+                settling.becomes(timer, before)  # its escalation may have waited for the year
+        except DatabaseFault:
+            raise
+        except WorkflowError:
+            self.found.add("unreckoned", settling.case, timer.name, before.end, None)
+        return False
 
-
-def _reckon_anew(work: Workspace, settling: Settling, timer: Timer, before: Running, found: _Found) -> None:
-    case, rule = settling.case, timer.deadline.rule
-    if isinstance(rule, FactRule):
-        end = _end_of_the_act(work, case, before)
-        if end is not None and end != before.end:
-            found.printed.append(_end(case, timer, before, end))
-        return
-    if before.calendar is None or before.rule.endswith(EXTENDED):
-        return  # no calendar had a part in it, or an act has fixed it
-    waiting = Running(
-        before.name, AWAITING, None, before.rule, before.fires, before.armed_at, before.rule.partition(" = ")[2]
-    )
-    after = settling.resolved(timer, waiting)
-    if after is None or after.end is None or before.end is None or after.end == before.end:
-        return
-    if after.end > before.end:
-        found.later.append(_end(case, timer, before, after.end))
+    def _resolved(self, settling: Settling, timer: Timer, before: Running) -> bool:
+        after = settling.resolved(timer, before)
+        if after is None or after.status != ARMED:
+            return False
+        self.found.add("resolved", settling.case, timer.name, before.end, after.end)
         settling.becomes(timer, after)
-    else:
-        found.earlier.append(_end(case, timer, before, after.end))
+        return True
+
+    def _reckoned_anew(self, settling: Settling, timer: Timer, before: Running, tells: list[Message]) -> None:
+        case, end, due_at = settling.case, before.end, before.due_at
+        assert end is not None and due_at is not None
+        given = None
+        if isinstance(timer.deadline.rule, FactRule):
+            self._printed(case, timer, before, end)
+        elif self._touched(before.calendar, end):
+            given = self._end_by(parse_limit(_limit_of(before)), before.armed_at, self.after)
+            if given is None:
+                # It would reach into a year that nobody has published.
+                self.found.add("unreckoned", case, timer.name, end, None)
+        shown = end if given is None else max(end, given)
+        after = self._with_grace(settling, timer, before, shown, due_at)
+        moved = after.due_at is not None and after.due_at > due_at
+        if shown > end:
+            self.found.add("later", case, timer.name, end, shown)
+            tells += self._tell(case, timer, end, shown)
+        elif moved:
+            self.found.add("later", case, timer.name, due_at, after.due_at)
+        if given is not None and given < end:
+            self.found.add("kept", case, timer.name, end, given)
+        # Also where nothing moves: an alert may have waited for the year.
+        settling.becomes(timer, after if shown > end or moved else before)
+
+    def _with_grace(
+        self, settling: Settling, timer: Timer, before: Running, shown: datetime, due_at: datetime
+    ) -> Running:
+        """The deadline with that end, and due no earlier than until now."""
+        version = before.calendar if shown == before.end else self.after.version
+        ends = replace(before, due_at=shown, shown_at=None, calendar=version)
+        after = settling.with_grace(timer, ends)
+        if after is None and shown > due_at:
+            # When its grace ends depends on a year that nobody has published: it waits for that, in the party's favour.
+            limit = _limit_of(before)
+            return replace(ends, status=AWAITING, due_at=None, shown_at=shown, remainder=limit, calendar=None)
+        if after is None or after.due_at is None or after.due_at < due_at:
+            return replace(ends, due_at=due_at, shown_at=shown)
+        return after
+
+    def _printed(self, case: CaseState, timer: Timer, before: Running, end: datetime) -> None:
+        """A printed end stands; it is named where it is now short of the rule that its act kept beside it."""
+        start = case.facts.get("opens_at")
+        limit = case.facts.get("rule")
+        if not isinstance(limit, str) or self._first[self.before.version] is None:
+            return
+        begins = from_text(start) if isinstance(start, str) else before.armed_at
+        until_now, now = self._by_both(parse_limit(limit), begins)
+        if now is not None and end < now and (until_now is None or until_now < now):
+            self.found.add("printed", case, timer.name, end, now)
+
+    def _by_both(self, limit: Period | NotLaterThan, start: datetime) -> tuple[datetime | None, datetime | None]:
+        """The end by the calendar of until now, where it knows it, and by the new one."""
+        return self._end_by(limit, start, self.before), self._end_by(limit, start, self.after)
+
+    def _end_by(self, limit: Period | NotLaterThan, start: datetime, calendar: WorkingCalendar) -> datetime | None:
+        around = self.work.around
+        try:
+            return reckon(limit, start, calendar, zone=around.zone, close_of_business=around.close_of_business).due_at
+        except YearNotPublished:
+            return None
+
+    def _tell(self, case: CaseState, timer: Timer, was: datetime, ends_at: datetime) -> Iterable[Message]:
+        owner = self.process.kind(case.kind).states[case.state].owner
+        if owner in SCOPED and owner in case.parties:
+            label = timer.deadline.label or timer.name
+            body = {"deadline": label, "was": to_text(was), "ends_at": to_text(ends_at), "why": "calendar"}
+            yield Message("deadline_extended", to=owner, body=body)
+
+    # ── what has fired ──
+
+    def _fired(self, round_id: str) -> Iterator[tuple[str, str, Running]]:
+        """(case, deadline, as it ran) of what has fired and was due on the first changed day or later, oldest first."""
+        first = self._first[self.before.version]
+        if first is None:
+            return
+        begins = datetime(first.year, first.month, first.day, tzinfo=self.work.around.zone)
+        for text in self.work.rows.events_since(round_id, begins):
+            body = decode(text)
+            due = body["deadline"]
+            if body["outcome"] != MOVED or due is None or from_text(due["due_at"]) < begins:
+                continue
+            ran = next((c for c in body["deadlines"] if (c["name"], c["status"]) == (due["name"], FIRED)), None)
+            if ran is not None:
+                yield body["case"], due["name"], running_of(ran)
+
+    def _fired_already(self, case: CaseState, name: str, ran: Running) -> None:
+        """Named where it would not have fired yet by the new calendar: a reversal may put right what it led to."""
+        timer = self.process.kind(case.kind).timer(name, case.stage)
+        if timer is None or ran.end is None:
+            return
+        try:
+            if isinstance(timer.deadline.rule, FactRule):
+                limit, start = case.facts.get("rule"), case.facts.get("opens_at")
+                begins = from_text(start) if isinstance(start, str) else ran.armed_at
+            else:
+                limit, begins = None if ran.calendar is None else _limit_of(ran), ran.armed_at
+            if not isinstance(limit, str):
+                return
+            until_now, now = self._by_both(parse_limit(limit), begins)
+        except DatabaseFault:
+            raise
+        except WorkflowError:
+            self.found.add("unreckoned", case, name, ran.end, None)
+            return
+        if now is not None and ran.end < now and (until_now is None or until_now < now):
+            self.found.add("fired_already", case, name, ran.end, now)
 
 
-def _end_of_the_act(work: Workspace, case: CaseState, before: Running) -> datetime | None:
-    """When a printed end would fall by the new calendar, by the rule that its act kept beside it."""
-    rule, reckoned = case.facts.get("rule"), case.facts.get("reckoned")
-    if not isinstance(rule, str) or (reckoned is not None and before.end != from_text(reckoned)):
-        return None
-    try:
-        return work.reckon(parse_limit(rule), before.armed_at).due_at
-    except YearNotPublished:
-        return None
+def _first_change(before: WorkingCalendar, after: WorkingCalendar) -> date | None:
+    return next((change.day for change in before.differences(after).days if change.matters), None)
 
 
-def _end(case: CaseState, timer: Timer, before: Running, after: datetime | None) -> _End:
-    return [
-        case.id,
-        timer.name,
-        to_text(before.end) if before.end else None,
-        to_text(after) if after else None,
-    ]
+def _limit_of(running: Running) -> str:
+    """The period that it was reckoned by, if no act has fixed its end."""
+    return running.rule.partition(" = ")[2]

@@ -16,7 +16,10 @@ from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.errors import PeriodInvalid, Unknown, YearNotPublished
 from ganchu_workflow.process.deadlines import EXTENDED, FactRule
 from ganchu_workflow.process.definition import Timer
-from ganchu_workflow.timing import Period, Reckoning, WorkingCalendar, parse_limit, reckon
+from ganchu_workflow.timing import Reckoning, WorkingCalendar, parse_limit, reckon
+from ganchu_workflow.timing.days import day_it_ends
+
+_DECEMBER = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +168,7 @@ def _view(
 
 def _provisional(rows: Rows, book: Rulebook, running: Running) -> bool:
     end = running.end.astimezone(book.zone) if running.end else None
-    if end is None or end.month != 12 or running.calendar is None:
+    if end is None or day_it_ends(end).month != _DECEMBER or running.calendar is None:
         return False
-    body = rows.calendar(running.calendar)
-    rule = running.rule.partition(" = ")[2]
-    moves = not isinstance(parse_limit(rule), Period) or not Period.parse(rule).unit.in_hours
-    return body is not None and moves and WorkingCalendar.from_document(decode(body)).is_provisional(end.date())
+    found = _reckoned(rows, book, running.rule.partition(" = ")[2], running.armed_at, running.calendar)
+    return found is not None and found.provisional

@@ -17,8 +17,11 @@ from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import from_text
 from ganchu_workflow.engine import queries
+from ganchu_workflow.engine.attempts import ATTEMPT
+from ganchu_workflow.engine.behind import Behind, is_behind
 from ganchu_workflow.engine.calendars import FACT, Calendars
 from ganchu_workflow.engine.deadlines import AWAITING
+from ganchu_workflow.engine.requests import ADOPT
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.sql import CASE, DEADLINE, EVENT, IN_TROUBLE, NOT_CALLED_OFF, STUCK
@@ -135,11 +138,14 @@ class Overdue:
     unserved: tuple[Unserved, ...] = ()
     unrunnable: Mapping[str, str] = field(default_factory=dict)
     """The rounds that the installed stages cannot run, and why: of these nobody knows what is unserved."""
+    behind: tuple[Behind, ...] = ()
+    """The rounds that do not go by the latest import of a calendar yet."""
 
     @property
     def waits_for_a_person(self) -> bool:
-        """Whether something is late that a sweep alone will not bring about."""
-        return any(self.tally.by_reason.get(reason) for reason in (REFUSED, PARKED, UNRUNNABLE))
+        """Whether something is late, or a round behind, that a sweep alone will not bring about."""
+        late = any(self.tally.by_reason.get(reason) for reason in (REFUSED, PARKED, UNRUNNABLE))
+        return late or any(each.why is not None for each in self.behind)
 
 
 _LATE_NOW = (DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), DEADLINE.c.due_at < bindparam("present"))
@@ -200,6 +206,13 @@ _WITHOUT = Statement(
     )
     .order_by(CASE.c.id)
 )
+_TRIED = Statement(
+    select(ATTEMPT.c.body)
+    .where(ATTEMPT.c.case_id == bindparam("round"), ATTEMPT.c.name == bindparam("trigger"))
+    .where(ATTEMPT.c.code != bindparam("done"))
+    .order_by(ATTEMPT.c.recorded_at.desc(), ATTEMPT.c.id.desc())
+    .limit(1)
+)
 _EVENTS = Statement(select(EVENT.c.body).where(EVENT.c.case_id == bindparam("case")).order_by(EVENT.c.seq.desc()))
 
 
@@ -229,7 +242,8 @@ def overdue(link: Link, books: Books, calendars: Calendars, now: datetime, round
     awaiting = tuple(asking.awaiting())
     unserved = tuple(asking.unserved())
     counted = tally(link, now, round_id, asking.unrunnable)
-    return Overdue(counted, late, awaiting, unserved, {r: why for r, (_, why) in asking.unrunnable.items()})
+    why = {r: why for r, (_, why) in asking.unrunnable.items()}
+    return Overdue(counted, late, awaiting, unserved, why, tuple(asking.behind()))
 
 
 class _Asking:
@@ -248,7 +262,8 @@ class _Asking:
         self.unrunnable: dict[str, tuple[str, str]] = {}
         chosen = queries.rounds(link) if round_id is None else [c.view() for c in self.rows.cases([round_id])]
         self.rounds = {r.id: self._book(r.id) for r in chosen if r.state != "cancelled"}
-        self.facts = {r.id: r.facts for r in chosen}
+        self.latest = calendars.latest(self.rows)
+        self.chosen = {r.id: r for r in chosen}
 
     def late(self) -> Iterator[Late]:
         """Every deadline that is late, the latest first."""
@@ -303,6 +318,18 @@ class _Asking:
                             since=self._stands_since(row.id, row.state),
                         )
 
+    def behind(self) -> Iterator[Behind]:
+        """Every round that does not go by the calendar that it should, and what has stood in the way."""
+        for round_id in self.rounds:
+            round_ = self.chosen[round_id]
+            if is_behind(self.calendars, self.latest, round_, self.rows):
+                cannot = self.unrunnable.get(round_id)
+                yield Behind(round_id, str(round_.facts["code"]), cannot[1] if cannot else self._in_vain(round_id))
+
+    def _in_vain(self, round_id: str) -> str | None:
+        found = self.link.execute(_TRIED, {"round": round_id, "trigger": ADOPT, "done": "calendar_adopted"}).first()
+        return None if found is None else str(decode(found.body)["en"])
+
     def _ask(self, name: str, **values: Any) -> Iterable[Any]:
         asked = _OF_ALL[name] if self.round is None else _OF_ROUND[name]
         return self.link.execute(asked, {"most": self.limit, "round": self.round, **values})
@@ -334,7 +361,9 @@ class _Asking:
         book = self.rounds.get(row.round_id)
         if book is None or row.remainder is None:
             return None
-        calendar = self.calendars.in_force(self.facts[row.round_id].get(FACT), self.rows)
+        facts = self.chosen[row.round_id].facts
+        adopted = self.calendars.ahead(facts, self.latest, self.rows) or facts.get(FACT)
+        calendar = self.calendars.in_force(adopted, self.rows)
         try:
             limit = parse_limit(row.remainder)
             reckon(limit, row.armed_at, calendar, zone=book.zone, close_of_business=book.close_of_business)

@@ -9,7 +9,7 @@ from typing import Any
 from ganchu_workflow.actors import RESERVED, Role
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import from_text
-from ganchu_workflow.engine.cases import CaseState
+from ganchu_workflow.engine.cases import CaseState, Running
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.timing import closes_in_time
 
@@ -103,3 +103,17 @@ def _newest_first(work: Workspace, case: CaseState) -> Iterator[Mapping[str, Any
 
 def _oldest_first(work: Workspace, case: CaseState) -> list[Mapping[str, Any]]:
     return [*_newest_first(work, case)][::-1]
+
+
+def running_of(change: Mapping[str, Any]) -> Running:
+    """A deadline as an event describes it that has an end."""
+    return Running(
+        change["name"],
+        change["status"],
+        from_text(change["due_at"]),
+        change["rule"],
+        change["fires"],
+        from_text(change["armed_at"]),
+        calendar=change["calendar"],
+        shown_at=from_text(change["shown_at"]) if change["shown_at"] else None,
+    )

@@ -127,13 +127,21 @@ class Rows:
         found = self.link.execute(sql.RUNNING_FROM, {"round": round_id, "first": first})
         return [(r.case_id, r.name) for r in found]
 
-    def awaiting_in(self, round_id: str) -> list[tuple[str, str]]:
-        """(case, deadline) of what waits for a year's calendar in a round."""
-        return [(r.case_id, r.name) for r in self.link.execute(sql.AWAITING_IN, {"round": round_id})]
+    def standing_in(self, round_id: str) -> list[Any]:
+        """What runs, waits for a year's calendar or has fired in a round, and is not gone.
+
+        Each row has `case_id`, `name`, `status`, `due_at` and `calendar`.
+        """
+        return self.link.execute(sql.STANDING_IN, {"round": round_id}).rows
 
     def calendar_imports(self) -> list[tuple[str, int, str, str, str]]:
         """(id, year, paper, digest, body) of the calendars that were imported, oldest first."""
         return [(r.id, r.year, r.paper, r.digest, r.body) for r in self.link.execute(sql.IMPORTS, {})]
+
+    def last_import_at(self) -> datetime | None:
+        """When the latest import was made, by the clocks of those who made them."""
+        made = [r.imported_at for r in self.link.execute(sql.IMPORTS, {})]
+        return max(made, default=None)
 
     def calendar(self, version: str) -> str | None:
         """The body of a stored version of the working-day calendar."""

@@ -114,13 +114,14 @@ SINCE = Statement(
     .where(EVENT.c.round_id == bindparam("round"), EVENT.c.recorded_at >= bindparam("first"))
     .order_by(EVENT.c.recorded_at, EVENT.c.case_id, EVENT.c.seq)
 )
-AWAITING_IN = Statement(
-    select(DEADLINE.c.case_id, DEADLINE.c.name)
-    .where(DEADLINE.c.status == "awaiting_calendar", DEADLINE.c.round_id == bindparam("round"))
+STANDING_IN = Statement(
+    select(DEADLINE.c.case_id, DEADLINE.c.name, DEADLINE.c.status, DEADLINE.c.due_at, DEADLINE.c.calendar)
+    .where(DEADLINE.c.round_id == bindparam("round"))
+    .where(DEADLINE.c.status.in_(["armed", "fired", "awaiting_calendar"]))
     .order_by(DEADLINE.c.case_id, DEADLINE.c.name)
 )
 IMPORTS = Statement(
-    select(IMPORT.c.id, IMPORT.c.year, IMPORT.c.paper, IMPORT.c.digest, IMPORT.c.body).order_by(
+    select(IMPORT.c.id, IMPORT.c.year, IMPORT.c.paper, IMPORT.c.digest, IMPORT.c.body, IMPORT.c.imported_at).order_by(
         IMPORT.c.imported_at, IMPORT.c.id
     )
 )

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from ganchu_workflow.engine.calendars import Calendars
 from ganchu_workflow.entropy import Entropy
+from ganchu_workflow.timing import WorkingCalendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +35,6 @@ class Pending:
     outbox: list[dict[str, Any]] = field(default_factory=list)
     private: list[dict[str, Any]] = field(default_factory=list)
     calendar_used: bool = False
+    calendars: list[WorkingCalendar] = field(default_factory=list)
+    """Those that a round goes by from now on, to be stored beside the one in force."""
     definition: tuple[str, str] | None = None

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 
 from ganchu_workflow.clock import to_text
-from ganchu_workflow.engine.calendar_import import catch_up
+from ganchu_workflow.engine.calendar_import import Adopted, catch_up
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.stuck import CANNOT_RUN, PARK_AFTER, DueRow, Stuck, note, status_of, tidy
@@ -30,6 +30,8 @@ class Swept:
     """Whether it ended at its limit: more is due, and may be fired at once."""
     stuck: tuple[Stuck, ...] = ()
     """What has been tried in vain, now or before, and still is due: at most `LOOK` of them, oldest trouble first."""
+    behind: tuple[Adopted, ...] = ()
+    """The rounds that could not adopt the calendar that they should go by, each with its `error`."""
 
 
 def sweep(
@@ -39,12 +41,12 @@ def sweep(
 
     Where more is due than one look takes, the rounds take turns. Idempotent, and safe on any number of nodes: a
     deadline fires once. One that would not fire has a row (see `engine.stuck`) and holds up no other. What waited for
-    a year's calendar starts to run once it is loaded, and a round that missed an import goes by it now. Raises
-    `DatabaseFault` when the database fails: what was fired before it is kept, and is in `fields["swept"]`.
+    a year's calendar starts to run once it is loaded, and a round that is behind with its calendar adopts it now.
+    Raises `DatabaseFault` when the database fails: what was fired before it is kept, and is in `fields["swept"]`.
     """
     running = _Sweep(engine, engine.clock.now(), limit, park_after)
     try:
-        catch_up(engine)
+        running.behind = tuple(found for found in catch_up(engine) if found.error is not None)
         running.resolve_what_waits()
         running.fire_what_is_due(grace)
         running.stuck = tidy(engine.transactions, LOOK)
@@ -72,10 +74,11 @@ class _Sweep:
         self.refused: list[dict[str, str]] = []
         self.more = False
         self.stuck: tuple[Stuck, ...] = ()
+        self.behind: tuple[Adopted, ...] = ()
 
     def swept(self) -> Swept:
         """What it has done so far."""
-        return Swept(tuple(self.fired), tuple(self.refused), self.more, self.stuck)
+        return Swept(tuple(self.fired), tuple(self.refused), self.more, self.stuck, self.behind)
 
     def fire_what_is_due(self, grace: timedelta) -> None:
         """Deadline after deadline, until none is left that has not been tried or the limit is reached.

@@ -12,6 +12,7 @@ from ganchu_workflow.engine.cases import CaseState
 from ganchu_workflow.engine.crash_points import reached
 from ganchu_workflow.engine.view import RoundView
 from ganchu_workflow.entropy import new_id
+from ganchu_workflow.timing import WorkingCalendar
 
 
 class Stale(Exception):
@@ -46,11 +47,17 @@ class Workspace(RoundView):
         reached("locked")
         if self.pending.definition is not None:
             self.rows.keep_definition(*self.pending.definition, self.around.now)
-        if self.pending.calendar_used and self.calendar.version not in self.around.kept:
-            self.rows.keep_calendar(self.calendar, self.around.now)
+        for calendar in self._calendars(changed):
+            if calendar.version not in self.around.kept:
+                self.rows.keep_calendar(calendar, self.around.now)
         with self.rows.link.batch():
             self._write(changed, sorted(touched - raised))
         raised |= touched | {c.id for c in changed}
+
+    def _calendars(self, changed: Sequence[CaseState]) -> list[WorkingCalendar]:
+        """What the rows refer to: the calendar in force, where it was asked, and that of a round that is opened."""
+        opened = [self.around.calendars.base for case in changed if case.new and case.kind == "round"]
+        return [*opened, *self.pending.calendars, *([self.calendar] if self.pending.calendar_used else [])]
 
     def _write(self, changed: Sequence[CaseState], touched: Sequence[str]) -> None:
         rows = self.rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock, RLock
@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from ganchu_workflow.clock import MICROSECOND, SystemClock
+from ganchu_workflow.engine.calendar_import import Adopted
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.stuck import PARK_AFTER, Stuck
 from ganchu_workflow.engine.sweep import Swept
@@ -70,6 +71,8 @@ class Beat:
     """How far the clocks of this machine and of the database's server are apart, where that was measured."""
     skewed: Since = ""
     """Whether nothing was fired because they are too far apart, or they agree again since this beat."""
+    behind: tuple[Adopted, ...] = ()
+    """The rounds that could not adopt the calendar that they should go by, each with its `error`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +242,11 @@ class Heartbeat:
                 more=swept.more,
                 skew=self._skew,
                 skewed=self._judge_clock(error, now),
+                behind=swept.behind,
             )
+            before = self._last.behind if self._last is not None else ()
             self._number, self._last, self._beating_since = beat.number, beat, None
-            self._report(beat)
+            self._report(beat, {each.round for each in before})
             if self._metronome is not None:
                 self._metronome.wake_in(self._delay(beat, stands_still))
             self._tell(beat)
@@ -349,7 +354,11 @@ class Heartbeat:
         delay = beat.next_due - self.workflow.clock.now() + self.grace + MICROSECOND
         return max(delay, timedelta()) if delay < self.every else None
 
-    def _report(self, beat: Beat) -> None:
+    def _report(self, beat: Beat, behind: Container[str]) -> None:
+        for each in beat.behind:
+            if each.round not in behind:
+                about = {"action": "calendar_not_adopted", "case": each.round, "code": getattr(each.error, "code", "")}
+                log.warning("a round does not go by the calendar that was imported: %s", each.error, extra=about)
         for receipt in beat.fired:
             about = {"case": receipt.case_id, "trigger": receipt.trigger, "seq": receipt.seq, "state": receipt.state}
             log.info("a deadline fired", extra={"action": "deadline_fired", **about})

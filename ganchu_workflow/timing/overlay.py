@@ -31,7 +31,8 @@ from ganchu_workflow.timing.calendar import WorkingCalendar
 _SATURDAY = 5
 _DECEMBER = 12
 _LONGEST_RANGE = 31
-_RANGE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\s*[.]{2}\s*([0-9]{4}-[0-9]{2}-[0-9]{2})")
+_RANGE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\s*[.]{2}\s*([0-9]{4}-[0-9]{2}-[0-9]{2}))?")
+"""One date, or two; Python alone would read a week's day (2027-W01-5) or 20270102 as well."""
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 _KEYS = ("year", "notice", "number", "dated", "holiday")
 _HOLIDAY_KEYS = ("name", "off", "work")
@@ -52,6 +53,8 @@ class Overlay:
     work: tuple[date, ...]
     names: Mapping[date, str]
     source: str = ""
+    replaces: bool = False
+    """Whether days that were given off before, and that it does not name, are worked from now on: `on` refuses them."""
 
     @property
     def paper(self) -> str:
@@ -60,8 +63,31 @@ class Overlay:
         return f"{self.notice}({known})" if known else self.notice
 
     def on(self, calendar: WorkingCalendar) -> WorkingCalendar:
-        """`calendar` with this year laid over it; a year that it had is replaced as a whole, and it is unchanged."""
-        return calendar.with_year(self.year, self.off, self.work, self.paper, self.names)
+        """`calendar` with this year laid over it; a year that it had is replaced as a whole, and it is unchanged.
+
+        An amendment often names only the days that it changes, and then is no table of a year. So a table that leaves
+        out a day which `calendar` has off, and which would be worked, raises `CalendarInvalid` with these days in its
+        field `days`, unless it says that it `replaces` what was known (`dataclasses.replace(overlay, replaces=True)`).
+        """
+        after = calendar.with_year(self.year, self.off, self.work, self.paper, self.names)
+        lost = [
+            change.day
+            for change in calendar.differences(after).days
+            if (change.before.code, change.after.code) == ("holiday", "working")
+        ]
+        if lost and not self.replaces:
+            days = ", ".join(map(str, lost))
+            raise CalendarInvalid(
+                f"{self.year}年放假安排缺少现行日历中的放假日 {days}:修订通知须给出全年完整的放假表;确已改为上班的,"
+                f"请注明替换全年 / the table of {self.year} leaves out days that are given off now: {days}; "
+                "of an amendment give the amended table of the whole year, and where these days are really worked, say "
+                "that it replaces the year (ganchu calendar import --replace, or replaces=True)",
+                source=self.source,
+                year=self.year,
+                days=[day.isoformat() for day in lost],
+                findings=(),
+            )
+        return after
 
 
 def read_overlay(source: Path | str) -> Overlay:
@@ -227,8 +253,10 @@ def _dates_of(value: Any) -> range | None:
     if not isinstance(value, str):
         return None
     ends = _RANGE.fullmatch(value.strip())
+    if ends is None:
+        return None
     try:
-        first, last = (date.fromisoformat(text) for text in (ends.groups() if ends else (value, value)))
+        first, last = (date.fromisoformat(text) for text in (ends[1], ends[2] or ends[1]))
     except ValueError:
         return None
     return range(first.toordinal(), last.toordinal() + 1)

@@ -73,6 +73,7 @@ def test_verification_imports_nothing_that_writes_the_record() -> None:
     imported = {line.split()[1] for line in lines if line.startswith("from ganchu_workflow")}
     assert imported == {
         "ganchu_workflow.audit",
+        "ganchu_workflow.audit.calendars",
         "ganchu_workflow.audit.event",
         "ganchu_workflow.audit.reading",
         "ganchu_workflow.canonical",

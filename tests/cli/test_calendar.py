@@ -32,6 +32,14 @@ off = ["{NEXT}-01-01..{NEXT}-01-03"]
 work = [{SATURDAY}]
 """
 OF_2090 = 'year = 2090\nnotice = "notice of 2090"\n[[holiday]]\nname = "元旦"\noff = [2090-01-01]\n'
+OF_2090_SHOWN = """\
+✓ 2090.toml  2090年  notice of 2090
+    元旦: 放假 / off 2090-01-01
+    工作日 / working days: 260
+"""
+FIRST_DAY = date(NEXT, 1, 1)
+WEEKDAYS = [d for n in range(3, 366) if (d := FIRST_DAY + timedelta(days=n)).year == NEXT and d.isoweekday() < 6]
+"""The working days of the next year after its first three, if no notice says otherwise."""
 
 
 @pytest.fixture
@@ -125,8 +133,10 @@ def test_check_says_what_a_notice_says(folder: Path) -> None:
         0,
         f"✓ next.toml  {NEXT}年  {NOTICE} 国办发明电〔{LAST}〕0号 {LAST}-11-04\n"
         f"    元旦: 放假 / off {NEXT}-01-01..01-03; 上班 / work {SATURDAY}\n"
+        f"    工作日 / working days: {len(WEEKDAYS)}\n"
         "✓ 2090.toml  2090年  notice of 2090\n"
-        "    元旦: 放假 / off 2090-01-01\n",
+        "    元旦: 放假 / off 2090-01-01\n"
+        "    工作日 / working days: 260\n",
         "",
     )
 
@@ -141,7 +151,7 @@ def test_check_lists_every_fault_of_every_file(folder: Path) -> None:
     files = ("bad.toml", "2090.toml", "empty.toml")
 
     done = calendar(folder, "check", *files)
-    assert (done.code, done.out) == (2, "✓ 2090.toml  2090年  notice of 2090\n    元旦: 放假 / off 2090-01-01\n")
+    assert (done.code, done.out) == (2, OF_2090_SHOWN)
     assert done.err.splitlines() == [
         "✗ bad.toml",
         *(f"    - {fault}" for fault in faults),
@@ -176,6 +186,7 @@ def test_diff_shows_the_days_that_change(folder: Path) -> None:
         "after": after.version,
         "years_added": [NEXT],
         "days": [{"date": str(SATURDAY), "before": "weekend", "after": "make_up", "holiday": "元旦", "matters": True}],
+        "rounds": [],
     }
 
 

@@ -221,3 +221,11 @@ def test_what_cannot_be_checked_is_refused(tmp_path: Path, args: list[str], code
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines()[0] == f"错误 / error [{code}]"
     assert said in done.err
+
+
+@pytest.mark.parametrize("closes", ["2026-03-16T24:00:30", "2026-03-16T24:00:00.5", "2026-03-16T24:01"])
+def test_there_is_no_instant_after_24_00(tmp_path: Path, closes: str) -> None:
+    printed = ("--dated", "2026-03-09", "--opens", "2026-03-09T09:00", "--rule", "5 working days")
+    done = window(tmp_path, "check", *printed, "--closes", closes)
+    assert (done.code, done.out, done.err.splitlines()[0]) == (2, "", "错误 / error [invalid]")
+    assert closes in done.err

@@ -51,6 +51,27 @@ def test_an_end_in_a_december_that_may_change_is_provisional(
     assert [d.provisional for d in timed.wf.deadlines(timed.case)] == [provisional]
 
 
+@pytest.mark.parametrize(
+    ("rule", "provisional"),
+    [
+        ("70 working days, to 24:00", True),  # 24:00 of 31 December is 00:00 of January
+        ("48 working days, to 24:00", True),  # 24:00 of 1 December
+        ("47 working days, to 24:00", False),  # 24:00 of 30 November is 00:00 of December
+        ("3 months", True),
+        ("3 months, no roll", False),
+        ("2000 hours", False),
+        ("60 working days, and never under 92 calendar days", True),
+    ],
+)
+def test_an_end_is_said_to_be_provisional_as_its_explanation_says(
+    make: Callable[..., Timed], rule: str, provisional: bool
+) -> None:
+    timed = make(answer=rule)
+    [found] = timed.wf.deadlines(timed.case)
+    explained = timed.wf.explain(timed.case, "answer_due").reckoning
+    assert (found.provisional, explained and explained.provisional) == (provisional, provisional)
+
+
 def test_an_end_is_explained_day_by_day(make: Callable[..., Timed]) -> None:
     timed = make()
     found = timed.wf.explain(timed.case, "answer_due")

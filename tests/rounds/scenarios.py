@@ -5,11 +5,12 @@ Each is a plan's settings and a story; the applications are called after what be
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from ganchu_workflow import CaseView, Role, Workflow
 from ganchu_workflow.testing import OFFICE, SUPERVISOR, RoundScript, citizen, declaration_of, evidence, expert, firm
-from tests.rounds.script import BOTH, ENVIRONMENT, NANCHANG, TAX
+from tests.rounds.script import BOTH, ENVIRONMENT, NANCHANG, TAX, with_a_day_off
 
 STAGES = (
     "self_declaration",
@@ -243,7 +244,8 @@ def _entered(script: RoundScript, received: str) -> Workflow:
 
 
 def on_paper(script: RoundScript) -> None:
-    """What came in time on paper is entered late; others are reminded, and an outage lengthens what fell into it."""
+    """What came in time on paper is entered late; others are reminded, and an outage lengthens what fell into it;
+    so does a day that is given off in mid-year."""
     script.at("2022-03-01T09:00")
     script.draft("keyed_in")
     script.declare("corrected", "reminded")
@@ -260,6 +262,9 @@ def on_paper(script: RoundScript) -> None:
     outage |= {"until": "2022-03-18T17:30:00+08:00", "document": "办〔1〕号", "ground": "系统故障"}
     script.fire(script.round, "round:extend_for_outage", OFFICE, **outage)
     script.fire("kept_out", "resubmit", firm("kept_out"), documents=[evidence("other", "kept_out")])
+    script.declare("lengthened")
+    script.fire("lengthened", "return_for_correction", OFFICE, items=["检测报告"])
+    script.wf.import_calendar(with_a_day_off(date(2022, 3, 22)), actor=OFFICE)
     script.at("2022-04-01T09:00")
     submitted = {"truthful": True}
     _entered(script, "2022-03-31T17:30").fire(script.id("keyed_in"), "submit", submitted, actor=firm("keyed_in"))
@@ -380,6 +385,7 @@ SCENARIOS = (
             "keyed_in": "qualification_check.checking",
             "kept_out": "local_recommendation.missed",
             "reminded": "withdrawn",
+            "lengthened": "withdrawn",
         },
     ),
     Scenario("cancelled", cancelled, ends={f"in_{stage}": "called_off" for stage in STAGES}),

@@ -1,7 +1,7 @@
 """What the rounds of these tests have of their own beside the test kit: who acts, and a plan of every stage."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,6 +10,7 @@ import pytest
 from ganchu_workflow import Refusal, Refused
 from ganchu_workflow.clock import from_text
 from ganchu_workflow.testing import authority, department, usual_plan
+from ganchu_workflow.timing import Overlay, WorkingCalendar
 
 NANCHANG, GANZHOU = authority("360100"), authority("360700")
 ENVIRONMENT, TAX = department("ENV"), department("TAX")
@@ -54,3 +55,12 @@ def plan_of(code: str, *, notice_twice: bool = False, **settings: Mapping[str, A
     for stage in stages:
         stage |= settings.get(stage.get("as", stage["use"]), {})
     return plan
+
+
+def with_a_day_off(day: date) -> Overlay:
+    """The notice of that day's year, amended: one day more is given off. Invented."""
+    known = WorkingCalendar.built_in().document()["years"][str(day.year)]
+    off = [*map(date.fromisoformat, known["off"]), day]
+    work = [*map(date.fromisoformat, known["work"])]
+    names = dict.fromkeys([*off, *work], "测试用")
+    return Overlay(day.year, "测试用通知", "", None, tuple(sorted(off)), tuple(sorted(work)), names)

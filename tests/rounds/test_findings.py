@@ -36,7 +36,7 @@ def test_a_deadline_that_waited_for_a_calendar_runs_once_it_is_loaded(opened: Op
 
     event = wf.history(script.apps["甲"])[-1]
     assert (event["trigger"], event["outcome"], event["source"], event["target"], event["calendar"]) == (
-        "resolve_deadline",
+        "round:adopt_calendar",
         "deadline_resolved",
         "self_declaration.correcting",
         "self_declaration.correcting",

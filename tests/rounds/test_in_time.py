@@ -297,3 +297,66 @@ def test_a_plan_may_fix_an_end_by_an_instant(make: Make) -> None:
     script.later(microseconds=1)
     assert script.state("丙") == "withdrawn"  # the end that the plan has fixed had passed
     assert script.verify().problems == []
+
+
+# ── what the list of printed ends holds ──
+
+
+def imported(script: RoundScript, off: str) -> list[tuple[str | None, str, str]]:
+    """The printed ends that the import of an invented notice lists."""
+    text = f'year = 2027\nnotice = "测试用通知"\n[[holiday]]\nname = "元旦"\noff = [{off}2027-01-01]\n'
+    [adopted] = script.wf.import_calendar(read_overlay(text), actor=OFFICE)
+    assert (adopted.error, adopted.unreckoned) == (None, ())
+    return [(deadline, shown(was or ""), shown(now or "")) for _, deadline, was, now in adopted.printed]
+
+
+def test_an_end_that_was_printed_by_hand_is_listed_when_it_is_short_now(make: Make) -> None:
+    script = make(start="2026-12-18T09:00")
+    script.carry("甲", to="public_notice")
+    notice = script.notice("甲", closes_at="2026-12-25T17:31:00+08:00")
+    assert script.facts(notice)["anomalies"] == []
+    assert imported(script, "2026-12-24, ") == [("window", "2026-12-25 17:31", "2026-12-28 17:30")]
+    assert script.verify().problems == []
+
+
+def test_an_end_that_was_extended_beyond_its_rule_is_not_listed(make: Make) -> None:
+    script = make(start="2026-12-18T09:00")
+    script.carry("甲", to="public_notice")
+    notice = script.notice("甲")
+    script.fire(notice, "extend", OFFICE, closes_at="2026-12-28T17:30:00+08:00", ground="顺延")
+    assert imported(script, "2026-12-24, ") == []
+
+
+def test_a_notice_that_was_restored_is_reckoned_from_when_it_opened(make: Make) -> None:
+    script = make(start="2026-12-03T09:00")
+    script.carry("甲", to="public_notice")
+    notice = script.notice("甲")
+    script.at("2026-12-04T10:00")
+    script.fire(notice, "take_down", OFFICE, ground="链接失效")
+    script.at("2026-12-07T10:00")
+    script.fire(notice, "restore", OFFICE, ground="已修复")
+    assert shown(script.facts(notice)["closes_at"]) == "2026-12-10 17:30"
+    # A period that began when it was put up again would have been lengthened by that Friday.
+    assert imported(script, "2026-12-11, ") == []
+
+
+def test_an_extended_examination_is_not_listed(make: Make) -> None:
+    script = make(start="2026-11-20T09:00")
+    script.carry("甲", to="public_notice")
+    objection = script.object("甲", script.notice("甲"), "一")
+    script.fire(objection, "admit", OFFICE)
+    before = shown(script.facts(objection)["examine_by"])
+    script.fire(objection, "extend", OFFICE, ground="案情复杂")
+    assert before < shown(script.facts(objection)["examine_by"])
+    assert [d for d, _, _ in imported(script, "2026-12-07, ")] == []
+
+
+def test_an_examination_that_is_short_now_is_listed(make: Make) -> None:
+    script = make(start="2026-12-01T09:00")
+    script.carry("甲", to="public_notice")
+    objection = script.object("甲", script.notice("甲"), "一")
+    script.fire(objection, "admit", OFFICE)
+    end = from_text(script.facts(objection)["examine_by"]).astimezone(script.zone)
+    [(name, was, now)] = [p for p in imported(script, f"{end.date()}, ") if p[0] == "examination"]
+    assert (name, was) == ("examination", f"{end:%Y-%m-%d %H:%M}")
+    assert was < now

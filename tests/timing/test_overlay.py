@@ -1,6 +1,7 @@
 """A year's notice as a file: what it says, what is refused and where, and what it changes."""
 
 import pickle
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -250,3 +251,39 @@ def test_a_weekend_day_that_becomes_a_holiday_is_a_change_that_does_not_matter(c
         (date(2026, 3, 7), False),
         (date(2026, 3, 9), True),
     ]
+
+
+# ── a table that leaves days out ──
+
+
+def amended(text: str) -> Overlay:
+    return read_overlay(f'year = 2026\nnotice = "测试用"\n[[holiday]]\nname = "测试用"\n{text}')
+
+
+def off_in_2026(calendar: WorkingCalendar, but: set[str]) -> str:
+    return "off = [" + ", ".join(d for d in calendar.document()["years"]["2026"]["off"] if d not in but) + "]\n"
+
+
+def test_a_table_that_leaves_days_off_out_is_refused_with_their_names(calendar: WorkingCalendar) -> None:
+    table = amended(off_in_2026(calendar, {"2026-10-06", "2026-10-07"}))
+    with pytest.raises(CalendarInvalid) as caught:
+        table.on(calendar)
+    assert caught.value.fields["days"] == ["2026-10-06", "2026-10-07"]
+    assert "缺少现行日历中的放假日 2026-10-06, 2026-10-07" in caught.value.message
+    meant = replace(table, replaces=True).on(calendar)
+    assert [meant.is_working_day(date(2026, 10, day)) for day in (5, 6, 7)] == [False, True, True]
+
+
+@pytest.mark.parametrize(("but", "work"), [(set(), ""), ({"2026-10-03", "2026-10-04"}, "2026-10-04")])
+def test_a_weekend_that_a_table_leaves_out_or_makes_up_is_not_lost(
+    calendar: WorkingCalendar, but: set[str], work: str
+) -> None:
+    found = amended(off_in_2026(calendar, but) + f"work = [{work}]\n").on(calendar)
+    assert found.is_working_day(date(2026, 10, 4)) is bool(work)
+
+
+@pytest.mark.parametrize("written", ["2027-W01-5", "20270101", "2027-001", "2027-W01-5..2027-01-03"])
+def test_a_day_is_written_in_one_way_only(written: str) -> None:
+    said = f'year = 2027\nnotice = "{NOTICE}"\n[[holiday]]\nname = "元旦"\noff = ["{written}"]\n'
+    [fault] = faults(said)
+    assert fault.startswith(f"holiday 1 (元旦), off 1: '{written}' is no date and no range of dates")

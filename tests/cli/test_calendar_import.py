@@ -1,0 +1,125 @@
+"""`ganchu calendar import` and `diff --db`, `ganchu deadline list` and `explain`, on each kind of database."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ganchu_workflow.testing import OFFICE, RoundScript
+from ganchu_workflow.timing import Overlay, WorkingCalendar
+from tests.cli.command import Done, dump, ganchu
+from tests.rounds.script import plan_of, with_a_day_off
+
+AT = ("--at", "2022-03-18T10:00")
+NAME = "self_declaration.correction_due"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A firm that has to correct its application until 25 March 2022, and a notice that gives 22 March off."""
+
+    url: str
+    folder: Path
+    script: RoundScript
+    case: str
+    after: WorkingCalendar
+
+    def run(self, *args: str) -> Done:
+        return ganchu(*args, cwd=self.folder, env={"GANCHU_DB": self.url})
+
+
+def written(overlay: Overlay) -> str:
+    days = {key: ", ".join(map(str, getattr(overlay, key))) for key in ("off", "work")}
+    holiday = f'[[holiday]]\nname = "测试用"\noff = [{days["off"]}]\nwork = [{days["work"]}]\n'
+    return f'year = {overlay.year}\nnotice = "{overlay.notice}"\n{holiday}'
+
+
+@pytest.fixture
+def desk(database_url: str, tmp_path: Path) -> Iterator[Desk]:
+    script = RoundScript(plan_of("T-1") | {"demonstration": True}, database=database_url, start="2022-03-18T09:00")
+    script.declare("甲")
+    script.fire("甲", "return_for_correction", OFFICE, items=["检测报告"])
+    overlay = with_a_day_off(script.instant("2022-03-22T00:00").date())
+    (tmp_path / "amended.toml").write_text(written(overlay), "utf-8")
+    part = 'year = 2022\nnotice = "测试用"\n[[holiday]]\nname = "测试用"\noff = [2022-03-22]\n'
+    (tmp_path / "part.toml").write_text(part, "utf-8")
+    yield Desk(database_url, tmp_path, script, script.apps["甲"], overlay.on(WorkingCalendar.built_in()))
+    script.close()
+
+
+def test_the_ends_that_a_notice_would_move_are_listed_before_it_is_imported(desk: Desk) -> None:
+    before = dump(desk.url)
+    done = desk.run("calendar", "diff", "amended.toml", "--db", desk.url, *AT)
+    row: dict[str, Any] = json.loads(desk.run("calendar", "diff", "amended.toml", "--db", desk.url, *AT, "--json").out)
+
+    assert (done.code, done.err) == (0, "")
+    assert "│ 2022-03-22" in done.out
+    assert done.out.splitlines()[-3:] == [
+        f"T-1  {desk.script.round}",
+        "    顺延的期限 / ends that move later: 1",
+        f"        {desk.case}  {NAME}  2022-03-25 17:30:00+08:00 → 2022-03-28 17:30:00+08:00",
+    ]
+    assert [d["date"] for d in row["days"] if d["matters"]] == ["2022-03-22"]
+    [found] = row["rounds"]
+    assert (found["round"], found["counts"]["later"], found["error"]) == (desk.script.round, 1, None)
+    assert found["later"] == [
+        {
+            "case": desk.case,
+            "deadline": NAME,
+            "was": "2022-03-25T09:30:00.000000Z",
+            "by_the_new_calendar": "2022-03-28T09:30:00.000000Z",
+        }
+    ]
+    assert dump(desk.url) == before
+
+
+def test_an_import_moves_them_and_a_second_one_finds_nothing(desk: Desk) -> None:
+    tried = desk.run("calendar", "import", "amended.toml", *AT, "--dry-run")
+    done = desk.run("calendar", "import", "amended.toml", *AT, "--person", "u-17")
+    again = desk.run("calendar", "import", "amended.toml", *AT)
+
+    assert [each.code for each in (tried, done, again)] == [0, 0, 0]
+    assert tried.out.splitlines()[0] == "试运行,未写入 / dry run: nothing is written"
+    assert done.out.splitlines()[0] == "已导入 / imported: amended.toml"
+    assert tried.out.splitlines()[1:] == done.out.splitlines()[1:]
+    assert again.out.splitlines()[1:] == ["各批次均已采用 / every round goes by it already"]
+    assert [row[5] for row in dump(desk.url)["ganchu_calendar_import"]] == ["office#u-17"]
+    shown = desk.run("calendar", "show", "2022", "--db", desk.url)
+    assert f"日历版本 / version: {desk.after.version}" in shown.out.splitlines()
+
+
+def test_an_amendment_that_names_only_its_own_days_is_refused_unless_it_is_meant_so(desk: Desk) -> None:
+    done = desk.run("calendar", "import", "part.toml", *AT)
+    checked = desk.run("calendar", "check", "part.toml")
+
+    assert (done.code, done.err.splitlines()[0]) == (2, "错误 / error [calendar_invalid]")
+    assert "2022-10-07" in done.err and "--replace" in done.err
+    assert dump(desk.url)["ganchu_calendar_import"] == []
+    assert checked.out.splitlines()[-1] == "    工作日 / working days: 259"
+    assert desk.run("calendar", "import", "part.toml", *AT, "--replace").code == 0
+
+
+def test_only_the_office_imports(desk: Desk) -> None:
+    done = desk.run("calendar", "import", "amended.toml", *AT, "--as", "supervisor")
+    assert (done.code, done.err.splitlines()[0]) == (3, "不予办理 / refused [not_allowed]")
+
+
+def test_the_deadlines_of_a_case_are_listed_and_explained(desk: Desk) -> None:
+    version = desk.script.wf.calendar.version
+    listed = desk.run("deadline", "list", desk.case)
+    [row] = json.loads(desk.run("deadline", "list", desk.case, "--json").out)
+    explained = desk.run("deadline", "explain", desk.case, "correction_due")
+
+    assert (listed.code, listed.err) == (0, "")
+    assert listed.out.splitlines()[:2] == [
+        f"补正期限 ({NAME})  计算中 / runs  2022-03-25 17:30:00+08:00",
+        f"    setting:correction = 5 working days  {version}",
+    ]
+    assert (row["name"], row["status"], row["ends_at"]) == (NAME, "armed", "2022-03-25T09:30:00.000000Z")
+    assert explained.code == 0
+    assert explained.out.splitlines()[0] == f"补正期限 ({NAME})  按规则逐日推算 / reckoned day by day by its rule"
+    assert "截止 / end: 2022-03-25 17:30 (周五 / Fri)" in explained.out.splitlines()
+    assert desk.run("deadline", "explain", desk.case, "nothing").code == 2
