@@ -7,6 +7,7 @@
     │   ├── PlanInvalid
     │   ├── PluginInvalid
     │   ├── PeriodInvalid
+    │   │   └── LimitPassed  a fixed end lies before what was to run until then
     │   ├── CalendarInvalid
     │   ├── NotCanonical
     │   ├── Undeliverable  a message that a channel can never deliver as it is
@@ -141,6 +142,12 @@ class PeriodInvalid(Invalid):
     """A period or a window cannot be read, or cannot be true."""
 
     code = "period_invalid"
+
+
+class LimitPassed(PeriodInvalid):
+    """A fixed end lies before what was to run until then."""
+
+    code = "limit_passed"
 
 
 class CalendarInvalid(Invalid):

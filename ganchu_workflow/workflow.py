@@ -44,6 +44,8 @@ __all__ = ["Case", "Workflow"]
 T = TypeVar("T")
 LONGEST_KEY = 120
 """How many characters an idempotency key may have."""
+LONGEST_CALL = timedelta(hours=1)
+"""How long ago a caller may have taken the instant of reception: the reading of a file takes no longer."""
 LONGEST_REASON = 2000
 """How many characters the reason of a late entry may have."""
 
@@ -73,7 +75,7 @@ class Workflow(Questions):
         """
         find = host_link(host)
         find()
-        return self._with(self._engine.inside(find))
+        return self._with(self._engine.inside(find), self._received)
 
     def _with(self, engine: Engine, received: datetime | None = None) -> Workflow:
         inside = object.__new__(Workflow)
@@ -108,7 +110,8 @@ class Workflow(Questions):
 
         Raises `Invalid` for an instant that is naive or lies ahead, a reason that says nothing, or no such evidence.
         """
-        self._received_at(received_at)
+        if aware(received_at) > self.clock.now():
+            raise Invalid(f"nothing is received in the future: {received_at.isoformat()}")
         if not reason.strip() or len(reason) > LONGEST_REASON:
             raise Invalid(f"reason: say in 1 to {LONGEST_REASON} characters why it is entered late")
         try:
@@ -298,6 +301,8 @@ class Workflow(Questions):
 
         Raises `CalendarInvalid` for a file that cannot be used, `Refused` for anybody but the office.
         """
+        if self._entry is not None:
+            raise Invalid("a calendar is not entered late: import it through the workflow itself")
         received_at = self._received_at()
         self._admit(actor, None)
         overlay = notice if isinstance(notice, Overlay) else read_overlay(notice)
@@ -332,6 +337,10 @@ class Workflow(Questions):
         """When an act that is asked for now was received: when the call came that it is part of, or as that took it."""
         if taken and aware(taken) > self.clock.now():
             raise Invalid(f"nothing is received in the future: {taken.isoformat()}")
+        if taken and taken < self.clock.now() - LONGEST_CALL:
+            raise Invalid(
+                f"received at {taken.isoformat()}: what came in so long ago is entered late, by entering_late"
+            )
         return self._received or taken or self.clock.now()
 
     def _admit(self, actor: Actor, key: str | None, *, room: int = 0) -> None:

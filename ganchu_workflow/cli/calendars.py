@@ -149,13 +149,14 @@ def calendar_diff(
     overlay = _overlay(file, replaces)
     after = overlay.on(before)
     found = before.differences(after)
-    rounds: tuple[Adopted, ...] = ()
+    rounds: tuple[Adopted, ...] | None = None
     if database is not None:
         rounds = workflow_on(database, at).import_calendar(overlay, actor=actor_of("office"), dry_run=True)
     if as_json:
-        return print_json({**changes_document(before, after, found), "rounds": [_adopted_row(r) for r in rounds]})
+        of_rounds = {} if rounds is None else {"rounds": [_adopted_row(r) for r in rounds]}
+        return print_json({**changes_document(before, after, found), **of_rounds})
     show_changes(before, after, found)
-    if database is not None:
+    if database is not None and rounds is not None:
         _show_adopted(workflow_on(database), rounds)
     return None
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ganchu_workflow.cli.entering import EnteredBy, Proof, ProofAt, Reason, Received, entering
 from ganchu_workflow.cli.selecting import case_of, standing, with_cases
 from ganchu_workflow.cli.terminal import (
     BROKEN,
@@ -56,6 +57,11 @@ def open_case(
     person: Person = "",
     document: Basis = None,
     key: Key = None,
+    received: Received = None,
+    entered_by: EnteredBy = "office",
+    reason: Reason = None,
+    evidence: Proof = None,
+    evidence_uri: ProofAt = None,
     at: At = None,
     as_json: AsJson = False,
 ) -> None:
@@ -69,7 +75,7 @@ def open_case(
             raise Invalid("--all-in needs --round")
         found = standing(workflow, round_id, "application", all_in, [], ended=False)
         members += [a.id for a in sorted(found, key=lambda a: str(a.facts.get("number"))) if a.id not in members]
-    receipt = workflow.open(
+    receipt = entering(workflow, received, entered_by, reason, evidence, evidence_uri).open(
         kind,
         with_cases(workflow, round_id, object_of(data)),
         actor=actor_of(actor, person),
@@ -97,13 +103,18 @@ def fire(
     person: Person = "",
     document: Basis = None,
     key: Key = None,
+    received: Received = None,
+    entered_by: EnteredBy = "office",
+    reason: Reason = None,
+    evidence: Proof = None,
+    evidence_uri: ProofAt = None,
     at: At = None,
     as_json: AsJson = False,
 ) -> None:
     """办理:在案件上触发一步。 / Fires a trigger on a case."""
     workflow = workflow_on(database, at)
     told = with_cases(workflow, None, object_of(data))
-    receipt = workflow.fire(
+    receipt = entering(workflow, received, entered_by, reason, evidence, evidence_uri).fire(
         case_of(workflow, case), trigger, told, actor=actor_of(actor, person), key=key, document=document
     )
     if as_json:

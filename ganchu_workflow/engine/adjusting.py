@@ -19,7 +19,7 @@ from ganchu_workflow.engine.admission import has_authority, not_allowed, round_s
 from ganchu_workflow.engine.adopting import adopt
 from ganchu_workflow.engine.calendars import FACT
 from ganchu_workflow.engine.cases import CaseState, Running
-from ganchu_workflow.engine.deadlines import ARMED, ESCALATE, REMIND, STOPPED, SUSPENDED, Settling, alerts_of
+from ganchu_workflow.engine.deadlines import ARMED, AWAITING, ESCALATE, REMIND, STOPPED, SUSPENDED, Settling, alerts_of
 from ganchu_workflow.engine.events import ADJUSTED, ALERTED
 from ganchu_workflow.engine.given import Given, read_given
 from ganchu_workflow.engine.outage import BY, Outage, extend_for_outage, stands_against
@@ -71,6 +71,11 @@ class Adjusting:
         """Carry the step out; what follows from it. Raises `Refused`."""
         case = self.work.get(str(step.case))
         kind = self.process.kind(case.kind)
+        if step.trigger in ALERTS and step.due is None:
+            raise self.refuse(step, case, not_allowed((), step.actor))
+        if self.request.entry is not None and step.cause is None:
+            words = "an act on a deadline takes effect when it is asked for, and is never entered late"
+            raise self.refuse(step, case, Refusal("late_entry_not_allowed", "期限的调整不得补录", words))
         if step.trigger in ALERTS:
             self._alert(step, case, kind)
             return []
@@ -93,6 +98,8 @@ class Adjusting:
         adopt(self.work, self.process, self.recorder, step, latest)
 
     def _require_round(self, step: Step, case: CaseState, kind: KindDefinition, by: Collection[Role]) -> None:
+        if case.state == "cancelled":
+            raise self.refuse(step, case, Refusal("round_cancelled", "批次已取消", "the round was cancelled"))
         if case.kind != "round":
             raise self.refuse(
                 step, case, Refusal("not_a_round", "只能对批次办理", f"not of a {kind.kind}: ask a round")
@@ -159,8 +166,10 @@ class Adjusting:
             if settling.case.state in timer.runs_in:
                 return settling.resumed(timer, before)
             return replace(before, status=STOPPED)  # its case stops it now
-        if before is None or before.status != ARMED or before.due_at is None:
+        if before is None or before.status not in (ARMED, AWAITING):
             return _not_running(timer, before, "该期限当前未在计算", "it does not run now")
+        if before.due_at is not None and before.due_at < settling.at:
+            return _not_running(timer, before, "该期限已届满", "it has run out")
         if step.trigger == EXTEND:
             until = getattr(given.model, "until", settling.at)
             if until <= settling.at or (before.end is not None and until <= before.end):
@@ -168,7 +177,7 @@ class Adjusting:
                     "end_not_later",
                     "新的截止时间必须晚于现在和原截止时间",
                     "the new end must be later than now and than the old end",
-                    {"ends_at": to_text(before.end or before.due_at)},
+                    {"ends_at": to_text(before.end) if before.end else None},
                 )
             return settling.moved(timer, before, until)
         if step.trigger == SUSPEND:

@@ -9,8 +9,9 @@ from typing import Any
 from ganchu_workflow.actors import RESERVED, SCOPED, Actor, Role
 from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.engine.cases import CaseState
-from ganchu_workflow.engine.deadlines import STOPPED
-from ganchu_workflow.engine.looking_back import last_run
+from ganchu_workflow.engine.deadlines import AWAITING, STOPPED
+from ganchu_workflow.engine.looking_back import CLOSED, NOT_OPEN, begun_at, deadline_at, ended_by_itself, phase_at
+from ganchu_workflow.engine.requests import Request
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.deadlines import FactRule
@@ -73,7 +74,7 @@ def window_refusal(
         # Of several windows of one case, for its several states, one that runs is enough.
         if None not in found:
             return max((r for r in found if r is not None), key=lambda r: "closes_at" in r.detail)
-    return _phase_refusal(work, process, edge, case, received_at)
+    return _phase_refusal(work, process, edge, case, received_at, entered_late)
 
 
 def _governing(work: Workspace, process: Process, edge: Edge, case: CaseState) -> Iterator[tuple[CaseState, Timer]]:
@@ -99,6 +100,13 @@ def _deadline_refusal(work: Workspace, host: CaseState, timer: Timer, received_a
         if printed is not None and not closes_in_time(received_at, from_text(printed)):
             return _closed("已超过截止时间", "the window has closed", {"window": timer.name, "closes_at": printed})
         return _closed("期限未开始或已结束", "its window is not running", {"window": timer.name})
+    if running.status == AWAITING and running.shown_at is not None and received_at > running.shown_at:
+        return Refusal(
+            "awaiting_calendar",
+            "宽限期涉及的年度放假安排尚未导入,暂不能确认是否逾期",
+            "whether its grace holds cannot be said before the calendar of that year is imported; enter it late then",
+            {"window": timer.name, "closes_at": to_text(running.shown_at)},
+        )
     if running.due_at is None:
         return (
             None if running.status != STOPPED or host.state in timer.stops_in else _closed("期限已中止", "stopped", {})
@@ -110,7 +118,23 @@ def _deadline_refusal(work: Workspace, host: CaseState, timer: Timer, received_a
     )
 
 
-def may_enter_late(edge: Edge, actor: Actor, case: CaseState) -> Refusal | None:
+def refusal_in_time(work: Workspace, process: Process, edge: Edge, case: CaseState, request: Request) -> Refusal | None:
+    """Why the act is out of its windows, or may not be entered late, if so."""
+    entry, received_at = request.entry, request.received_at
+    if entry is None:
+        return window_refusal(work, process, edge, case, received_at)
+    over = case.kind != "round" and process.is_final(work.get(case.round).view())
+    refusal = _may_enter_late(edge, entry.by, case) or _could_be_received(work, case, over, received_at)
+    if refusal is None and edge.late and not ended_by_itself(work, case):
+        refusal = Refusal(
+            "not_ended_by_time",
+            "本案并非因逾期而终结,不得以补录恢复",
+            "the case did not end because time ran out: what somebody decided is not undone by a late entry",
+        )
+    return refusal or window_refusal(work, process, edge, case, received_at, entered_late=True)
+
+
+def _may_enter_late(edge: Edge, actor: Actor, case: CaseState) -> Refusal | None:
     """Why this actor may not enter the act late (补录), if so."""
     roles = sorted(r.value for r in edge.transition.late_by)
     if has_authority(actor, edge.transition.late_by, case):
@@ -125,20 +149,38 @@ def may_enter_late(edge: Edge, actor: Actor, case: CaseState) -> Refusal | None:
 
 def _was_late(work: Workspace, host: CaseState, timer: Timer, received_at: datetime) -> Refusal | None:
     """Why an act received then was out of this window as it ran, whatever has become of it since."""
-    running = work.deadlines(host).get(timer.name)
-    if running is None and host.state in timer.runs_in | timer.stops_in:
+    if timer.name not in work.deadlines(host) and host.state in timer.runs_in | timer.stops_in:
         return None  # the settings give this window no end
-    ran = last_run(work, host, timer.name) if running is None or running.due_at is None else running
-    if ran is None or received_at < ran.armed_at:
-        return Refusal("window_not_open", "当时尚未开始受理", "its window had not opened", {"window": timer.name})
-    if ran.due_at is None or closes_in_time(received_at, ran.due_at):
-        return None
-    detail = {"window": timer.name, "closes_at": to_text(ran.due_at)}
-    return _closed("已超过截止时间", "the window had closed", detail)
+    return _as_it_stood(*deadline_at(work, host, timer.name, received_at), {"window": timer.name})
+
+
+def _as_it_stood(standing: str, end: datetime | None, detail: dict[str, Any]) -> Refusal | None:
+    if standing == NOT_OPEN:
+        return Refusal("window_not_open", "当时尚未开始受理", "its window had not opened", detail)
+    if standing == CLOSED:
+        closed = {"closes_at": to_text(end)} if end else {}
+        return _closed("当时已超过截止时间", "the window had closed", {**detail, **closed})
+    return None
+
+
+def _could_be_received(work: Workspace, case: CaseState, round_is_over: bool, received_at: datetime) -> Refusal | None:
+    """Why nothing can have been received then for this case, or for what it is opened under, if so."""
+    if round_is_over:
+        return Refusal("round_closed", "批次已办结,不得补录", "the round has come to its end: nothing is entered late")
+    for each in [case.id] if not case.new else [i for i in (case.round, case.parent, case.of) if i]:
+        begun = begun_at(work, work.get(each)) if work.has(each) or each != case.id else None
+        if begun is not None and received_at < begun:
+            return Refusal(
+                "window_not_open",
+                "收件时间早于本案产生的时间",
+                "it cannot have been received before there was anything to act on",
+                {"begun_at": to_text(begun)},
+            )
+    return None
 
 
 def _phase_refusal(
-    work: Workspace, process: Process, edge: Edge, case: CaseState, received_at: datetime
+    work: Workspace, process: Process, edge: Edge, case: CaseState, received_at: datetime, entered_late: bool
 ) -> Refusal | None:
     stage = edge.stage or case.stage
     window = process.phase_window(stage) if stage else None
@@ -147,6 +189,8 @@ def _phase_refusal(
     phase = work.phase(case.round, stage)
     if phase is None:
         return None
+    if entered_late:
+        return _as_it_stood(*phase_at(work, phase, received_at), {"stage": stage})
     opens_at, closes_at = phase.facts.get("opens_at"), phase.facts.get("closes_at")
     detail = {"stage": stage, "opens_at": opens_at, "closes_at": closes_at}
     if opens_at is not None and received_at < from_text(opens_at):

@@ -225,10 +225,9 @@ class _Adopting:
         version = before.calendar if shown == before.end else self.after.version
         ends = replace(before, due_at=shown, shown_at=None, calendar=version)
         after = settling.with_grace(timer, ends)
-        if after is None and shown > due_at:
+        if after is None and shown != before.end:
             # When its grace ends depends on a year that nobody has published: it waits for that, in the party's favour.
-            limit = _limit_of(before)
-            return replace(ends, status=AWAITING, due_at=None, shown_at=shown, remainder=limit, calendar=None)
+            return replace(ends, status=AWAITING, due_at=None, shown_at=shown)
         if after is None or after.due_at is None or after.due_at < due_at:
             return replace(ends, due_at=due_at, shown_at=shown)
         return after

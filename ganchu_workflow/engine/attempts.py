@@ -42,6 +42,9 @@ def attempt(request: Request, kind: str, refusal: Refusal, attempt_id: str, now:
                 "detail": plain(refusal.detail),
                 "opening": step.opening.kind if step.opening else None,
                 "key": request.key,
+                "entry": None
+                if request.entry is None
+                else {"by": label(request.entry.by), "sha256": request.entry.evidence["sha256"]},
             }
         ),
     }

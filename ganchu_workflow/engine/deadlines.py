@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.engine.cases import CaseState, Running
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import YearNotPublished
-from ganchu_workflow.process.deadlines import Alert, FactRule, SettingRule
+from ganchu_workflow.process.deadlines import EXTENDED, Alert, FactRule, SettingRule
 from ganchu_workflow.process.definition import KindDefinition, Process, Timer
 from ganchu_workflow.timing import NotLaterThan, Period, Unit, parse_limit, remaining
 from ganchu_workflow.timing.backwards import ahead_of
@@ -24,8 +24,6 @@ ARMED, STOPPED, SUSPENDED, FIRED = "armed", "stopped", "suspended", "fired"
 AWAITING = "awaiting_calendar"
 REMIND, ESCALATE = "deadline:remind", "deadline:escalate"
 """What an alert fires: a message, and no transition."""
-EXTENDED = " (extended)"
-"""Ends the rule of a deadline whose end an act has fixed."""
 _UNBOUNDED = 10**6
 _Changes = list[dict[str, Any]]
 
@@ -76,7 +74,7 @@ class Settling:
         self._note(timer.name, after)
         for alert in timer.deadline.alerts:
             name = timer.alert_name(alert)
-            self._note(name, self._alert(alert, name, after))
+            self._note(name, self._alert(timer, alert, name, after))
 
     def _note(self, name: str, after: Running | None) -> None:
         deadlines = self.work.deadlines(self.case)
@@ -118,8 +116,12 @@ class Settling:
         if before is not None and before.end == end:
             return before
         begun = self.at if before is None else before.armed_at
-        fixed = Running(timer.name, ARMED, end, str(rule), _fires(timer), begun)
-        return self.with_grace(timer, fixed) or replace(fixed, status=AWAITING, due_at=None, remainder=None)
+        return self._graced(timer, Running(timer.name, ARMED, end, str(rule), _fires(timer), begun))
+
+    def _graced(self, timer: Timer, running: Running) -> Running:
+        """A deadline whose end is known, with its grace; while that cannot be reckoned, only the end is known."""
+        known = self.with_grace(timer, running)
+        return known or replace(running, status=AWAITING, due_at=None, shown_at=running.due_at, remainder=None)
 
     def _started(self, timer: Timer, rule: SettingRule) -> Running | None:
         period = self._limit(timer, rule)
@@ -138,10 +140,12 @@ class Settling:
         return self.resolved(timer, waiting) or waiting
 
     def resolved(self, timer: Timer, waiting: Running) -> Running | None:
-        """The deadline with its end, reckoned from where it started; None while a year it needs is not loaded."""
-        if waiting.remainder is None:  # its end is fixed, and its grace is not known
-            rule = timer.deadline.rule
-            return self._fixed(timer, rule, None) if isinstance(rule, FactRule) else None
+        """The deadline with its end, reckoned from where it started; None while a year it needs is not loaded, or where
+        the case does not stand in a state in which it runs."""
+        if self.case.state not in timer.runs_in:
+            return None
+        if waiting.remainder is None:  # its end is known, and its grace was not
+            return self.with_grace(timer, replace(waiting, status=ARMED, due_at=waiting.shown_at, shown_at=None))
         limit = parse_limit(waiting.remainder)
         if isinstance(limit, NotLaterThan):
             # What comes to stand here after that instant has run out as soon as it does.
@@ -151,6 +155,8 @@ class Settling:
             reckoning = self.work.reckon(limit, waiting.armed_at)
         except YearNotPublished:
             return None
+        if waiting.shown_at is not None:  # what was left is of its grace
+            return replace(waiting, status=ARMED, due_at=reckoning.due_at, remainder=None)
         version = reckoning.calendar_version
         armed = replace(waiting, status=ARMED, due_at=reckoning.due_at, remainder=None, calendar=version)
         return self.with_grace(timer, armed)
@@ -169,50 +175,90 @@ class Settling:
 
     def stopped(self, timer: Timer, before: Running | None, status: str) -> Running | None:
         """The deadline with what is left of it, in the rule's own units; one that ran out, or stands, as it is."""
-        if before is None or before.status != ARMED or before.due_at is None or before.due_at < self.at:
-            return before
-        if isinstance(timer.deadline.rule, FactRule):
+        if before is None or isinstance(timer.deadline.rule, FactRule) or not self._runs_now(before):
             return before
         # Of one that has gone on before, this is what was left then.
         period = parse_limit(before.rule.removesuffix(EXTENDED).partition(" = ")[2])
         if isinstance(period, NotLaterThan):
-            # A fixed end stays where it is, also while nobody counts.
-            return replace(before, status=status, due_at=None, remainder=str(period), shown_at=None)
+            # A fixed end stays where it is, also while nobody counts; an act may have put it elsewhere.
+            end = before.end.astimezone(self.work.around.zone) if before.end is not None else period.instant
+            stays = NotLaterThan(end)
+            return replace(before, status=status, due_at=None, remainder=str(stays), shown_at=None)
+        if before.status == AWAITING and before.shown_at is None:
+            left = str(self._not_used(period, before.armed_at))
+            return replace(before, status=status, remainder=left)
         if before.rule.endswith(EXTENDED) and not period.unit.in_hours:
             # An act gave it more than its period: all of that is left, to the last day.
             whole = Unit.WORKING_DAYS if period.unit is Unit.WORKING_DAYS else Unit.CALENDAR_DAYS
             period = Period(_UNBOUNDED, whole, ends_at=period.ends_at, rolls=period.rolls)
-        end = before.end or before.due_at
-        left = str(self._left(period, end)) if end > self.at else None
-        return replace(before, status=status, due_at=None, remainder=left, calendar=None, shown_at=None)
+        end = before.end or self.at
+        if before.due_at is not None and end < self.at <= before.due_at:
+            # Only its grace is left: the end that was shown stays shown.
+            grace = self._limit(timer, timer.deadline.grace) if timer.deadline.grace else None
+            rest = str(self._left(grace, before.due_at)) if isinstance(grace, Period) else None
+            return replace(before, status=status, due_at=None, remainder=rest, calendar=None, shown_at=end)
+        rest = str(self._left(period, end)) if end > self.at else None
+        return replace(before, status=status, due_at=None, remainder=rest, calendar=None, shown_at=None)
 
-    def _left(self, period: Period, end: datetime) -> Period:
+    def _runs_now(self, running: Running) -> bool:
+        """Whether something is left of it to be stopped."""
+        if running.status == AWAITING:
+            return True
+        return running.status == ARMED and running.due_at is not None and running.due_at >= self.at
+
+    def _not_used(self, period: Period, start: datetime) -> Period:
+        """What is left of a period whose end is not known yet: less the days that have passed before today."""
         self.work.pending.calendar_used = True
-        return remaining(period, self.at, end, self.work.calendar, self.work.around.zone)
+        zone = self.work.around.zone
+        first, today = start.astimezone(zone).date(), self.at.astimezone(zone).date()
+        days = [first + timedelta(days=n) for n in range((today - first).days)]
+        passed = days if period.counts_start else days[1:]
+        if period.unit not in (Unit.WORKING_DAYS, Unit.CALENDAR_DAYS):
+            return period
+        try:
+            each = [period.unit is Unit.CALENDAR_DAYS or self.work.calendar.is_working_day(day) for day in passed]
+        except YearNotPublished:
+            return period  # nobody knows how many of them were worked
+        used = sum(each)
+        return replace(period, length=max(1, period.length - used), counts_start=False)
+
+    def _left(self, period: Period, end: datetime) -> Period | NotLaterThan:
+        self.work.pending.calendar_used = True
+        try:
+            return remaining(period, self.at, end, self.work.calendar, self.work.around.zone)
+        except YearNotPublished:
+            return NotLaterThan(
+                end.astimezone(self.work.around.zone)
+            )  # an act has put it into a year whose days nobody can count
 
     def resumed(self, timer: Timer, before: Running) -> Running:
         """The deadline goes on with what is left of it, from now."""
         if before.remainder is None:
             # Stopped at its very last instant: nothing is left to run.
             return Running(timer.name, ARMED, self.at, before.rule, before.fires, self.at)
+        if before.shown_at is not None:  # what is left is of its grace
+            waiting = replace(before, status=AWAITING, armed_at=self.at)
+            return self.resolved(timer, waiting) or waiting
         return self._armed(timer, self.at, parse_limit(before.remainder))
 
     def moved(self, timer: Timer, before: Running, end: datetime) -> Running:
         """The deadline ends at another instant, which an act has fixed: no calendar moves it any more."""
         rule = before.rule if before.rule.endswith(EXTENDED) else before.rule + EXTENDED
         moved = replace(before, status=ARMED, due_at=end, rule=rule, remainder=None, calendar=None, shown_at=None)
-        return self.with_grace(timer, moved) or moved
+        return self._graced(timer, moved)
 
     def ended(self, before: Running) -> Running:
         """The deadline ends now, by an act."""
         rule = before.rule if before.rule.endswith(EXTENDED) else before.rule + EXTENDED
-        return replace(before, due_at=self.at, rule=rule, calendar=None, shown_at=None)
+        return replace(before, status=ARMED, due_at=self.at, rule=rule, remainder=None, calendar=None, shown_at=None)
 
     # ── alerts ──
 
-    def _alert(self, alert: Alert, name: str, main: Running | None) -> Running | None:
+    def _alert(self, timer: Timer, alert: Alert, name: str, main: Running | None) -> Running | None:
         earlier = self.work.deadlines(self.case).get(name)
-        if main is None or main.end is None or (main.status == FIRED and not alert.after):
+        if main is None or main.end is None or main.status in (STOPPED, SUSPENDED):
+            return None
+        if main.status == FIRED and not (alert.after and self.case.state in timer.runs_in):
             return None
         try:
             if alert.after:

@@ -10,11 +10,11 @@ from typing import Any
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.engine.cases import CaseState, Running
-from ganchu_workflow.engine.deadlines import EXTENDED, alerts_of
+from ganchu_workflow.engine.deadlines import alerts_of
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.errors import Invalid, Unknown, YearNotPublished
-from ganchu_workflow.process.deadlines import FactRule
+from ganchu_workflow.process.deadlines import EXTENDED, FactRule
 from ganchu_workflow.process.definition import Timer
 from ganchu_workflow.timing import Reckoning, WorkingCalendar, parse_limit, reckon
 from ganchu_workflow.timing.days import day_it_ends

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -24,6 +25,8 @@ from ganchu_workflow.process.language import Data
 from ganchu_workflow.process.values import Message
 
 BY = frozenset({Role.OFFICE})
+EXTENSIONS = "outage_extensions"
+"""The fact that says which ends of a case an outage has moved, from where to where, on what ground."""
 
 
 class Outage(Data):
@@ -94,10 +97,14 @@ def _move(work: Workspace, process: Process, recorder: Recorder, step: Step, out
         running = work.deadlines(case).get(timer.name)
         if running is None or running.status != "armed" or not _is_an_end(kind, case, timer):
             continue
-        end = running.end
-        if end is None or not outage.began <= end < outage.until:
+        end, due_at, rule = running.end, running.due_at, timer.deadline.rule
+        if end is None or due_at is None:
             continue
-        rule = timer.deadline.rule
+        if end < outage.began <= due_at < outage.until:
+            settling.becomes(timer, replace(running, due_at=outage.until))  # its grace fell into the outage
+            continue
+        if not outage.began <= end < outage.until:
+            continue
         if isinstance(rule, FactRule):
             facts |= _moved_fact(case, rule, end, outage)
             case.facts = {**case.facts, **facts}
@@ -114,12 +121,15 @@ def _move(work: Workspace, process: Process, recorder: Recorder, step: Step, out
 
 def _is_an_end(kind: KindDefinition, case: CaseState, timer: Timer) -> bool:
     """Whether somebody has until then to act: not the opening of a phase, nor the term of a validity."""
+    if timer.deadline.validity:
+        return False
     return kind.states[case.state].owner is not Role.CLOCK or bool(timer.deadline.admits)
 
 
 def _moved_fact(case: CaseState, rule: FactRule, end: datetime, outage: Outage) -> dict[str, Any]:
     moved = {"from": to_text(end), "to": to_text(outage.until), "ground": outage.ground, "document": outage.document}
-    return {rule.key: to_text(outage.until), "extensions": [*case.facts.get("extensions", ()), moved]}
+    # A name of its own: what a stage calls its extensions is the stage's.
+    return {rule.key: to_text(outage.until), EXTENSIONS: [*case.facts.get(EXTENSIONS, ()), moved]}
 
 
 def _tell(kind: KindDefinition, case: CaseState, timer: Timer, was: Running, outage: Outage) -> list[Message]:

@@ -168,10 +168,16 @@ class Recorder:
         entry = self.request.entry
         if entry is None:
             return None
-        self.private.append(entry.reason)
-        reason = keep_secret(entry.reason, "reason", case.id, self.work.secret, self.work.pending.private)
+        work = self.work
+
+        def kept(name: str, value: str) -> dict[str, str]:
+            # No effect sees it, so that none can leak it. A name or a place can give an objector away.
+            return keep_secret(value, name, case.id, work.secret, work.pending.private)
+
+        evidence = {name: kept(name, value) for name, value in entry.evidence.items() if name != "sha256"}
         by = {"role": entry.by.role.value, "scope": entry.by.scope, "person": entry.by.person}
-        return {"by": by, "reason": reason, "evidence": plain(entry.evidence)}
+        evidence["sha256"] = entry.evidence["sha256"]
+        return {"by": by, "reason": kept("reason", entry.reason), "evidence": evidence}
 
     def fired(self, case: CaseState, name: str) -> dict[str, Any]:
         """A deadline of the case has fired; the change, for the event."""

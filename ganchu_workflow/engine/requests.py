@@ -9,6 +9,7 @@ from typing import Any
 
 from ganchu_workflow.actors import Actor, Role
 from ganchu_workflow.canonical import digest_of
+from ganchu_workflow.clock import EPOCH, to_text
 from ganchu_workflow.engine.events import Cause
 
 EXTEND_ROUND = "round:extend_for_outage"
@@ -86,13 +87,34 @@ class Request:
     @property
     def settles_first(self) -> bool:
         """Whether what ran out before it was received is fired before it."""
-        return self.step.due is None and self.step.trigger not in (EXTEND_ROUND, ADOPT)
+        return self.step.due is None and not self.round_wide
+
+    @property
+    def round_wide(self) -> bool:
+        """Whether it changes deadlines of a whole round at once."""
+        return self.step.trigger in (EXTEND_ROUND, ADOPT)
+
+    @property
+    def settled_until(self) -> datetime:
+        """Of what changes deadlines of a whole round: whatever ran out before that is fired before it."""
+        began = self.step.data.get("began") if self.step.trigger == EXTEND_ROUND else None
+        try:
+            found = datetime.fromisoformat(began) if isinstance(began, str) else began
+        except ValueError:
+            found = None
+        return found if isinstance(found, datetime) and found.utcoffset() is not None else EPOCH
 
     def digest(self, given: Mapping[str, Any]) -> str:
         """What makes two requests under one key the same: everything but private values and the time."""
         step = self.step
         opening = step.opening
-        entered = {} if self.entry is None else {"entry": [str(self.entry.by), dict(self.entry.evidence)]}
+        entered: dict[str, Any] = {}
+        if self.entry is not None:
+            by = self.entry.by
+            entered = {
+                "received_at": to_text(self.received_at),
+                "entry": [by.role.value, by.scope, by.person, by.on_behalf_of, dict(self.entry.evidence)],
+            }
         return digest_of(
             {
                 **entered,

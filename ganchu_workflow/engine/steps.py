@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from ganchu_workflow.actors import ENGINE, Actor, Role
 from ganchu_workflow.engine.adjusting import ALERTS, FORMS, Adjusting
-from ganchu_workflow.engine.admission import may, may_enter_late, not_allowed, round_stands_still, window_refusal
+from ganchu_workflow.engine.admission import may, not_allowed, refusal_in_time, round_stands_still, window_refusal
 from ganchu_workflow.engine.cases import CaseState
 from ganchu_workflow.engine.events import Cause, Receipt
 from ganchu_workflow.engine.given import read_given
@@ -25,7 +25,16 @@ from ganchu_workflow.engine.recorder import Recorder, Taken, plain
 from ganchu_workflow.engine.requests import ADOPT, EXTEND_ROUND, Opening, Request, Step
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.workspace import Workspace
-from ganchu_workflow.errors import DoesNotRest, Fault, Refusal, Refused, Unknown, WorkflowError, YearNotPublished
+from ganchu_workflow.errors import (
+    DoesNotRest,
+    Fault,
+    LimitPassed,
+    Refusal,
+    Refused,
+    Unknown,
+    WorkflowError,
+    YearNotPublished,
+)
 from ganchu_workflow.process.context import Context
 from ganchu_workflow.process.definition import Edge, KindDefinition
 from ganchu_workflow.process.language import Condition, Data, Transition
@@ -167,7 +176,7 @@ class Run:
         if self.recorder.first is None and self.request.key is not None:
             request = self.request.digest(given)
         if step.cause is None and step.due is None:
-            late = self._out_of_time(case, edge)
+            late = refusal_in_time(work, self.process, edge, case, self.request)
             if late is not None:
                 raise self._refused(step, case, late, edge)
         if opening is not None:
@@ -198,20 +207,6 @@ class Run:
         self.agenda.extendleft(reversed(follow))
         self._remember_pokes(case, kind, cause)
 
-    def _out_of_time(self, case: CaseState, edge: Edge) -> Refusal | None:
-        """Why the act is out of its windows, or may not be entered late, if so."""
-        entry, received_at = self.request.entry, self.request.received_at
-        if entry is None:
-            return window_refusal(self.work, self.process, edge, case, received_at)
-        refusal = may_enter_late(edge, entry.by, case)
-        if refusal is None and edge.late and not ended_by_itself(self.work, case):
-            refusal = Refusal(
-                "not_ended_by_time",
-                "本案并非因逾期而终结,不得以补录恢复",
-                "the case did not end because time ran out: what somebody decided is not undone by a late entry",
-            )
-        return refusal or window_refusal(self.work, self.process, edge, case, received_at, entered_late=True)
-
     def _context(
         self, step: Step, case: CaseState, edge: Edge, model: Any, given: Mapping[str, Any]
     ) -> Context[Any, Any]:
@@ -235,16 +230,13 @@ class Run:
             try:
                 found.append(_effects_of(rule.function(edge.handler, ctx)))
             except YearNotPublished as error:
-                raise Refused(
-                    Refusal(
-                        "year_not_published",
-                        "所涉年度的放假安排尚未导入",
-                        error.message,
-                        dict(error.fields),
-                        ctx.case.state,
-                        edge.name,
-                    )
-                ) from error
+                zh, fields = "所涉年度的放假安排尚未导入", dict(error.fields)
+                why = Refusal("year_not_published", zh, error.message, fields, ctx.case.state, edge.name)
+                raise Refused(why) from error
+            except LimitPassed as error:
+                zh = "本批次设定的截止时间已过"
+                why = Refusal("limit_passed", zh, error.message, {}, ctx.case.state, edge.name)
+                raise Refused(why) from error
             except WorkflowError:
                 raise
             except (Exception, SystemExit) as error:  # a rule that says sys.exit() must not end the host

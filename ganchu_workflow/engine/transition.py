@@ -18,8 +18,8 @@ from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import Clock
 from ganchu_workflow.engine.attempts import attempt, keep_attempt
 from ganchu_workflow.engine.calendars import Calendars
+from ganchu_workflow.engine.concerned import concerned_by, still_due
 from ganchu_workflow.engine.crash_points import reached
-from ganchu_workflow.engine.deadlines import ARMED
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.known import Known
 from ganchu_workflow.engine.privacy import PrivateLeak
@@ -38,6 +38,7 @@ from ganchu_workflow.errors import (
     DatabaseFault,
     DoesNotRest,
     Fault,
+    Invalid,
     NotCanonical,
     Refusal,
     Refused,
@@ -121,7 +122,7 @@ class Engine:
             raise OneByOne
         book = self.books(round_id, rows)
         work = self._workspace(rows, book, round_id)
-        concerned = _concerned(work, round_id, [r.step for r in requests])
+        concerned = concerned_by(work, round_id, [r.step for r in requests])
         asked = {i for i in concerned if work.has(i)}
         if work.ran_out(concerned, received_at):
             raise OneByOne
@@ -203,12 +204,14 @@ class Engine:
         work = self._workspace(rows, book, request.round)
         asked: set[str] = set()
         if request.settles_first:
-            concerned = _concerned(work, request.round, [request.step])
+            concerned = concerned_by(work, request.round, [request.step])
             # Read before they are asked about: of what is read only later, a change in between would go unseen.
             asked = {i for i in concerned if work.has(i)}
             self._require_settled(work, request, settled, concerned)
-        elif request.step.due is not None and not _still_due(work, request.step):
+        elif request.step.due is not None and not still_due(work, request.step):
             raise _Gone
+        elif request.round_wide:
+            self._require_round_settled(rows, request, settled)
         try:
             if request.step.opening is not None and request.step.opening.kind == "round":
                 work.pending.definition = (book.fingerprint, book.body)
@@ -244,6 +247,17 @@ class Engine:
             for row in work.ran_out(ids, request.received_at):
                 if row not in settled:
                     raise _DueFirst(row)
+
+    def _require_round_settled(self, rows: Rows, request: Request, settled: set[tuple[str, str, datetime]]) -> None:
+        """What ran out in the round before an outage began has been seen to: it may have started what fell into it."""
+        if not self.transactions.ours:
+            raise Invalid(
+                "it is asked of the whole round: ask it of the Workflow itself, not inside a host's transaction"
+            )
+        for row in rows.due(request.settled_until, self.clock.now(), len(settled) + 1, request.round):
+            found = (row.case_id, row.name, row.due_at)
+            if found not in settled:
+                raise _DueFirst(found)
 
     def fire_due(
         self, case_id: str, name: str, due_at: datetime, received_at: datetime
@@ -370,28 +384,3 @@ class _Undone(Exception):
 
 class _Gone(Exception):
     """The deadline was fired, moved or stopped by somebody else meanwhile."""
-
-
-def _still_due(work: Workspace, step: Step) -> bool:
-    if step.case is None or step.due is None:
-        return False
-    running = work.deadlines(work.get(step.case)).get(step.due.name)
-    return running is not None and running.status == ARMED and running.due_at == step.due.due_at
-
-
-def _concerned(work: Workspace, round_id: str, steps: Sequence[Step]) -> list[str]:
-    """The cases whose deadlines may govern the acts: their cases, parents, acts, the cohorts that list them, phases."""
-    if any(step.opening is not None and step.opening.kind == "round" for step in steps):
-        return []
-    # All phases: an act may lead into any stage, and meet there what the end of its phase did.
-    phases = list(work.phases(round_id).values())
-    first = [step.case for step in steps if step.case is not None]
-    # One look for all of them: nearly every act reads its round and its phase.
-    ids: list[str | None] = [*work.look_around([*first, round_id, *phases], set(first))]
-    for step in steps:
-        if step.case is not None and work.has(step.case):
-            case = work.get(step.case)
-            ids += [case.id, case.parent, case.of]
-        elif step.opening is not None:
-            ids += [step.opening.parent, step.opening.of]
-    return list(dict.fromkeys(i for i in [*ids, *phases] if i))

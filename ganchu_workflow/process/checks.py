@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from ganchu_workflow.actors import RESERVED, Role
 from ganchu_workflow.errors import Finding, PeriodInvalid
-from ganchu_workflow.process.deadlines import FactRule, SettingRule
+from ganchu_workflow.process.deadlines import EXTENDED, FactRule, SettingRule
 from ganchu_workflow.process.definition import Edge, KindDefinition, Process, Timer
 from ganchu_workflow.process.language import (
     CARRY_ON,
@@ -211,6 +211,8 @@ def _knows_its_setting(process: Process, kind: KindDefinition, timer: Timer, rul
         where = f"{kind.kind}.{timer.name}"
         if rule.key not in type(settings).model_fields:
             yield Finding(where, _no_setting(rule.key, settings, name))
+        elif len(f"{rule} = {getattr(settings, rule.key)}{EXTENDED}") > 120:
+            yield Finding(where, f"its rule is longer than 120 characters: {rule} = {getattr(settings, rule.key)}")
         elif not _is_period(getattr(settings, rule.key)):
             yield Finding(where, f"reads the setting '{rule.key}', which is no Period: {getattr(settings, rule.key)!r}")
 

@@ -9,6 +9,9 @@ from ganchu_workflow.errors import DefinitionInvalid
 from ganchu_workflow.process.language import OWNER, Mark, Named, Slot, State, Transition, many
 from ganchu_workflow.timing import Period, Unit
 
+EXTENDED = " (extended)"
+"""Ends the rule of a running deadline whose end an act has fixed."""
+
 
 @dataclass(frozen=True, slots=True)
 class FactRule:
@@ -82,9 +85,9 @@ class Deadline(Named):
     while it runs. A self-loop does not start it again. `label` is what an official calls the period.
 
     `by` names the roles that may suspend it, let it go on, extend it or end it early, each on a stated ground; nobody
-    by default. `grace` is a setting: a period that follows the end which is shown, in which acts are still in time and
-    nothing is fired. `alerts` are messages that go out by themselves: reminders before the end, and the rungs of an
-    escalation after it.
+    by default. `validity` says that it is a term, by which nobody has to act: no outage moves it. `grace` is a setting:
+    a period that follows the end which is shown, in which acts are still in time and nothing is fired. `alerts` are
+    messages that go out by themselves: reminders before the end, and the rungs of an escalation after it.
     """
 
     def __init__(
@@ -97,12 +100,14 @@ class Deadline(Named):
         by: Role | tuple[Role, ...] = (),
         grace: SettingRule | None = None,
         alerts: Alert | tuple[Alert, ...] = (),
+        validity: bool = False,
         label: str = "",
     ) -> None:
         self.runs_in = runs_in
         self.rule = rule
         self.by: tuple[Role, ...] = many(by)
         self.grace = grace
+        self.validity = validity
         self.alerts: tuple[Alert, ...] = many(alerts)
         self.label = label
         self.fires = fires

@@ -102,7 +102,7 @@ class KindDefinition:
     @cached_property
     def automatic_from(self) -> Mapping[str | None, tuple[Edge, ...]]:
         """The edges that the engine fires by itself, by the state they leave."""
-        return {s: tuple(e for e in edges if e.transition.when) for s, edges in self.edges_from.items()}
+        return {s: tuple(e for e in edges if e.transition.when and not e.late) for s, edges in self.edges_from.items()}
 
     @cached_property
     def machine(self) -> Machine:

@@ -66,6 +66,7 @@ def _kind(process: Process, kind: KindDefinition) -> dict[str, Any]:
                 "fires": t.deadline.fires.name if t.deadline.fires else None,
                 "admits": sorted(f"{kind_name}.{trigger}" for kind_name, trigger in t.admits),
                 "by": sorted(t.deadline.by),
+                "validity": t.deadline.validity,
                 "grace": str(t.deadline.grace) if t.deadline.grace else None,
                 "alerts": [[str(a), str(a.to), a.message] for a in t.deadline.alerts],
             }

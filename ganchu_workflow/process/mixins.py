@@ -21,7 +21,7 @@ from ganchu_workflow.process.language import (
     Transition,
 )
 from ganchu_workflow.process.values import Effects, Message
-from ganchu_workflow.timing import Period
+from ganchu_workflow.timing import Limit, Period
 
 
 class Evidence(Data):
@@ -61,7 +61,7 @@ class CorrectionSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    correction: Period = Period.parse("5 working days")
+    correction: Limit = Period.parse("5 working days")
     """How long the applicant has to correct (default, not a rule of 赣出精品)."""
     corrections: Annotated[int, Field(ge=0)] = 1
     """How often one visit to the stage may return for correction (default, not a rule of 赣出精品)."""

@@ -14,7 +14,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from ganchu_workflow.clock import MICROSECOND, to_micros
-from ganchu_workflow.errors import PeriodInvalid
+from ganchu_workflow.errors import LimitPassed, PeriodInvalid
 from ganchu_workflow.timing.calendar import WorkingCalendar
 from ganchu_workflow.timing.days import Day, at, count_days, dates, day_it_ends, in_months, local, months_away
 from ganchu_workflow.timing.limits import NotLaterThan
@@ -64,7 +64,7 @@ def reckon(
             "at_least" if later is least else "period",
         )
     if to_micros(found.due_at) <= to_micros(start):
-        raise PeriodInvalid(f"{limit} from {local_start.isoformat()} would already end at {found.due_at.isoformat()}")
+        raise LimitPassed(f"{limit} from {local_start.isoformat()} would already end at {found.due_at.isoformat()}")
     return found
 
 

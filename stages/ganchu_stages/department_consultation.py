@@ -28,7 +28,7 @@ from ganchu_workflow.process.language import (
     Transition,
 )
 from ganchu_workflow.process.values import CaseView, Effects, Message, Open, Reversal
-from ganchu_workflow.timing import Period, closes_in_time
+from ganchu_workflow.timing import Limit, Period, closes_in_time
 
 
 class DepartmentConsultationSettings(BaseModel):
@@ -36,7 +36,7 @@ class DepartmentConsultationSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    reply: Period = Period.parse("5 working days")
+    reply: Limit = Period.parse("5 working days")
     """How long departments have to reply when the letter prints no end (default, not a rule of 赣出精品)."""
 
 

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from ganchu_stages.objection import ObjectionSettings
 from ganchu_workflow.clock import aware, from_text, to_text
-from ganchu_workflow.errors import Refusal
+from ganchu_workflow.errors import Refusal, YearNotPublished
 from ganchu_workflow.process.context import Context
 from ganchu_workflow.process.language import Data, Private
 from ganchu_workflow.process.rounds import Ground
@@ -133,16 +133,25 @@ def judged(
     interruptions: Sequence[tuple[datetime, datetime | None]] = (),
 ) -> dict[str, Any]:
     """What an official should know about the window, as facts: the anomalies by their codes, and of each how grave it
-    is and the end that would cure it (`timing.check_printed`)."""
-    found = ctx.check_printed(
-        dated_on=dated_on,
-        opens_at=opens_at,
-        closes_at=closes_at,
-        period=ctx.settings.window,
-        minimum=ctx.settings.minimum,
-        interruptions=interruptions,
-    )
-    remedies: dict[str, dict[str, str]] = {}
+    is and the end that would cure it (`timing.check_printed`); none where that lies in a year that is not published."""
+    remedies: dict[str, dict[str, str | None]]
+    try:
+        found = ctx.check_printed(
+            dated_on=dated_on,
+            opens_at=opens_at,
+            closes_at=closes_at,
+            period=ctx.settings.window,
+            minimum=ctx.settings.minimum,
+            interruptions=interruptions,
+        )
+    except YearNotPublished:
+        if not interruptions:
+            raise
+        # What would cure it lies in a year without a calendar: that keeps nobody from taking a notice down.
+        known = ctx.case.facts.get("anomalies", ())
+        remedies = {**ctx.case.facts.get("remedies", {}), "taken_down": {"severity": "error", "ends_at": None}}
+        return {"anomalies": list(dict.fromkeys([*known, "taken_down"])), "remedies": remedies}
+    remedies = {}
     for anomaly in sorted(found, key=lambda a: a.remedy):
         # Of two lengths that are not kept, the later end cures both; one error is not lessened by a warning.
         grave = "error" in (anomaly.severity, remedies.get(anomaly.code, {}).get("severity"))

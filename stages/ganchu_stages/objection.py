@@ -26,7 +26,7 @@ from ganchu_workflow.process.language import (
 from ganchu_workflow.process.mixins import Evidence
 from ganchu_workflow.process.rounds import Ground
 from ganchu_workflow.process.values import Effects, Message
-from ganchu_workflow.timing import Period
+from ganchu_workflow.timing import Limit, Period
 
 
 class ObjectionSettings(BaseModel):
@@ -34,7 +34,7 @@ class ObjectionSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    examination: Period = Period.parse("10 working days")
+    examination: Limit = Period.parse("10 working days")
     """How long the office has to examine an admitted objection (default, not a rule of 赣出精品)."""
     examination_extension: Period = Period.parse("10 working days")
     """What one extension adds to the examination, from its end (default, not a rule of 赣出精品)."""

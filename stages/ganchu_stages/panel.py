@@ -13,7 +13,7 @@ from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
 from ganchu_workflow.process.language import Data, Lifecycle, Private, State, Transition
 from ganchu_workflow.process.values import CaseView, Effects, Fire, Reversal
-from ganchu_workflow.timing import Period
+from ganchu_workflow.timing import Limit, Period
 
 Reference = Annotated[str, Field(pattern=r"^[!-~]{1,64}$")]
 """The host's reference to an expert: printable ASCII without blanks, never a name."""
@@ -54,7 +54,7 @@ class ExpertReviewSettings(BaseModel):
     """The highest score of a dimension; the lowest is 0 (default, not a rule of 赣出精品)."""
     decimals: Annotated[int, Field(ge=0, le=6)] = 2
     """To how many decimals a score is printed (default, not a rule of 赣出精品). It is compared exactly."""
-    answer: Period = Period.parse("2 working days")
+    answer: Limit = Period.parse("2 working days")
     """How long an invited expert has to answer; silence declines (default, not a rule of 赣出精品)."""
 
     @model_validator(mode="after")

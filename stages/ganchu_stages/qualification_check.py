@@ -35,7 +35,7 @@ from ganchu_workflow.process.language import (
 )
 from ganchu_workflow.process.mixins import Correctable, CorrectionSettings
 from ganchu_workflow.process.values import Effects, Facts, Message, Reversal
-from ganchu_workflow.timing import Period
+from ganchu_workflow.timing import Limit, Period
 
 JIANGXI = "36"
 """How the area codes of Jiangxi begin (GB/T 2260)."""
@@ -160,10 +160,10 @@ class QualificationCheckSettings(CorrectionSettings):
 
     rules: Annotated[list[str], Field(min_length=1)] = ["legal_person", "trademark_owner", "conditional_evidence"]
     """The rules that are applied, in this order."""
-    office_limit: Period | None = Period.parse("7 working days")
+    office_limit: Limit | None = Period.parse("7 working days")
     """How long the office has to check; the correction stops it; None: as long as it takes (default, not a rule of
     赣出精品)."""
-    reconsideration: Period = Period.parse("5 working days")
+    reconsideration: Limit = Period.parse("5 working days")
     """How long a disqualification can be reconsidered (default, not a rule of 赣出精品)."""
 
     @field_validator("rules")

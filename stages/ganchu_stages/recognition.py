@@ -23,7 +23,7 @@ from ganchu_workflow.process.language import (
 from ganchu_workflow.process.mixins import Evidence, Service
 from ganchu_workflow.process.rounds import Ground
 from ganchu_workflow.process.values import Effects, Fire, Message
-from ganchu_workflow.timing import END_OF_DAY, Period, Unit
+from ganchu_workflow.timing import END_OF_DAY, Limit, Period, Unit
 
 
 def _without_roll(period: Period | None) -> Period | None:
@@ -45,7 +45,7 @@ class RecognitionSettings(BaseModel):
     grace: Period | None = None
     """How long a review may take before the recognition expires by itself. None: the office decides (default, not a
     rule of 赣出精品)."""
-    hearing: Period = Period.parse("5 working days")
+    hearing: Limit = Period.parse("5 working days")
     """How long a holder may state its case against a revocation, from service (default, not a rule of 赣出精品)."""
     public_service: Period = Period.parse("30 calendar days, to 24:00, no roll")
     """How long after its publication a public notice counts as served (default by analogy with 民事诉讼法 §95, not a
@@ -104,7 +104,7 @@ class Recognition(Lifecycle):
     revoke = Transition((valid, due_for_review), revoked, by=Role.ENGINE, data=Document, label="撤销")
     rename = Transition(valid, valid, by=Role.OFFICE, data=NewName, label="变更名称")
 
-    term = Deadline(valid, rule=setting("validity"), fires=review, label="有效期")
+    term = Deadline(valid, rule=setting("validity"), fires=review, validity=True, label="有效期")
     review_due = Deadline(due_for_review, rule=setting("grace"), fires=expire, label="复核期限")
 
     @review.effect("ask_for_review")

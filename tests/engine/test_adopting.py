@@ -1,6 +1,7 @@
 """What another calendar means for each end of a round that runs, has run out, or was printed."""
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from ganchu_workflow import Actor, Refused, Role
 from ganchu_workflow.clock import to_text
 from ganchu_workflow.engine import adopting, crash_points
+from ganchu_workflow.timing import Overlay
 from tests.engine.small_process import refusal_of
 from tests.engine.test_calendar_import import CALENDAR, NEW_YEAR, ends, make_rival, notice
 from tests.engine.timed_process import FIRM, OFFICE, Timed, at
@@ -17,6 +19,14 @@ SECOND = Actor(Role.APPLICANT, "e2")
 EVE_OFF = notice(off=["2026-12-28", "2027-01-01"])
 DAY_AFTER_OFF = notice(off=["2026-12-29", "2027-01-01"])
 SATURDAY_WORKED = notice(off=["2027-01-01"], work=["2026-12-26"])
+
+
+def with_day_off(day: date) -> Overlay:
+    """The notice of 2026, amended: one day more is given off. Invented."""
+    known = CALENDAR.document()["years"]["2026"]
+    off = tuple(sorted([*map(date.fromisoformat, known["off"]), day]))
+    work = tuple(map(date.fromisoformat, known["work"]))
+    return Overlay(2026, "测试用修订通知", "", None, off, work, dict.fromkeys([*off, *work], "测试用"))
 
 
 @pytest.fixture
@@ -74,6 +84,24 @@ def test_a_grace_that_the_notice_shortens_stays(make: Callable[..., Timed]) -> N
     assert before[1] == "12-28 17:30"  # after Friday 25 December
     [adopted] = timed.wf.import_calendar(SATURDAY_WORKED, actor=OFFICE)
     assert (adopted.later, timed.deadlines["answer_due"]) == ((), before)
+
+
+def test_a_grace_that_now_reaches_into_a_year_without_calendar_waits_for_it(make: Callable[..., Timed]) -> None:
+    """In mid-year a day more is given off: the end moves to the last day of the year, and its grace beyond."""
+    timed = make(answer="69 working days", grace="1 working day")
+    [found] = timed.wf.deadlines(timed.case)
+    assert (found.ends_at, found.due_at) == (at("2026-12-30 17:30"), at("2026-12-31 17:30"))
+    timed.to("2026-11-20 10:00")
+
+    [adopted] = timed.wf.import_calendar(with_day_off(date(2026, 12, 25)), actor=OFFICE)
+
+    [found] = timed.wf.deadlines(timed.case)
+    assert (found.status, found.ends_at, found.due_at) == ("awaiting_calendar", at("2026-12-31 17:30"), None)
+    assert ends(adopted.later) == [(DUE, utc("12-30 17:30"), utc("12-31 17:30"))]
+    timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
+    [found] = timed.wf.deadlines(timed.case)
+    assert (found.status, found.ends_at, found.due_at) == ("armed", at("2026-12-31 17:30"), at("2027-01-04 17:30"))
+    assert timed.wf.verify().problems == []
 
 
 # ── alerts ──

@@ -218,6 +218,7 @@ def test_a_refusal_for_want_of_authority_is_a_row_and_nothing_else(small: Small,
             "en": en,
             "detail": {"role": actor.role.value, "roles": ["applicant"]},
             "opening": None,
+            "entry": None,
             "key": "k-1",
         },
     }

@@ -8,10 +8,19 @@ import pytest
 
 from ganchu_workflow import Actor, Role
 from ganchu_workflow.engine.calendars import Calendars
-from ganchu_workflow.timing import WorkingCalendar
+from ganchu_workflow.timing import WorkingCalendar, read_overlay
 from tests.engine.small_process import refusal_of
-from tests.engine.timed_process import FIRM, SUPERVISOR, Timed, at
+from tests.engine.timed_process import FIRM, OFFICE, SUPERVISOR, Timed, at
 
+UP_TO_2026 = WorkingCalendar.from_document(
+    {
+        **WorkingCalendar.built_in().document(),
+        "years": {y: b for y, b in WorkingCalendar.built_in().document()["years"].items() if int(y) <= 2026},
+    }
+)
+YEAR_2027 = read_overlay(
+    'year = 2027\nnotice = "测试用通知"\n[[holiday]]\nname = "元旦"\noff = ["2027-01-01..2027-01-03"]\n'
+)
 REMINDERS = {
     "answer_due 3 working days before": ("armed", "09-21 17:30", None),
     "answer_due 1 calendar day before": ("armed", "09-23 17:30", None),
@@ -382,3 +391,117 @@ def test_without_its_calendar_an_extended_grace_waits(make: Callable[..., Timed]
 
     assert timed.deadlines["answer_due"][0] == "armed"
     assert set(timed.deadlines) == {"answer_due", *REMINDERS}
+
+
+def test_what_waits_for_a_year_can_be_stopped_and_starts_only_where_it_runs(make: Callable[..., Timed]) -> None:
+    timed = make(answer="75 working days", calendar=UP_TO_2026)
+    timed.to("2026-09-22 10:00")  # 20 and 21 September have passed
+    timed.fire("pause")
+    assert timed.deadlines == {"answer_due": ("stopped", None, "73 working days")}
+    timed.wf.import_calendar(YEAR_2027, actor=OFFICE)
+    assert timed.deadlines == {"answer_due": ("stopped", None, "73 working days")}
+
+    timed.to("2026-09-22 11:00")
+    timed.fire("go_on")
+
+    assert timed.deadlines["answer_due"] == ("armed", "01-11 17:30", None)
+
+
+def test_what_waits_for_a_year_can_be_suspended_extended_and_ended(make: Callable[..., Timed]) -> None:
+    timed = make(answer="75 working days", calendar=UP_TO_2026)
+    timed.act("suspend")
+    assert timed.deadlines == {"answer_due": ("suspended", None, "75 working days")}
+    timed.act("resume")
+    assert timed.deadlines == {"answer_due": ("awaiting_calendar", None, "75 working days")}
+    timed.extend("2026-12-01 12:00")
+    assert timed.deadlines["answer_due"] == ("armed", "12-01 12:00", None)
+    timed.act("end")
+    assert timed.state == "asking.silent"
+
+
+def test_an_end_whose_grace_is_not_known_yet_is_known(make: Callable[..., Timed]) -> None:
+    timed = make(grace="3 working days", calendar=UP_TO_2026)
+    timed.extend("2026-12-31 17:30")
+    [shown] = timed.wf.deadlines(timed.case)
+    assert (shown.status, shown.ends_at, shown.due_at) == ("awaiting_calendar", at("2026-12-31 17:30"), None)
+    timed.to("2026-12-31 17:30", microseconds=1)
+    refusal = refusal_of(lambda: timed.fire("answer", {}, FIRM))
+    assert (refusal.code, timed.state) == ("awaiting_calendar", "asking.asked")
+
+    timed.wf.import_calendar(YEAR_2027, actor=OFFICE)
+
+    [known] = timed.wf.deadlines(timed.case)
+    assert (known.status, known.ends_at, known.due_at) == ("armed", at("2026-12-31 17:30"), at("2027-01-06 17:30"))
+    timed.to("2027-01-06 17:30")
+    timed.fire("answer", {}, FIRM)
+    assert timed.state == "asking.answered"
+    assert timed.wf.verify().problems == []
+
+
+def test_what_is_left_of_a_grace_is_left_when_it_is_suspended(make: Callable[..., Timed]) -> None:
+    timed = make(grace="3 working days")  # counted from the 24th: 28, 29 and 30 September
+    timed.to("2026-09-29 10:00")
+    timed.wf.tick()
+    timed.act("suspend")
+    assert timed.deadlines == {"answer_due": ("suspended", None, "2 working days")}
+    timed.to("2026-10-08 10:00")
+    timed.act("resume")
+
+    [found] = timed.wf.deadlines(timed.case)
+    assert (found.ends_at, found.due_at) == (at("2026-09-24 17:30"), at("2026-10-10 17:30"))
+
+
+def test_a_fixed_end_that_was_extended_stays_extended(make: Callable[..., Timed]) -> None:
+    timed = make(answer="not later than 2026-09-24 17:30 +08:00")
+    timed.extend("2026-09-30 12:00")
+    timed.act("suspend")
+    timed.to("2026-09-25 09:00")
+    timed.act("resume")
+    assert timed.deadlines["answer_due"] == ("armed", "09-30 12:00", None)
+    timed.fire("pause")
+    timed.fire("go_on")
+    assert timed.deadlines["answer_due"] == ("armed", "09-30 12:00", None)
+    timed.to("2026-09-30 12:00")
+    timed.fire("answer", {}, FIRM)
+
+
+def test_what_comes_to_stand_after_a_fixed_end_has_run_out_at_once(make: Callable[..., Timed]) -> None:
+    timed = make(answer="not later than 2026-09-17 17:30 +08:00")
+    assert timed.deadlines["answer_due"] == ("armed", "09-18 10:00", None)
+    timed.to("2026-09-18 10:00", microseconds=1)
+    assert [r.trigger for r in timed.wf.tick().fired] == ["asking.lapse"]
+
+
+@pytest.mark.parametrize("trigger", ["deadline:remind", "deadline:escalate"])
+@pytest.mark.parametrize("actor", [FIRM, OFFICE])
+def test_an_alert_is_nobodys_act(timed: Timed, trigger: str, actor: Actor) -> None:
+    assert refusal_of(lambda: timed.fire(trigger, {}, actor)).code == "not_allowed"
+    assert len(timed.wf.attempts(timed.round)) == 1
+
+
+def test_a_rung_is_climbed_only_while_the_case_stands_there(make: Callable[..., Timed]) -> None:
+    timed = make(handling="2 working days")
+    timed.fire("answer", {}, FIRM)
+    timed.to("2026-09-22 09:00")
+    assert [r.trigger for r in timed.wf.tick().fired] == ["asking.overdue"]
+    timed.fire("shelve")
+    timed.to("2026-10-30 09:00")
+    assert timed.wf.tick().fired == ()
+    assert timed.told == []
+
+
+def test_what_was_put_into_a_year_without_a_calendar_stays_put_when_it_is_stopped(make: Callable[..., Timed]) -> None:
+    timed = make(calendar=UP_TO_2026)
+    timed.extend("2027-01-15 12:00")
+    timed.fire("pause")
+    assert timed.deadlines == {"answer_due": ("stopped", None, "not later than 2027-01-15 12:00 +08:00")}
+    timed.to("2026-10-09 09:00")
+    timed.fire("go_on")
+    assert timed.deadlines["answer_due"] == ("armed", "01-15 12:00", None)
+
+
+def test_what_waited_into_the_year_without_a_calendar_keeps_its_whole_length(make: Callable[..., Timed]) -> None:
+    timed = make(answer="75 working days", calendar=UP_TO_2026)
+    timed.to("2027-01-04 10:00")
+    timed.fire("pause")
+    assert timed.deadlines == {"answer_due": ("stopped", None, "75 working days")}

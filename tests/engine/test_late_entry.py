@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ganchu_workflow import Actor, Invalid, Role, Workflow
-from tests.engine.small_process import CLOSES, HOUR, Small, applicant, declaration, refusal_of
+from tests.engine.small_process import CLOSES, HOUR, MICROSECOND, Small, applicant, declaration, refusal_of
 from tests.engine.small_process import OFFICE as THE_OFFICE
 from tests.engine.timed_process import EVIDENCE, FIRM, OFFICE, SUPERVISOR, Timed, at
 
@@ -40,9 +40,12 @@ def test_before_the_sweep_it_is_an_act_like_any_other_received_then(timed: Timed
         "2026-09-24T09:45:00.000000Z",
     )
     assert event["actor"]["role"] == "applicant"
-    reference = event["entry"].pop("reason")
-    assert event["entry"] == {"by": {"role": "office", "scope": "", "person": "p-1"}, "evidence": EVIDENCE}
-    assert list(reference) == ["private"]
+    entry = event["entry"]
+    assert entry["by"] == {"role": "office", "scope": "", "person": "p-1"}
+    # Where the paper lies, and what it is called, can give away whoever handed it in: the digest is what proves it.
+    assert entry["evidence"]["sha256"] == EVIDENCE["sha256"]
+    assert [list(entry["evidence"][key]) for key in ("name", "uri")] == [["private"]] * 2
+    assert list(entry["reason"]) == ["private"]
     assert timed.wf.verify().problems == []
 
 
@@ -197,3 +200,127 @@ def small_round(database_url: str) -> Iterator[Callable[[], Small]]:
     yield one
     for small in made:
         small.wf.database.dispose()
+
+
+# ── the window as it stood when the paper came ──
+
+
+def test_paper_that_came_before_a_suspension_is_in_time(timed: Timed) -> None:
+    timed.to("2026-09-22 11:00")
+    timed.act("suspend")
+    timed.to("2026-09-23 09:00")
+    timed.act("resume")
+    timed.to("2026-10-30 09:00")
+    timed.wf.tick()
+    assert timed.state == "asking.silent"
+
+    late(timed, "2026-09-21 09:00").fire(timed.case, "answer", {}, actor=FIRM)
+
+    assert timed.state == "asking.answered"
+
+
+@pytest.mark.parametrize("received", ["2026-09-22 11:30", "2026-09-29 18:00"])
+def test_paper_that_came_while_it_was_suspended_is_in_time(timed: Timed, received: str) -> None:
+    timed.to("2026-09-22 11:00")
+    timed.act("suspend")
+    timed.to("2026-09-30 09:00")
+    timed.act("resume")
+
+    late(timed, received).fire(timed.case, "answer", {}, actor=FIRM)
+
+    assert timed.state == "asking.answered"
+
+
+def test_an_end_that_was_extended_after_the_paper_came_is_its_end_all_along(timed: Timed) -> None:
+    timed.to("2026-09-24 17:00")
+    timed.extend("2026-09-30 12:00")
+    timed.to("2026-10-08 09:00")
+    timed.wf.tick()
+
+    refusal = refusal_of(
+        lambda: late(timed, at("2026-09-30 12:00") + MICROSECOND).fire(timed.case, "answer", {}, actor=FIRM)
+    )
+    assert refusal.code == "window_closed"
+    late(timed, "2026-09-24 16:00").fire(timed.case, "answer", {}, actor=FIRM)
+    assert timed.state == "asking.answered"
+
+
+def test_what_ended_early_was_closed_from_then_on(timed: Timed) -> None:
+    timed.to("2026-09-21 10:00")
+    timed.act("end")
+    timed.to("2026-09-21 12:00")
+
+    refusal = refusal_of(
+        lambda: late(timed, at("2026-09-21 10:00") + MICROSECOND).fire(timed.case, "answer", {}, actor=FIRM)
+    )
+    assert refusal.code == "window_closed"
+    late(timed, "2026-09-21 10:00").fire(timed.case, "answer", {}, actor=FIRM)
+    assert timed.state == "asking.answered"
+
+
+# ── what a late entry is no way around ──
+
+
+@pytest.mark.parametrize("verb", ["suspend", "resume", "end", "extend"])
+def test_an_act_on_a_deadline_is_never_entered_late(timed: Timed, verb: str) -> None:
+    timed.to("2026-09-28 09:00")
+    data = {"deadline": "answer_due", "ground": "g", "until": at("2026-09-30 12:00").isoformat()}
+    refusal = refusal_of(lambda: late(timed).fire(timed.case, f"deadline:{verb}", data, actor=OFFICE))
+    assert (refusal.code, timed.state) == ("late_entry_not_allowed", "asking.asked")
+    outage = {
+        "began": at("2026-09-20 09:00").isoformat(),
+        "ended": at("2026-09-21 09:00").isoformat(),
+        "until": at("2026-10-21 09:00").isoformat(),
+        "document": "d",
+        "ground": "g",
+    }
+    act = lambda: late(timed).fire(timed.round, "round:extend_for_outage", outage, actor=OFFICE)  # noqa: E731
+    assert refusal_of(act).code == "late_entry_not_allowed"
+
+
+def test_nothing_was_received_before_there_was_anything_to_act_on(timed: Timed) -> None:
+    timed.to("2026-09-28 09:00")
+    begun = at("2026-09-18 10:00")
+    refusal = refusal_of(lambda: late(timed, begun - MICROSECOND).fire(timed.case, "answer", {}, actor=FIRM))
+    assert (refusal.code, refusal.detail) == ("window_not_open", {"begun_at": "2026-09-18T02:00:00.000000Z"})
+    late(timed, begun).fire(timed.case, "answer", {}, actor=FIRM)
+
+
+def test_a_round_that_is_over_takes_nothing_in(timed: Timed) -> None:
+    timed.to("2026-09-28 09:00")
+    timed.wf.tick()
+    timed.wf.fire(timed.round, "close", actor=OFFICE)
+
+    refusal = refusal_of(lambda: late(timed).fire(timed.case, "answer", {}, actor=FIRM))
+
+    assert (refusal.code, timed.state) == ("round_closed", "asking.silent")
+
+
+def test_a_refused_entry_says_who_tried_it(timed: Timed) -> None:
+    timed.to("2026-09-28 09:00")
+    received = at(END) + MICROSECOND
+    refusal_of(lambda: late(timed, received).fire(timed.case, "answer", {}, actor=FIRM))
+    [attempt] = timed.wf.attempts(timed.round)
+    assert attempt["body"]["entry"] == {"by": "office#p-1", "sha256": EVIDENCE["sha256"]}
+
+
+def test_in_a_hosts_transaction_it_counts_as_received_when_it_was(timed: Timed) -> None:
+    timed.to("2026-09-28 09:00")
+    with timed.wf.database.begin() as connection:
+        late(timed).using(connection).fire(timed.case, "answer", {}, actor=FIRM)
+    assert timed.wf.history(timed.case)[-1]["received_at"] == "2026-09-24T09:30:00.000000Z"
+
+
+def test_a_reason_that_repeats_what_stands_in_the_open_is_no_leak(timed: Timed) -> None:
+    timed.to("2026-09-24 17:45")
+    late(timed, reason="赣工信函〔2026〕12号随附材料").fire(
+        timed.case, "answer", {"text": "赣工信函〔2026〕12号随附材料"}, actor=FIRM
+    )
+    assert timed.state == "asking.answered"
+
+
+def test_under_a_key_another_reception_is_another_entry(timed: Timed) -> None:
+    timed.to("2026-09-24 17:45")
+    late(timed).fire(timed.case, "answer", {}, actor=FIRM, key="k")
+    other = lambda: late(timed, "2026-09-24 17:29").fire(timed.case, "answer", {}, actor=FIRM, key="k")  # noqa: E731
+    assert refusal_of(other).code == "key_reused"

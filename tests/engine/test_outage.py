@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ganchu_workflow import Actor, Receipt, Role
+from ganchu_workflow import Actor, Invalid, Receipt, Role
 from tests.engine.small_process import (
     BEGUN,
     CLOSES,
@@ -17,9 +17,11 @@ from tests.engine.small_process import (
     Small,
     applicant,
     instant,
+    plan,
     public,
     refusal_of,
 )
+from tests.engine.timed_process import FIRM, Timed, at
 
 UNTIL = CLOSES + timedelta(days=3)
 DOCUMENT = {"document": "赣工信办〔2021〕9号", "ground": "系统故障,方案第八条"}
@@ -72,7 +74,7 @@ def test_every_end_that_fell_into_the_outage_moves_and_no_other(small: Small) ->
             "round:extend_for_outage",
             {"case": small.round, "seq": event["seq"]},
         )
-    assert small.phase("declare").facts["extensions"] == [
+    assert small.phase("declare").facts["outage_extensions"] == [
         {"from": instant(CLOSES), "to": instant(UNTIL), **DOCUMENT},
     ]
     told = [(m["message"], m["recipient"]) for m in small.wf.messages(small.round)]
@@ -118,7 +120,7 @@ def test_the_printed_end_of_a_notice_moves_by_this_act(small: Small) -> None:
     extend(small, ends - HOUR, ends + timedelta(days=2))
 
     assert small.due(notice) == {"window": ends + timedelta(days=2)}
-    assert small.wf.case(notice).facts["extensions"][0]["document"] == DOCUMENT["document"]
+    assert small.wf.case(notice).facts["outage_extensions"][0]["document"] == DOCUMENT["document"]
     small.drift_to(ends + timedelta(days=2))
     small.wf.open("objection", {"text": "异议"}, actor=public(), parent=case, of=notice)
     assert small.wf.verify().problems == []
@@ -179,3 +181,57 @@ def test_under_a_key_it_is_done_once(small: Small) -> None:
     again = small.wf.fire(small.round, "round:extend_for_outage", data, actor=OFFICE, key="k")
     assert (again, again.repeated) == (first, True)
     assert datetime(2021, 9, 3, 17, 30, tzinfo=SHANGHAI) == CLOSES
+
+
+def test_what_an_unswept_deadline_would_have_started_is_moved_too(database_url: str) -> None:
+    small = Small(database_url)
+    small.round = small.wf.open_round(plan(), actor=OFFICE).case_id
+    small.wf.fire(small.round, "start", actor=OFFICE)
+    small.drift_to(CLOSES + HOUR)  # nobody has swept since before the phase was to open
+    assert small.phase("declare").state == "waiting"
+
+    extend(small, CLOSES - 5 * HOUR, UNTIL)
+
+    assert (small.phase("declare").state, small.phase("declare").facts["closes_at"]) == ("open", instant(UNTIL))
+    small.draft()
+    small.wf.database.dispose()
+
+
+def test_in_a_hosts_transaction_it_is_refused(small: Small) -> None:
+    small.later()
+    with small.wf.database.connect() as connection, connection.begin():
+        inside = small.wf.using(connection)
+        data = {"began": BEGUN.isoformat(), "ended": BEGUN.isoformat(), "until": UNTIL.isoformat(), **DOCUMENT}
+        with pytest.raises(Invalid, match="not inside a host's transaction"):
+            inside.fire(small.round, "round:extend_for_outage", data, actor=OFFICE)
+
+
+def test_in_a_cancelled_round_nothing_moves(small: Small) -> None:
+    small.later()
+    small.wf.fire(small.round, "cancel", {"ground": "g"}, actor=OFFICE)
+    assert refusal_of(lambda: extend(small, BEGUN, UNTIL)).code == "round_cancelled"
+
+
+@pytest.fixture
+def timed(database_url: str) -> Iterator[Timed]:
+    timed = Timed(database_url, grace="1 working day, to 12:00")
+    yield timed
+    timed.wf.database.dispose()
+
+
+def test_a_grace_that_fell_into_the_outage_is_moved_and_the_shown_end_stays(timed: Timed) -> None:
+    timed.to("2026-09-28 14:00")
+    outage = {
+        "began": at("2026-09-28 10:00").isoformat(),
+        "ended": at("2026-09-28 13:00").isoformat(),
+        "until": at("2026-09-29 12:00").isoformat(),
+        **DOCUMENT,
+    }
+    timed.wf.fire(timed.round, "round:extend_for_outage", outage, actor=OFFICE)
+
+    [found] = timed.wf.deadlines(timed.case)
+    assert (found.ends_at, found.due_at) == (at("2026-09-24 17:30"), at("2026-09-29 12:00"))
+    timed.to("2026-09-29 12:00")
+    timed.fire("answer", {}, FIRM)
+    assert timed.state == "asking.answered"
+    assert timed.wf.verify().problems == []

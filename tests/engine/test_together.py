@@ -353,14 +353,14 @@ def test_all_acts_are_received_when_the_call_came_though_it_is_run_again(small: 
 def test_what_its_caller_received_before_counts_as_received_then(small: Small, late: bool) -> None:
     cases = [small.draft(), small.draft()]
     taken = CLOSES + MICROSECOND if late else CLOSES
-    small.drift_to(CLOSES + HOUR)
+    small.drift_to(CLOSES + HOUR / 2)
 
     def work(inside: Workflow) -> list[str]:
         def both(deeper: Workflow) -> list[str]:
             return [outcome(partial(submit, deeper, case)) for case in cases]
 
         # The instant of the outer call stands, whatever is said inside it.
-        return inside.together(both, received_at=CLOSES - HOUR)
+        return inside.together(both, received_at=CLOSES - HOUR / 2)
 
     assert small.wf.together(work, received_at=taken) == ["window_closed" if late else "done"] * 2
 
@@ -369,7 +369,11 @@ def test_nothing_is_received_later_than_now_or_at_nobody_knows_when(small: Small
     now = small.simulated.now()
     ran: list[bool] = []
 
-    for received, why in ((now + MICROSECOND, "in the future"), (now.replace(tzinfo=None), "no time zone")):
+    for received, why in (
+        (now + MICROSECOND, "in the future"),
+        (now.replace(tzinfo=None), "no time zone"),
+        (now - HOUR - MICROSECOND, "is entered late"),
+    ):
         with pytest.raises(Invalid, match=why):
             small.wf.together(lambda inside: ran.append(True), received_at=received)
     assert ran == []

@@ -22,7 +22,7 @@ from ganchu_workflow.process import (
     remind,
     setting,
 )
-from ganchu_workflow.timing import Period, WorkingCalendar
+from ganchu_workflow.timing import Limit, Period, WorkingCalendar
 from tests.engine.small_process import MICROSECOND, SHANGHAI, registry
 
 OFFICE = Actor(Role.OFFICE, person="p-1")
@@ -40,7 +40,7 @@ class Answer(Data):
 class AnswerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    answer: Period = Period.parse("5 working days")
+    answer: Limit = Period.parse("5 working days")
     grace: Period | None = None
     handling: Period | None = None
 
@@ -54,6 +54,7 @@ class Asking(Stage):
     asked = State("待答复", owner=Role.APPLICANT, initial=True)
     paused = State("暂停", owner=Role.OFFICE)
     answered = State("已答复", owner=Role.OFFICE)
+    shelved = State("搁置", owner=Role.OFFICE)
     done = State("办结", success=True)
     silent = State("逾期未答复", final=True)
     refused = State("已退回", final=True)
@@ -69,6 +70,8 @@ class Asking(Stage):
     refuse = Transition(asked, refused, by=Role.OFFICE)
     finish = Transition(answered, done, by=Role.OFFICE)
     overdue = Transition(answered, answered, by=Role.CLOCK)
+    shelve = Transition(answered, shelved, by=Role.OFFICE)
+    take_up = Transition(shelved, answered, by=Role.OFFICE)
 
     answer_due = Deadline(
         asked,
@@ -85,11 +88,12 @@ class Asking(Stage):
         answered,
         rule=setting("handling"),
         fires=overdue,
+        stops_in=shelved,
         by=Role.SUPERVISOR,
         alerts=(escalate("1 working day", to=Role.OFFICE), escalate("3 working days", to=Role.SUPERVISOR)),
         label="办理期限",
     )
-    phase = PhaseWindow(at_close={asked: CARRY_ON, paused: CARRY_ON, answered: CARRY_ON})
+    phase = PhaseWindow(at_close={asked: CARRY_ON, paused: CARRY_ON, answered: CARRY_ON, shelved: CARRY_ON})
 
 
 class Timed:

@@ -218,7 +218,7 @@ def test_every_class_of_the_module_belongs_to_the_tree() -> None:
     written = {c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, Exception)}
 
     assert set(CLASSES) == written
-    assert len(CLASSES) == 21
+    assert len(CLASSES) == 22
 
 
 def an_error(error: type[WorkflowError]) -> WorkflowError:
@@ -250,6 +250,7 @@ def test_codes_are_stable_and_each_branch_has_its_own() -> None:
         "PlanInvalid": "plan_invalid",
         "PluginInvalid": "plugin_invalid",
         "PeriodInvalid": "period_invalid",
+        "LimitPassed": "limit_passed",
         "CalendarInvalid": "calendar_invalid",
         "NotCanonical": "not_canonical",
         "Undeliverable": "undeliverable",

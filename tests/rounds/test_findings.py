@@ -135,7 +135,14 @@ def test_the_office_has_no_fresh_time_after_its_limit_has_run_out(opened: Opened
     script.fire("甲", "resubmit", firm("甲"), documents=[evidence("other", "甲")])
 
     changed = {d["name"] for d in script.wf.history(script.apps["甲"])[-1]["deadlines"]}
-    assert {name.split()[0] for name in changed} == {"qualification_check.correction_due"}
+    assert changed == {
+        "qualification_check.correction_due",
+        "qualification_check.correction_due 3 working days before",
+        "qualification_check.correction_due 1 calendar day before",
+        # who is told of the limit that has passed is told again, now that the papers are with the office once more
+        "qualification_check.office_limit 1 working day after",
+        "qualification_check.office_limit 3 working days after",
+    }
     assert script.wf.next_due(alerts=False) is None
 
 

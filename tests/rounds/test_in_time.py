@@ -156,6 +156,149 @@ def test_a_notice_taken_down_for_hours_says_which_end_would_cure_it(make: Make) 
     assert (facts["anomalies"], facts["remedies"]["taken_down"]["severity"]) == (["taken_down"], "warning")
 
 
+def outage_of(script: RoundScript, began: str, until: str) -> None:
+    ended = script.now.isoformat()
+    data = {"began": script.instant(began).isoformat(), "ended": ended, "until": script.instant(until).isoformat()}
+    script.fire(script.round, "round:extend_for_outage", OFFICE, **data, document="办〔1〕号", ground="系统故障")
+
+
+def test_an_outage_moves_an_examination_that_was_extended_and_one_that_will_be(make: Make) -> None:
+    script = make(start="2026-03-02T09:00")
+    script.carry("甲", "乙", to="public_notice")
+    notice = script.notice("甲", "乙")
+    extended, plain = (script.object(name, notice, who) for name, who in (("甲", "一"), ("乙", "二")))
+    for objection in (extended, plain):
+        script.fire(objection, "admit", OFFICE)
+    script.fire(extended, "extend", OFFICE, ground="案情复杂")
+    ends = [from_text(script.facts(o)["examine_by"]) for o in (extended, plain)]
+    script.at(ends[1] + timedelta(hours=1), tick=False)
+    outage_of(script, "2026-03-02T09:00", "2026-04-30T17:30")
+
+    assert [shown(script.facts(o)["examine_by"]) for o in (extended, plain)] == ["2026-04-30 17:30"] * 2
+    assert [len(script.facts(o)["outage_extensions"]) for o in (extended, plain)] == [1, 1]
+    script.fire(plain, "extend", OFFICE, ground="案情复杂")
+    assert script.facts(plain)["extensions"] == 1
+    assert script.verify().problems == []
+
+
+def test_an_outage_moves_no_term_of_a_validity(make: Make) -> None:
+    script = make(start="2025-03-03T09:00", announcement={"validity": "1 year, no roll"})
+    script.carry("甲")
+    held = script.recognition("甲")
+    [term] = script.wf.deadlines(held)
+    assert term.due_at is not None
+    script.at(term.due_at - timedelta(hours=1))
+    script.at(term.due_at + timedelta(hours=1), tick=False)
+    outage_of(script, "2026-03-01T09:00", "2026-05-30T17:30")
+    assert [d.due_at for d in script.wf.deadlines(held)] == [term.due_at]
+    assert script.told("applicant", "firm-甲").count("deadline_extended") == 0
+
+
+def test_paper_from_before_a_notice_was_taken_down_is_in_time_and_from_after_it_was_dropped_is_not(make: Make) -> None:
+    script = make(start="2026-03-09T09:00")
+    script.carry("甲", to="public_notice")
+    notice = script.notice("甲")
+    script.at("2026-03-11T10:00")
+    script.fire(notice, "take_down", OFFICE, ground="链接失效")
+    script.at("2026-03-11T12:00")
+    script.fire(notice, "restore", OFFICE, ground="已修复")
+    script.at("2026-03-18T09:00")
+    data = {"ground": "商标不属其所有", "name": "某某(虚构)", "contact": "地址(虚构)", "signed": True}
+
+    def late(when: str, of: Any, who: str) -> Receipt:
+        wf = entered(script, when)
+        return wf.open("objection", data, actor=citizen(who), parent=script.id("甲"), of=of)
+
+    assert script.wf.case(late("2026-03-10T09:00", notice, "一")).state == "filed"
+    assert (
+        script.wf.case(late("2026-03-11T11:00", notice, "二")).state == "filed"
+    )  # down, and its window ran all the same
+    script.carry("乙", to="public_notice")
+    other = script.notice("乙")
+    script.at("2026-03-19T10:00")
+    script.fire(other, "take_down", OFFICE, ground="误发")
+    script.fire(other, "drop", OFFICE, ground="误发")
+    script.at("2026-03-23T09:00")
+    wf = entered(script, "2026-03-20T09:00")
+    refused = lambda: wf.open("objection", data, actor=citizen("三"), parent=script.id("乙"), of=other)  # noqa: E731
+    assert code_of(refused) == "window_closed"
+
+
+def test_paper_from_while_a_phase_was_shut_is_late_though_it_was_reopened(make: Make) -> None:
+    window = {"opens": "2022-03-01T01:00:00.000000Z", "closes": "2022-03-11T09:30:00.000000Z"}
+    script = make(start="2022-02-28T10:00", self_declaration={"window": window})
+    script.at("2022-03-02T09:00")
+    script.draft("甲", "乙")
+    script.at("2022-03-14T09:00")
+    reopened = {"document": "办〔1〕号", "reason": "情况特殊", "closes_at": "2022-03-20T17:30:00+08:00"}
+    script.fire(script.phase("self_declaration"), "reopen", OFFICE, **reopened)
+    script.at("2022-03-15T09:00")
+    submit = ("submit", {"truthful": True})
+
+    shut = lambda: entered(script, "2022-03-12T09:00").fire(script.id("甲"), *submit, actor=firm("甲"))  # noqa: E731
+    assert code_of(shut) == "window_closed"
+    entered(script, "2022-03-11T17:30").fire(script.id("甲"), *submit, actor=firm("甲"))
+    entered(script, "2022-03-14T09:30").fire(script.id("乙"), *submit, actor=firm("乙"))
+    assert set(script.states().values()) == {"self_declaration.submitted"}
+
+
+def test_a_notice_is_taken_down_though_its_remedy_lies_in_a_year_without_a_calendar(make: Make) -> None:
+    script = make(start="2026-12-18T09:00")
+    script.carry("甲", to="public_notice")
+    script.at("2026-12-21T09:00")
+    notice = script.notice("甲")
+    script.at("2026-12-23T09:00")
+    script.fire(notice, "take_down", OFFICE, ground="法院裁定")
+    facts = script.facts(notice)
+    assert (facts["anomalies"], facts["remedies"]) == (
+        ["taken_down"],
+        {"taken_down": {"severity": "error", "ends_at": None}},
+    )
+
+
+def test_a_statement_is_entered_late_once(make: Make) -> None:
+    script = make()
+    script.carry("甲")
+    notified = {"document": "告〔1〕号", "facts": "申报材料造假"}
+    revocation = script.open("revocation", OFFICE, parent=script.recognition("甲"), **notified)
+    [hearing] = script.wf.deadlines(revocation)
+    assert hearing.due_at is not None
+    script.at(hearing.due_at + MICROSECOND)
+    statement = ("hear", {"statement": "已整改"})
+    entered(script, hearing.due_at).fire(revocation, *statement, actor=firm("甲"))
+    again = lambda: entered(script, hearing.due_at).fire(revocation, *statement, actor=firm("甲"))  # noqa: E731
+    assert code_of(again) == "not_ended_by_time"
+
+
+def test_a_plan_may_fix_an_end_by_an_instant(make: Make) -> None:
+    fixed = "not later than 2026-10-10 17:30 +08:00"
+    settings = {
+        "self_declaration": {"correction": fixed},
+        "department_consultation": {"reply": fixed},
+        "public_notice": {"examination": "5 working days, and never under 7 calendar days"},
+    }
+    script = make(**settings)
+    script.declare("甲")
+    script.fire("甲", "return_for_correction", OFFICE, items=["检测报告"])
+    [correction] = script.wf.deadlines(script.id("甲"))
+    assert correction.ends_at == script.instant("2026-10-10T17:30")
+    assert correction.calendar is None  # no calendar has a part in it
+    script.fire("甲", "resubmit", firm("甲"), documents=[])
+    script.carry("甲", to="department_consultation")
+    script.consult("甲")
+    assert {c.facts["due_at"] for c in script.children("甲", "consultation")} == {"2026-10-10T09:30:00.000000Z"}
+    script.at("2026-10-12T09:00")
+    script.carry("乙", to="department_consultation")
+    letter = lambda: script.consult("乙")  # noqa: E731
+
+    assert code_of(letter) == "limit_passed"
+    script.declare("丙")
+    script.fire("丙", "return_for_correction", OFFICE, items=["检测报告"])
+    script.later(microseconds=1)
+    assert script.state("丙") == "withdrawn"  # the end that the plan has fixed had passed
+    assert script.verify().problems == []
+
+
 # ── what the list of printed ends holds ──
 
 

@@ -17,7 +17,7 @@ from ganchu_workflow.process.language import (
     State,
     Transition,
 )
-from ganchu_workflow.timing import Period, Unit
+from ganchu_workflow.timing import NotLaterThan, Period, Unit
 
 INSTANTS = {
     "dated_on": "落款日期",
@@ -201,4 +201,4 @@ def settings_words(process: Process, kind: str, stage: str, key: str, first_day:
 def _value(value: Any, first_day: str) -> str:
     if value is None:
         return "不设"
-    return value.label_zh(first_day) if isinstance(value, Period) else str(value)
+    return value.label_zh(first_day) if isinstance(value, Period | NotLaterThan) else str(value)

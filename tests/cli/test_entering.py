@@ -1,0 +1,70 @@
+"""补录 from a terminal: the options of a late entry, what they need, and what the record then says."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from ganchu_workflow.clock import from_text
+from ganchu_workflow.testing import RoundScript, firm, usual_plan
+from tests.cli.command import Done, ganchu
+
+CLOSES = "2021-09-03T17:30"
+WINDOW = {"window": {"opens": "2021-08-02T01:00:00.000000Z", "closes": "2021-09-03T09:30:00.000000Z"}}
+
+
+@pytest.fixture
+def script(database_url: str) -> Iterator[RoundScript]:
+    script = RoundScript(usual_plan(self_declaration=WINDOW), database=database_url)
+    script.draft("水表")
+    script.at("2021-09-04T09:00")
+    assert script.state("水表") == "self_declaration.lapsed"
+    yield script
+    script.close()
+
+
+def submit(script: RoundScript, folder: Path, *more: str, case: str = "") -> Done:
+    url = script.wf.database.url.render_as_string(hide_password=False)
+    args = ["fire", case or script.id("水表"), "submit", "--as", "applicant:firm-水表", "--data", '{"truthful": true}']
+    return ganchu(*args, *more, cwd=folder, env={"GANCHU_DB": url, "GANCHU_AT": "2021-09-04T10:00"})
+
+
+def test_paper_that_came_in_time_is_entered_late(script: RoundScript, tmp_path: Path) -> None:
+    (tmp_path / "收文.pdf").write_bytes(b"%PDF-1.7 invented")
+    entered = ("--reason", "窗口收件", "--evidence", "收文.pdf", "--entered-by", "office#u-17")
+
+    late = submit(script, tmp_path, "--received-at", "2021-09-03T17:30:00.000001", *entered)
+    done = submit(script, tmp_path, "--received-at", CLOSES, *entered)
+
+    assert (late.code, "window_closed" in late.err) == (3, True)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.endswith("self_declaration.lapsed → self_declaration.submitted\n")
+    event = script.history("水表")[-1]
+    assert from_text(event["received_at"]) == script.instant(CLOSES)
+    assert event["entry"]["by"] == {"role": "office", "scope": "", "person": "u-17"}
+    assert event["entry"]["evidence"]["sha256"] == sha256(b"%PDF-1.7 invented").hexdigest()
+    assert event["actor"]["scope"] == firm("水表").scope
+    assert "收文" not in str(event)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--received-at", CLOSES], "a late entry states why (--reason) and what shows it (--evidence FILE)"),
+        (["--reason", "x"], "--reason and --evidence are of a late entry: give --received-at as well"),
+        (["--received-at", CLOSES, "--reason", "x", "--evidence", "no.pdf"], "--evidence: no.pdf cannot be read"),
+        (
+            ["--received-at", "gestern", "--reason", "x", "--evidence", "a.pdf"],
+            "--received-at: 'gestern' is no instant",
+        ),
+        (["--received-at", "2031-01-01", "--reason", "x", "--evidence", "a.pdf"], "nothing is received in the future"),
+    ],
+)
+def test_what_is_missing_is_asked_for_and_nothing_is_entered(
+    script: RoundScript, tmp_path: Path, options: list[str], words: str
+) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"x")
+    done = submit(script, tmp_path, *options)
+    assert (done.code, words in done.err) == (2, True)
+    assert script.state("水表") == "self_declaration.lapsed"
