@@ -197,7 +197,7 @@ class Settling:
             grace = self._limit(timer, timer.deadline.grace) if timer.deadline.grace else None
             rest = str(self._left(grace, before.due_at)) if isinstance(grace, Period) else None
             return replace(before, status=status, due_at=None, remainder=rest, calendar=None, shown_at=end)
-        rest = str(self._left(period, end)) if end > self.at else None
+        rest = str(self._left(period, end)) if end >= self.at else None
         return replace(before, status=status, due_at=None, remainder=rest, calendar=None, shown_at=None)
 
     def _runs_now(self, running: Running) -> bool:
@@ -224,8 +224,10 @@ class Settling:
 
     def _left(self, period: Period, end: datetime) -> Period | NotLaterThan:
         self.work.pending.calendar_used = True
+        # At its very last instant it has not run out: the day of stopping is not used up.
+        stopped_at = min(self.at, end - timedelta(microseconds=1))
         try:
-            return remaining(period, self.at, end, self.work.calendar, self.work.around.zone)
+            return remaining(period, stopped_at, end, self.work.calendar, self.work.around.zone)
         except YearNotPublished:
             return NotLaterThan(
                 end.astimezone(self.work.around.zone)
@@ -234,7 +236,7 @@ class Settling:
     def resumed(self, timer: Timer, before: Running) -> Running:
         """The deadline goes on with what is left of it, from now."""
         if before.remainder is None:
-            # Stopped at its very last instant: nothing is left to run.
+            # Stopped when its end had passed: nothing is left to run.
             return Running(timer.name, ARMED, self.at, before.rule, before.fires, self.at)
         if before.shown_at is not None:  # what is left is of its grace
             waiting = replace(before, status=AWAITING, armed_at=self.at)

@@ -7,16 +7,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, ValidationError
 
 from ganchu_workflow.actors import SCOPED, Role
 from ganchu_workflow.canonical import decode
-from ganchu_workflow.clock import from_text, to_text
+from ganchu_workflow.clock import EPOCH, from_text, to_text
 from ganchu_workflow.engine.cases import CaseState, Running
 from ganchu_workflow.engine.deadlines import Settling
 from ganchu_workflow.engine.events import ADJUSTED
-from ganchu_workflow.engine.recorder import Note, Recorder
-from ganchu_workflow.engine.requests import Step
+from ganchu_workflow.engine.recorder import Note, Recorder, plain
+from ganchu_workflow.engine.requests import EXTEND_ROUND, Request, Step
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.deadlines import FactRule
@@ -52,6 +52,20 @@ def stands_against(outage: Outage, now: datetime) -> Refusal | None:
         "an outage begins before it ends, has ended by now, and is followed by the new end, which lies ahead",
         {"began": to_text(outage.began), "ended": to_text(outage.ended), "until": to_text(outage.until)},
     )
+
+
+def settled_until(request: Request) -> datetime:
+    """Whatever ran out in the round before that instant is fired before an act on the whole round.
+
+    An outage that will be refused lets nothing be fired: the right one, asked for next, may begin earlier.
+    """
+    if request.step.trigger != EXTEND_ROUND:
+        return EPOCH
+    try:
+        outage = Outage.model_validate(plain(request.step.data))
+    except ValidationError:
+        return EPOCH
+    return EPOCH if stands_against(outage, request.effective_at) else outage.began
 
 
 def extend_for_outage(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ganchu_workflow.actors import Actor, Role
 from ganchu_workflow.canonical import digest_of
-from ganchu_workflow.clock import EPOCH, to_text
+from ganchu_workflow.clock import to_text
 from ganchu_workflow.engine.events import Cause
 
 EXTEND_ROUND = "round:extend_for_outage"
@@ -93,16 +93,6 @@ class Request:
     def round_wide(self) -> bool:
         """Whether it changes deadlines of a whole round at once."""
         return self.step.trigger in (EXTEND_ROUND, ADOPT)
-
-    @property
-    def settled_until(self) -> datetime:
-        """Of what changes deadlines of a whole round: whatever ran out before that is fired before it."""
-        began = self.step.data.get("began") if self.step.trigger == EXTEND_ROUND else None
-        try:
-            found = datetime.fromisoformat(began) if isinstance(began, str) else began
-        except ValueError:
-            found = None
-        return found if isinstance(found, datetime) and found.utcoffset() is not None else EPOCH
 
     def digest(self, given: Mapping[str, Any]) -> str:
         """What makes two requests under one key the same: everything but private values and the time."""

@@ -22,6 +22,7 @@ from ganchu_workflow.engine.concerned import concerned_by, still_due
 from ganchu_workflow.engine.crash_points import reached
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.known import Known
+from ganchu_workflow.engine.outage import settled_until
 from ganchu_workflow.engine.privacy import PrivateLeak
 from ganchu_workflow.engine.repeats import receipt_again
 from ganchu_workflow.engine.requests import Due, Request, Step
@@ -254,7 +255,7 @@ class Engine:
             raise Invalid(
                 "it is asked of the whole round: ask it of the Workflow itself, not inside a host's transaction"
             )
-        for row in rows.due(request.settled_until, self.clock.now(), len(settled) + 1, request.round):
+        for row in rows.due(settled_until(request), self.clock.now(), len(settled) + 1, request.round):
             found = (row.case_id, row.name, row.due_at)
             if found not in settled:
                 raise _DueFirst(found)

@@ -113,17 +113,19 @@ def test_what_was_left_is_left_again_when_it_is_suspended_twice(timed: Timed) ->
     assert timed.deadlines["answer_due"] == ("armed", "10-08 17:30", None)  # 30 September and 8 October
 
 
-def test_suspended_at_its_last_instant_it_has_nothing_left(timed: Timed) -> None:
+def test_suspended_at_its_last_instant_the_day_of_stopping_is_not_used_up(timed: Timed) -> None:
     timed.to("2026-09-24 17:30")
     timed.act("suspend")
-    assert timed.deadlines == {"answer_due": ("suspended", None, None)}
+    assert timed.deadlines == {"answer_due": ("suspended", None, "1 working day")}
     timed.to("2026-09-28 09:00")
     timed.act("resume")
-    assert timed.deadlines["answer_due"] == ("armed", "09-28 09:00", None)
-    assert timed.wf.tick().fired == ()
-    timed.to(timed.clock.now(), microseconds=1)
+    assert timed.deadlines["answer_due"][:2] == ("armed", "09-29 17:30")
 
-    assert [r.trigger for r in timed.wf.tick().fired] == ["asking.lapse"]
+
+def test_a_microsecond_past_its_end_nothing_can_be_suspended(timed: Timed) -> None:
+    timed.to("2026-09-24 17:30", microseconds=1)
+    assert refusal_of(lambda: timed.act("suspend")).code == "deadline_not_running"
+    assert timed.state == "asking.silent"
 
 
 # ── extended ──
@@ -449,6 +451,17 @@ def test_what_is_left_of_a_grace_is_left_when_it_is_suspended(make: Callable[...
 
     [found] = timed.wf.deadlines(timed.case)
     assert (found.ends_at, found.due_at) == (at("2026-09-24 17:30"), at("2026-10-10 17:30"))
+
+
+def test_a_grace_that_is_suspended_at_its_last_instant_has_that_day_left(make: Callable[..., Timed]) -> None:
+    timed = make(grace="1 working day")
+    timed.to("2026-09-28 17:30")
+    timed.act("suspend")
+    timed.to("2026-10-08 10:00")
+    timed.act("resume")
+
+    [found] = timed.wf.deadlines(timed.case)
+    assert (found.ends_at, found.due_at) == (at("2026-09-24 17:30"), at("2026-10-09 17:30"))
 
 
 def test_a_fixed_end_that_was_extended_stays_extended(make: Callable[..., Timed]) -> None:

@@ -160,6 +160,26 @@ def test_an_outage_has_begun_and_ended_and_the_new_end_lies_ahead(small: Small, 
     assert small.wf.history(small.round) == before
 
 
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"ended": CLOSES.isoformat()}, "outage_invalid"),
+        ({"ground": ""}, "data_invalid"),
+        ({"until": "2026-10-12"}, "data_invalid"),
+    ],
+)
+def test_an_outage_that_is_refused_lets_nothing_run_out(small: Small, wrong: dict[str, str], code: str) -> None:
+    draft = small.draft()
+    small.drift_to(CLOSES + HOUR)
+    assert refusal_of(lambda: extend(small, CLOSES + HOUR / 2, UNTIL, instead=wrong)).code == code
+    assert small.state(draft) == "declare.draft"
+
+    extend(small, CLOSES - HOUR, UNTIL)
+
+    assert small.due(small.phase("declare").id) == {"closes": UNTIL}
+    assert small.state(draft) == "declare.draft"
+
+
 def test_without_a_ground_or_for_a_case_that_is_no_round_it_is_refused(small: Small) -> None:
     small.later()
     draft = small.draft()

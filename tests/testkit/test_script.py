@@ -321,7 +321,8 @@ def test_a_fact_that_is_no_instant_is_named_with_those_there_are(ganchu_round: O
     script = ganchu_round()
 
     assert message_of(lambda: script.past(script.round, "closes_at")) == (
-        f"round {script.round} has no instant 'closes_at'; its facts are: code, definition, demonstration, plan, title"
+        f"round {script.round} has no instant 'closes_at'; "
+        "its facts are: calendars, code, definition, demonstration, plan, title"
     )
 
 
