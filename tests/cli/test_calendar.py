@@ -186,7 +186,6 @@ def test_diff_shows_the_days_that_change(folder: Path) -> None:
         "after": after.version,
         "years_added": [NEXT],
         "days": [{"date": str(SATURDAY), "before": "weekend", "after": "make_up", "holiday": "元旦", "matters": True}],
-        "rounds": [],
     }
 
 

@@ -411,7 +411,7 @@ def test_the_closing_instant_is_in_time_and_a_microsecond_later_is_late(staged: 
     assert late.err.startswith("不予办理 / refused [window_closed]\n")
     # The late act found the window's end due and had it recorded first: nothing is left to a sweep.
     swept = answer(staged.run("round", "tick", "--at", JUST_LATE, "--json"))
-    assert swept == {"fired": [], "refused": [], "stuck": []}
+    assert swept == {"fired": [], "refused": [], "stuck": [], "behind": []}
     with workflow(staged.url) as wf:
         closed = wf.history(wf.cases(staged.round, "phase")[0])[-1]
         assert (closed["trigger"], closed["effective_at"], closed["recorded_at"]) == (
@@ -425,7 +425,12 @@ def test_the_closing_instant_is_in_time_and_a_microsecond_later_is_late(staged: 
 
 @pytest.mark.parametrize("words", [("round", "tick"), ("tick",)], ids=" ".join)
 def test_a_tick_fires_when_the_closing_instant_has_passed(staged: Staged, words: tuple[str, ...]) -> None:
-    assert answer(staged.run(*words, "--at", CLOSING, "--json")) == {"fired": [], "refused": [], "stuck": []}
+    assert answer(staged.run(*words, "--at", CLOSING, "--json")) == {
+        "fired": [],
+        "refused": [],
+        "stuck": [],
+        "behind": [],
+    }
     swept = answer(staged.run(*words, "--at", JUST_LATE, "--json"))
     assert [(f["kind"], f["trigger"], f["effective_at"], f["recorded_at"]) for f in swept["fired"]] == [
         ("phase", "close", "2021-09-03T09:30:00.000000Z", "2021-09-03T09:30:00.000001Z")
