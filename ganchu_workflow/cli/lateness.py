@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganchu_workflow.cli.selecting import case_of
+from ganchu_workflow.cli.selecting import Naming, case_of
 from ganchu_workflow.cli.terminal import (
     BROKEN,
     As,
@@ -199,8 +199,12 @@ def show_overdue(workflow: Workflow, found: Overdue) -> None:
         for reason, number in counted.by_reason.items():
             if number:
                 typer.echo(f"    {' / '.join(_WHY[reason])}: {number}")
+    # Of a round that cannot be run nobody knows what its cases are called.
+    listed: list[Late | AwaitingCalendar | Unserved] = [*found.late, *found.awaiting, *found.unserved]
+    named = {each.round for each in listed} - set(found.unrunnable)
+    naming = {round_id: Naming(workflow, round_id) for round_id in named}
     for late in found.late:
-        _line(workflow, late, f"应于 {local_time(workflow, late.round, late.due_at)}", f"逾期 {span(late.late_by)}")
+        _line(naming, late, f"应于 {local_time(workflow, late.round, late.due_at)}", f"逾期 {span(late.late_by)}")
         zh, en = _WHY[late.why]
         tries = f" ({late.tries}次 / {late.tries} tries)" if late.tries else ""
         again = local_time(workflow, late.round, late.again_at) if late.again_at else ""
@@ -213,11 +217,11 @@ def show_overdue(workflow: Workflow, found: Overdue) -> None:
     for waiting in found.awaiting:
         loaded = "下次运行即起算 / starts at the next sweep"
         year = f"缺 {waiting.year} 年 / {waiting.year} is missing" if waiting.year else loaded
-        _line(workflow, waiting, f"起于 {local_time(workflow, waiting.round, waiting.since)}", year)
+        _line(naming, waiting, f"起于 {local_time(workflow, waiting.round, waiting.since)}", year)
     _rest("起算事实未登记 / the fact is missing that a period starts at", found.unserved)
     for unserved in found.unserved:
         since = local_time(workflow, unserved.round, unserved.since)
-        _line(workflow, unserved, f"自 {since}", f"缺 / missing: {unserved.fact}")
+        _line(naming, unserved, f"自 {since}", f"缺 / missing: {unserved.fact}")
     for round_id, why in found.unrunnable.items():
         typer.echo(f"批次无法运行 / cannot be run: {round_id}  {why}")
     for behind in found.behind:
@@ -239,10 +243,20 @@ def span(late_by: timedelta) -> str:
     return f"{minutes}分{seconds}秒 / {minutes} min {seconds} s"
 
 
-def _line(workflow: Workflow, item: Late | AwaitingCalendar | Unserved, *rest: str) -> None:
+def _line(naming: Mapping[str, Naming], item: Late | AwaitingCalendar | Unserved, *rest: str) -> None:
     owner = item.owner or "-"
     named = item.deadline if item.label == item.deadline else f"{item.label} ({item.deadline})"
-    typer.echo("  ".join((f"    {item.case}", item.kind, item.state, named, str(owner), *rest)))
+    number = _number(naming.get(item.round), item.case)
+    case = f"    {number} {item.case}" if number else f"    {item.case}"
+    typer.echo("  ".join((case, item.kind, item.state, named, str(owner), *rest)))
+
+
+def _number(naming: Naming | None, case_id: str) -> str:
+    """What an official calls the case; nothing where the rows of its round cannot be read: it is listed."""
+    try:
+        return naming.name(naming.everybody[case_id]) if naming is not None else ""
+    except Exception:
+        return ""
 
 
 def _rest(title: str, items: Iterable[Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -109,24 +109,45 @@ def explain(rows: Rows, book: Rulebook, case: CaseState, name: str) -> Explanati
         left = f"剩余 {view.remainder}" if view.remainder else "已无剩余"
         return Explanation(case.id, view, None, f"期限未在计算,{left}", f"it does not run; left: {view.remainder}")
     if view.rule.endswith(EXTENDED):
-        return Explanation(case.id, view, None, "截止时间由办理事项确定", "an act has fixed this end: see the history")
+        fixed = next((e for e in _newest_first(rows, case) if _fixes(e, view)), None)
+        return _stated(case.id, view, fixed)
     reckoning = _reckoned(rows, book, view.rule.partition(" = ")[2], to_text(view.since), view.calendar)
     return _agreeing(case.id, view, reckoning)
 
 
 def _of_an_act(rows: Rows, book: Rulebook, case: CaseState, rule: FactRule, view: RunningDeadline) -> Explanation:
     """A printed end: the act that fixed it says by which rule and calendar it was reckoned, if it was."""
-    for text in rows.history(case.id):
-        event = decode(text)
+    fixed: Mapping[str, Any] | None = None
+    for event in _newest_first(rows, case):
         facts: Mapping[str, Any] = event["facts"]
         if rule.key in facts:
-            said = facts.get("rule")
+            said, fixed = facts.get("rule"), event
             if not isinstance(said, str):
                 break
             calendar, opens_at = facts.get("calendar", event["calendar"]), facts.get("opens_at")
             begins = opens_at if isinstance(opens_at, str) else event["effective_at"]
             return _agreeing(case.id, view, _reckoned(rows, book, said, begins, calendar))
-    return Explanation(case.id, view, None, "截止时间由文书载明", "an act has stated this end: see the history")
+    return _stated(case.id, view, fixed)
+
+
+def _fixes(event: Mapping[str, Any], view: RunningDeadline) -> bool:
+    change = next((c for c in event["deadlines"] if c["name"] == view.name), None)
+    if change is None or view.due_at is None or not (change["rule"] or "").endswith(EXTENDED):
+        return False
+    return bool(change["due_at"] == to_text(view.due_at))
+
+
+def _stated(case_id: str, view: RunningDeadline, event: Mapping[str, Any] | None) -> Explanation:
+    """An end that an act has fixed, and which one; its event holds the document and the ground."""
+    if event is None:
+        return Explanation(case_id, view, None, "截止时间由办理事项确定", "an act has fixed this end: see the history")
+    seq, trigger = event["seq"], event["trigger"]
+    zh, en = f"截止时间由本案第{seq}号记录({trigger})确定", f"fixed by event {seq} of the case ({trigger})"
+    return Explanation(case_id, view, None, zh, en)
+
+
+def _newest_first(rows: Rows, case: CaseState) -> Iterator[Mapping[str, Any]]:
+    return (decode(text) for text in rows.history(case.id))
 
 
 def _agreeing(case_id: str, view: RunningDeadline, reckoning: Reckoning | None) -> Explanation:

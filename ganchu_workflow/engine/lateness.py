@@ -20,7 +20,7 @@ from ganchu_workflow.engine import queries
 from ganchu_workflow.engine.attempts import ATTEMPT
 from ganchu_workflow.engine.behind import Behind, stands, to_be
 from ganchu_workflow.engine.calendars import Calendars
-from ganchu_workflow.engine.deadlines import AWAITING
+from ganchu_workflow.engine.deadlines import AWAITING, alerts_of
 from ganchu_workflow.engine.requests import ADOPT
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
@@ -28,7 +28,7 @@ from ganchu_workflow.engine.sql import CASE, DEADLINE, EVENT, IN_TROUBLE, NOT_CA
 from ganchu_workflow.engine.stuck import PARKED, REFUSED, RETRYING, UNRUNNABLE
 from ganchu_workflow.errors import DatabaseFault, DefinitionChanged, Invalid, WorkflowError, YearNotPublished
 from ganchu_workflow.process.deadlines import FactRule
-from ganchu_workflow.process.definition import Timer
+from ganchu_workflow.process.definition import KindDefinition, Timer
 from ganchu_workflow.store.link import Link
 from ganchu_workflow.store.statements import IDS, Statement
 from ganchu_workflow.timing import parse_limit, reckon
@@ -344,7 +344,6 @@ class _Asking:
     def _place(self, row: Any) -> dict[str, Any]:
         book = self.rounds.get(row.round_id)
         kind = book.process.kinds.get(row.kind) if book else None
-        timer = next((t for t in kind.timers if t.name == row.name), None) if kind else None
         state = kind.states.get(row.state) if kind else None
         return {
             "case": row.case_id,
@@ -353,7 +352,7 @@ class _Asking:
             "stage": row.stage or "",
             "state": row.state,
             "deadline": row.name,
-            "label": (timer.deadline.label if timer else "") or row.name,
+            "label": _label(kind, row.name) if kind else row.name,
             "owner": state.owner if state else None,
         }
 
@@ -388,6 +387,13 @@ class _Asking:
             if event["target"] == state and event["source"] != state:
                 break
         return since
+
+
+def _label(kind: KindDefinition, name: str) -> str:
+    """What an official calls a deadline, or an alert beside one."""
+    labels = {t.name: t.deadline.label or t.name for t in kind.timers}
+    alerts = {alone: f"{labels[t.name]}:{a.label_zh}" for t, a, alone in alerts_of(kind)}
+    return (labels | alerts).get(name, name)
 
 
 def _why(status: str | None, round_id: str, unrunnable: Iterable[str]) -> str:

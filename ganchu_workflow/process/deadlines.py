@@ -44,6 +44,9 @@ def setting(key: str, *, start: FactRule | None = None) -> SettingRule:
     return SettingRule(key, start)
 
 
+_LENGTHS = {Unit.WORKING_DAYS: "{}个工作日", Unit.CALENDAR_DAYS: "{}日", Unit.HOURS: "{}小时"}
+
+
 @dataclass(frozen=True, slots=True)
 class Alert:
     """A message that goes out by itself at a distance from the end of a deadline. See `remind` and `escalate`."""
@@ -62,6 +65,16 @@ class Alert:
 
     def __str__(self) -> str:
         return f"{self.distance} {'after' if self.after else 'before'}"
+
+    @property
+    def distance_zh(self) -> str:
+        """`3个工作日`."""
+        return _LENGTHS[self.distance.unit].format(self.distance.length)
+
+    @property
+    def label_zh(self) -> str:
+        """`届满前3个工作日提醒`."""
+        return f"届满{'后' if self.after else '前'}{self.distance_zh}{'督办' if self.after else '提醒'}"
 
 
 def remind(distance: str, *, to: Role | Mark = OWNER, message: str = "deadline_reminder") -> Alert:

@@ -67,7 +67,7 @@ def test_what_nobody_has_fired_is_late_and_for_no_person(database_url: str, tmp_
         "    超过7天 / more: 0",
         "    尚无进程处理 / nobody has tried: 1",
     ]
-    assert lines[8].startswith(f"    {phase}  phase  waiting  等待期 (opens)  clock  应于 ")
+    assert lines[8].startswith(f"    self_declaration {phase}  phase  waiting  等待期 (opens)  clock  应于 ")
     assert "  逾期 1天1小时 / 1 d 1 h" in lines[8]
     assert lines[9:] == ["        尚无进程处理 / nobody has tried"]
     assert (row["total"], row["by_reason"]["no_worker"]) == (1, 1)

@@ -111,7 +111,7 @@ def test_what_was_not_reckoned_says_so(make: Callable[..., Timed], case: str) ->
         found.en
         == {
             "suspended": "it does not run; left: 5 working days",
-            "extended": "an act has fixed this end: see the history",
+            "extended": "fixed by event 2 of the case (deadline:extend)",
             "awaiting": "a year it reaches into is not published",
         }[case]
     )
@@ -122,7 +122,7 @@ def test_an_end_that_an_act_has_stated_is_said_to_be_stated(database_url: str) -
     small = Small(database_url).open_round()
     notice = small.notice(small.listed())
     found = small.wf.explain(notice, "window")
-    assert (found.reckoning, found.en) == (None, "an act has stated this end: see the history")
+    assert (found.reckoning, found.en) == (None, "fixed by event 2 of the case (publish)")
     with pytest.raises(Unknown, match=r"no deadline 'due' runs on the case .* now; there are: window"):
         small.wf.explain(notice, "due")
     small.wf.database.dispose()
@@ -140,3 +140,14 @@ def test_what_may_be_done_with_a_deadline_is_told_to_whoever_may_do_it(make: Cal
     assert told(OFFICE) == {"deadline:resume"}
     extend = next(a for a in timed.wf.allowed(timed.case, OFFICE) if a.trigger == "deadline:resume")
     assert (extend.may, extend.required) == (True, ("deadline", "ground"))
+
+
+def test_an_alert_that_is_late_is_called_one(make: Callable[..., Timed]) -> None:
+    timed = make()
+    timed.to("2026-09-29 10:00")  # nobody has swept since the 18th
+    found = timed.wf.overdue().late
+    assert [each.label for each in found] == [
+        "答复期限:届满前3个工作日提醒",
+        "答复期限:届满前1日提醒",
+        "答复期限",
+    ]

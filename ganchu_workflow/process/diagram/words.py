@@ -17,7 +17,7 @@ from ganchu_workflow.process.language import (
     State,
     Transition,
 )
-from ganchu_workflow.timing import NotLaterThan, Period, Unit
+from ganchu_workflow.timing import NotLaterThan, Period
 
 INSTANTS = {
     "dated_on": "落款日期",
@@ -156,13 +156,10 @@ def beside_words(process: Process, kind: KindDefinition, timer: Timer) -> Iterab
     if deadline.grace is not None:
         yield f"宽限:{settings_words(process, kind.kind, timer.stage, deadline.grace.key)}"
     for after, word in ((False, "提醒:届满前"), (True, "督办:届满后")):
-        if told := [_LENGTHS[a.distance.unit].format(a.distance.length) for a in deadline.alerts if a.after is after]:
+        if told := [a.distance_zh for a in deadline.alerts if a.after is after]:
             yield word + "、".join(told)
     if deadline.by:
         yield f"可调整:{roles_words(deadline.by)}"
-
-
-_LENGTHS = {Unit.WORKING_DAYS: "{}个工作日", Unit.CALENDAR_DAYS: "{}日", Unit.HOURS: "{}小时"}
 
 
 def loop_words(process: Process, kind: KindDefinition, edge: Edge) -> str:
