@@ -195,7 +195,7 @@ _SORTS = {
     "resolved": "开始计算的期限 / deadlines that run now",
     "later": "顺延的期限 / ends that move later",
     "kept": "按新日历将提前、保持不变的期限 / ends that would be earlier, and stand",
-    "printed": "按新日历不足期限、以印发为准的截止 / printed ends that are short now, and stand as printed",
+    "printed": "按新日历不足期限或逢放假、以印发为准的截止 / printed ends, short now or on a day off: they stand",
     "fired_already": "按新日历尚未届满、已经触发的期限 / what has fired and would not have yet",
     "unreckoned": "无法复算、保持不变的期限 / what cannot be reckoned once more, and stands",
 }

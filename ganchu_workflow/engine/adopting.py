@@ -28,6 +28,7 @@ from ganchu_workflow.process.deadlines import FactRule
 from ganchu_workflow.process.definition import Process, Timer
 from ganchu_workflow.process.values import Message
 from ganchu_workflow.timing import NotLaterThan, Period, WorkingCalendar, parse_limit, reckon
+from ganchu_workflow.timing.days import day_it_ends
 
 SHOWN = 1000
 """How many ends of one sort the event of a round names; how many there were, it always says."""
@@ -233,10 +234,15 @@ class _Adopting:
         return after
 
     def _printed(self, case: CaseState, timer: Timer, before: Running, end: datetime) -> None:
-        """A printed end stands; it is named where it is now short of the rule that its act kept beside it."""
+        """A printed end stands; it is named where it is now short of the rule that its act kept beside it, or, where
+        there is none, on a day that has been given off."""
         start = case.facts.get("opens_at")
         limit = case.facts.get("rule")
-        if not isinstance(limit, str) or self._first[self.before.version] is None:
+        if self._first[self.before.version] is None:
+            return
+        if not isinstance(limit, str):
+            if self._given_off(end):
+                self.found.add("printed", case, timer.name, end, None)
             return
         try:
             begins = from_text(start) if isinstance(start, str) else before.armed_at
@@ -246,6 +252,13 @@ class _Adopting:
             return
         if now is not None and end < now and (until_now is None or until_now < now):
             self.found.add("printed", case, timer.name, end, now)
+
+    def _given_off(self, end: datetime) -> bool:
+        day = day_it_ends(end.astimezone(self.work.around.zone))
+        try:
+            return self.before.is_working_day(day) and not self.after.is_working_day(day)
+        except YearNotPublished:
+            return False
 
     def _by_both(self, limit: Period | NotLaterThan, start: datetime) -> tuple[datetime | None, datetime | None]:
         """The end by the calendar of until now, where it knows it, and by the new one."""

@@ -51,7 +51,8 @@ class Adopted:
     kept: _Ends = ()
     """Deadlines that would end earlier, and stand: no end that runs is taken back."""
     printed: _Ends = ()
-    """Printed ends that are short of their rule by the new calendar, and stand as printed: an act has to move them."""
+    """Printed ends that are short of their rule by the new calendar, or have none and lie on a day that it gives off.
+    They stand as printed: an act has to move them."""
     fired_already: _Ends = ()
     """Deadlines that would not have ended yet when they fired; a reversal may put right what they led to."""
     unreckoned: _Ends = ()

@@ -319,6 +319,16 @@ def test_an_end_that_was_printed_by_hand_is_listed_when_it_is_short_now(make: Ma
     assert script.verify().problems == []
 
 
+def test_an_end_without_a_rule_is_listed_when_its_day_is_given_off(make: Make) -> None:
+    window = {"opens": "2026-12-01T01:00:00.000000Z", "closes": "2026-12-30T09:30:00.000000Z"}
+    script = make(start="2026-12-01T10:00", self_declaration={"window": window})
+    text = 'year = 2027\nnotice = "测试用通知"\n[[holiday]]\nname = "元旦"\noff = [2026-12-30, 2027-01-01]\n'
+    [adopted] = script.wf.import_calendar(read_overlay(text), actor=OFFICE)
+    phase = script.phase("self_declaration")
+    assert adopted.printed == ((phase.id, "closes", window["closes"], None),)
+    assert shown(script.facts(phase)["closes_at"]) == "2026-12-30 17:30"
+
+
 def test_an_end_that_was_extended_beyond_its_rule_is_not_listed(make: Make) -> None:
     script = make(start="2026-12-18T09:00")
     script.carry("甲", to="public_notice")
