@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,7 +26,7 @@ from ganchu_workflow.cli.terminal import (
 
 if TYPE_CHECKING:
     from ganchu_workflow.engine.calendar_import import Adopted
-    from ganchu_workflow.timing import Differences, Overlay, WorkingCalendar
+    from ganchu_workflow.timing import DayKind, Differences, Overlay, WorkingCalendar
     from ganchu_workflow.workflow import Workflow
 
 app = typer.Typer(help="工作日历:节假日与调休 / the working-day calendar", no_args_is_help=True)
@@ -37,7 +37,7 @@ Overlays = Annotated[
 ]
 InDatabase = Annotated[
     str | None,
-    typer.Option("--db", help="并按该数据库的现行日历与期限 / by the calendar and the deadlines of this database"),
+    typer.Option("--db", envvar="GANCHU_DB", help="按该数据库的现行日历 / by the calendar in force in this database"),
 ]
 Replace = Annotated[
     bool,
@@ -110,16 +110,21 @@ def calendar_show(
 @app.command("check")
 def calendar_check(
     files: Annotated[list[Path], typer.Argument(help="年度放假安排 (TOML) / notices of a year each")],
+    database: InDatabase = None,
     as_json: AsJson = False,
 ) -> None:
-    """检查年度放假安排文件;有误则退出码为 2。 / Checks and shows notices of years; exit code 2 if one is wrong."""
+    """检查年度放假安排文件;有误则退出码为 2。 / Checks and shows notices of years; exit code 2 if one is wrong.
+
+    A holiday of every year that a table lacks, and a year that it would replace, is a warning, and no fault.
+    """
     from ganchu_workflow.errors import CalendarInvalid
     from ganchu_workflow.timing import read_overlay, read_overlays
 
+    before = calendar_with(None, database)
     rows: list[dict[str, Any]] = []
     for path in files:
         try:
-            rows.append({"file": str(path), "ok": True, **_said(read_overlay(path))})
+            rows.append({"file": str(path), "ok": True, **_said(read_overlay(path), before)})
         except CalendarInvalid as error:
             rows.append({"file": str(path), "ok": False, "findings": list(map(str, error.fields["findings"]))})
     ok = all(row["ok"] for row in rows)
@@ -181,7 +186,10 @@ def calendar_import(
     without --replace: of an amendment give the whole table. Exit code 4 when a round could not adopt it yet.
     """
     workflow = workflow_on(database, at)
-    found = workflow.import_calendar(_overlay(file, replaces), actor=actor_of(actor, person), dry_run=dry_run)
+    overlay, before = _overlay(file, replaces), workflow.calendar_in_force()
+    found = workflow.import_calendar(overlay, actor=actor_of(actor, person), dry_run=dry_run)
+    for warning in _warnings(_said(overlay, before)):
+        typer.echo(warning, err=True)
     if as_json:
         print_json([_adopted_row(each) for each in found])
     else:
@@ -280,7 +288,7 @@ def _year(calendar: WorkingCalendar, year: int) -> dict[str, Any]:
     days = [date(year, 1, 1) + timedelta(days=n) for n in range((date(year + 1, 1, 1) - date(year, 1, 1)).days)]
     kinds = {day: calendar.describe(day) for day in days}
     holidays: dict[str, dict[str, Any]] = {}
-    for day, kind in kinds.items():
+    for day, kind in (*_december_before(calendar, year), *kinds.items()):
         if kind.code in ("holiday", "make_up"):
             holiday = holidays.setdefault(kind.name, {"name": kind.name, "off": [], "work": []})
             holiday["off" if kind.code == "holiday" else "work"].append(day.isoformat())
@@ -295,11 +303,20 @@ def _year(calendar: WorkingCalendar, year: int) -> dict[str, Any]:
     }
 
 
+def _december_before(calendar: WorkingCalendar, year: int) -> list[tuple[date, DayKind]]:
+    """The days of the December before that the notice of the year settles, where that December is known."""
+    notice = calendar.document()["years"][str(year)]
+    days = sorted(date.fromisoformat(day) for key in ("off", "work") for day in notice[key])
+    return [(day, calendar.describe(day)) for day in days if day.year < year and day.year in calendar.years]
+
+
 def _known(calendar: WorkingCalendar) -> str:
     return f"{calendar.years[0]}-{calendar.years[-1]}"
 
 
-def _said(overlay: Overlay) -> dict[str, Any]:
+def _said(overlay: Overlay, before: WorkingCalendar) -> dict[str, Any]:
+    from dataclasses import replace
+
     from ganchu_workflow.timing import WorkingCalendar
 
     holidays: dict[str, dict[str, Any]] = {}
@@ -307,6 +324,9 @@ def _said(overlay: Overlay) -> dict[str, Any]:
         for day in days:
             name = overlay.names[day]
             holidays.setdefault(name, {"name": name, "off": [], "work": []})[key].append(day.isoformat())
+    after = replace(overlay, replaces=True).on(before)
+    replaced = overlay.year in before.years and after != before
+    counts = [_year(calendar, overlay.year)["working_days"] for calendar in (before, after) if replaced]
     return {
         "year": overlay.year,
         "notice": overlay.notice,
@@ -314,7 +334,24 @@ def _said(overlay: Overlay) -> dict[str, Any]:
         "dated": overlay.dated and overlay.dated.isoformat(),
         "holidays": list(holidays.values()),
         "working_days": _year(overlay.on(WorkingCalendar({})), overlay.year)["working_days"],
+        "lacks": list(overlay.lacks),
+        "replaces": dict(zip(("working_days_before", "working_days_after"), counts, strict=True)) if counts else None,
     }
+
+
+def _warnings(said: Mapping[str, Any]) -> Iterator[str]:
+    year, replaced = said["year"], said["replaces"]
+    if said["lacks"]:
+        yield (
+            "提示:未列出每年都有的节日,请核对通知 / warning: it lacks holidays of every year, see whether the notice "
+            f"does: {'、'.join(said['lacks'])}"
+        )
+    if replaced:
+        counts = f"{replaced['working_days_before']} → {replaced['working_days_after']}"
+        yield (
+            f"提示:替换现行日历的{year}年,工作日 {counts} / warning: it replaces the {year} that is there, working "
+            f"days {counts}"
+        )
 
 
 def _print_said(row: dict[str, Any]) -> None:
@@ -329,6 +366,8 @@ def _print_said(row: dict[str, Any]) -> None:
         off, work = _listed(holiday["off"]), _listed(holiday["work"])
         typer.echo(f"    {holiday['name']}: 放假 / off {off}" + (f"; 上班 / work {work}" if work else ""))
     typer.echo(f"    工作日 / working days: {row['working_days']}")
+    for warning in _warnings(row):
+        typer.echo(f"    {warning}")
 
 
 def _listed(days: Sequence[str]) -> str:

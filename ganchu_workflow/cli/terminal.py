@@ -116,7 +116,9 @@ def instant_of(text: str, option: str = "--at") -> datetime:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
-        raise Invalid(f"{option}: '{text}' is no instant; write it like 2021-09-03T17:30") from error
+        raise Invalid(
+            f"{option}: 不是时刻,请写如 2021-09-03T17:30 / '{text}' is no instant; write it like 2021-09-03T17:30"
+        ) from error
     return instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo("Asia/Shanghai"))
 
 

@@ -1,4 +1,4 @@
-"""`ganchu window`: when a period ends, day by day, and whether a printed window keeps its rule; without a database."""
+"""`ganchu window`: when a period ends, day by day, and whether a printed window keeps its rule."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganchu_workflow.cli.calendars import Overlays, calendar_with, weekday
+from ganchu_workflow.cli.calendars import InDatabase, Overlays, calendar_with, weekday
 from ganchu_workflow.cli.terminal import REFUSED, AsJson, console, instant_of, print_json
 
 if TYPE_CHECKING:
@@ -21,17 +21,28 @@ app = typer.Typer(help="期限:推算与核对 / windows: reckoned and checked",
 Close = Annotated[
     str, typer.Option("--close-of-business", help="下班时间,未写时刻的末日到此为止 / the end of a day without an hour")
 ]
+_RULES = (
+    "'5 working days'",
+    "'5 working days, start day counted'",
+    "'5 working days, to 17:30'",
+    "'7 calendar days, to 24:00'",
+    "'5 working days, and never under 7 calendar days'",
+    "'48 hours'",
+    "'3 months'",
+    "'3 years, no roll'",
+    "'not later than 2026-10-10 17:30 +08:00'",
+)
+"""Each form that a rule has."""
 _HALF_A_PAGE = 31
 
 
 @app.command("reckon")
 def window_reckon(
-    limit: Annotated[
-        str, typer.Argument(help="期限 / the rule, for example '5 working days, to 17:30'", metavar="RULE")
-    ],
+    limit: Annotated[str, typer.Argument(help=f"期限 / the rule, for example {'; '.join(_RULES)}", metavar="RULE")],
     begins: Annotated[str, typer.Option("--from", help="起算时刻 / from when it runs, for example 2026-09-18T09:00")],
     close_of_business: Close = "17:30",
     overlays: Overlays = None,
+    database: InDatabase = None,
     as_json: AsJson = False,
 ) -> None:
     """逐日推算期限的截止时刻。 / Reckons when a period ends, day by day, in Beijing time."""
@@ -40,7 +51,7 @@ def window_reckon(
     found = reckon(
         parse_limit(limit),
         _instant("--from", begins),
-        calendar_with(overlays),
+        calendar_with(overlays, database),
         zone=_zone(),
         close_of_business=_hour(close_of_business),
     )
@@ -49,7 +60,7 @@ def window_reckon(
             {
                 "due_at": found.due_at.isoformat(),
                 "last_day": found.last_day.isoformat(),
-                "label": {"zh": found.period.label_zh(), "en": found.period.label_en()},
+                "label": dict(zip(("zh", "en"), _labels(found), strict=True)),
                 "provisional": found.provisional,
                 "days": found.explain(),
                 "document": found.document(),
@@ -61,14 +72,16 @@ def window_reckon(
 
 def show_reckoning(found: Reckoning) -> None:
     """A reckoning in the terminal, day by day."""
+    from ganchu_workflow.timing.reckoning import shown
+
     if found.parts:
-        typer.echo(f"{found.period.label_zh()} / {found.period.label_en()}")
-    typer.echo(f"起算 / start: {_shown(found.start)}")
+        typer.echo(_label(found))
+    typer.echo(f"起算 / start: {shown(found.start)}")
     for part in found.parts or (found,):
         _print_days(part)
     if found.parts:
-        decided = found.parts[0 if found.decided_by == "period" else 1].period
-        typer.echo(f"取较晚者 / the later of both: {decided.label_zh()} / {decided.label_en()}")
+        decided = found.parts[0 if found.decided_by == "period" else 1]
+        typer.echo(f"取较晚者 / the later of both: {_label(decided)}")
     typer.echo(f"截止 / end: {_shown_end(found)}")
     typer.echo(f"日历版本 / calendar: {found.calendar_version}")
     for paper in dict.fromkeys(day.paper for part in (found, *found.parts) for day in part.days if day.paper):
@@ -96,39 +109,42 @@ def window_check(
         list[str] | None,
         typer.Option(
             "--down",
-            help="撤下的时段 起..止,未恢复则不写止,可多次给出 / FROM..TO: when it was taken down; without TO it still "
-            "is; repeatable",
+            help="撤下的时段 起..止,可多次给出;仍在撤下则不写止,两点须保留,如 2026-09-22T10:00.. / FROM..TO: when it "
+            "was taken down; repeatable; where it still is, FROM.. with the two dots, for example 2026-09-22T10:00..",
         ),
     ] = None,
     close_of_business: Close = "17:30",
     overlays: Overlays = None,
+    database: InDatabase = None,
     as_json: AsJson = False,
 ) -> None:
     """核对一份已印发的公示期;期限不足则退出码为 3。 / Checks a printed window; exit code 3 when it is too short.
 
     A warning is something to know; an error is a window that is shorter than its own rule, and exit code 3. The remedy
-    is the earliest end that would cure it. Nothing is changed: a printed window stands until an act changes it.
+    is the earliest end that would cure it; there is none where the printed end does already. Nothing is changed: a
+    printed window stands until an act changes it.
     """
     from ganchu_workflow.timing import Period, check_printed
 
+    closes_at = _instant("--closes", closes)
     found = check_printed(
         dated_on=_date("--dated", dated),
         published_at=None if published is None else _instant("--published", published),
         opens_at=_instant("--opens", opens),
-        closes_at=_instant("--closes", closes),
+        closes_at=closes_at,
         period=Period.parse(rule),
-        calendar=calendar_with(overlays),
+        calendar=calendar_with(overlays, database),
         zone=_zone(),
         close_of_business=_hour(close_of_business),
         minimum=None if minimum is None else Period.parse(minimum),
         interruptions=[_interruption(one) for one in down or ()],
     )
     if as_json:
-        print_json([_row(anomaly) for anomaly in found])
+        print_json([_row(anomaly, closes_at) for anomaly in found])
     elif not found:
         typer.echo("未发现问题 / nothing is irregular")
     else:
-        _print_anomalies(found)
+        _print_anomalies(found, closes_at)
     if any(anomaly.severity == "error" for anomaly in found):
         raise typer.Exit(REFUSED)
 
@@ -136,35 +152,36 @@ def window_check(
 def _print_days(part: Reckoning) -> None:
     from rich.table import Column, Table
 
-    typer.echo(f"{part.period.label_zh()} / {part.period.label_en()}: {_shown_end(part)}")
+    typer.echo(f"{_label(part)}: {_shown_end(part)}")
     table = Table("日期 / date", "星期 / weekday", "计入 / counted", Column("说明 / why", overflow="fold"))
     counted = 0
     for number, day in enumerate(part.days):
         counted += day.counted
         left_out = len(part.days) - 2 * _HALF_A_PAGE
         if number < _HALF_A_PAGE or number >= len(part.days) - _HALF_A_PAGE:
-            said = str(counted) if day.counted else "-"
+            said = (str(counted) if part.numbers_days else "✓") if day.counted else "-"
             table.add_row(day.date.isoformat(), weekday(day.date), said, f"{day.zh} / {day.en}")
         elif number == _HALF_A_PAGE:
             table.add_row("…", "", "", f"略去{left_out}日 / {left_out} days left out")
     console().print(table)
 
 
-def _print_anomalies(found: list[Anomaly]) -> None:
+def _print_anomalies(found: list[Anomaly], closes_at: datetime) -> None:
     words = {"error": "✗ 不符 / error", "warning": "- 提示 / warning"}
     for anomaly in found:
         typer.echo(f"{words[anomaly.severity]} [{anomaly.code}]")
         typer.echo(f"    {anomaly.zh}\n    {anomaly.en}")
-        typer.echo(f"    补正:截止不早于 / remedy: end not before {_shown(anomaly.remedy)}")
+        if anomaly.remedy > closes_at:
+            typer.echo(f"    补正:截止不早于 / remedy: end not before {_shown(anomaly.remedy)}")
 
 
-def _row(anomaly: Anomaly) -> dict[str, Any]:
+def _row(anomaly: Anomaly, closes_at: datetime) -> dict[str, Any]:
     return {
         "code": anomaly.code,
         "severity": anomaly.severity,
         "zh": anomaly.zh,
         "en": anomaly.en,
-        "remedy": anomaly.remedy.isoformat(),
+        "remedy": anomaly.remedy.isoformat() if anomaly.remedy > closes_at else None,
     }
 
 
@@ -188,7 +205,9 @@ def _date(option: str, text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise Invalid(f"{option}: '{text}' is no date; write it like 2026-09-18") from error
+        raise Invalid(
+            f"{option}: 不是日期,请写如 2026-09-18 / '{text}' is no date; write it like 2026-09-18"
+        ) from error
 
 
 def _hour(text: str) -> time:
@@ -198,7 +217,10 @@ def _hour(text: str) -> time:
     try:
         return read_hour(parts_of(text)[0])
     except PeriodInvalid as error:
-        raise Invalid(f"--close-of-business: '{text}' is no hour; write it from 00:01 to 24:00, like 17:30") from error
+        raise Invalid(
+            f"--close-of-business: 应为00:01至24:00的时刻 / '{text}' is no hour; write it from 00:01 to 24:00, "
+            "like 17:30"
+        ) from error
 
 
 def _interruption(text: str) -> tuple[datetime, datetime | None]:
@@ -206,8 +228,20 @@ def _interruption(text: str) -> tuple[datetime, datetime | None]:
 
     begins, dots, ends = text.partition("..")
     if not dots:
-        raise Invalid(f"--down: '{text}' has no '..'; write it like 2026-03-11T10:00..2026-03-11T12:00")
+        raise Invalid(
+            f"--down: 缺少两点“..”,应写 起..止,仍在撤下的写 起.. / '{text}' has no '..'; write it like "
+            "2026-03-11T10:00..2026-03-11T12:00, and where it is still down keep the two dots: 2026-03-11T10:00.."
+        )
     return _instant("--down", begins.strip()), _instant("--down", ends.strip()) if ends.strip() else None
+
+
+def _labels(found: Reckoning) -> tuple[str, str]:
+    """Its rule in both languages, of whatever it is that runs: not each start is a publication."""
+    return found.period.label_zh("起始日"), found.period.label_en("start day")
+
+
+def _label(found: Reckoning) -> str:
+    return " / ".join(_labels(found))
 
 
 def _shown(instant: datetime) -> str:

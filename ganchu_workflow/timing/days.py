@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import MAXYEAR, MINYEAR, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Literal
@@ -59,13 +59,18 @@ _WHY_EN: dict[Why, str] = {
 }
 
 
+_LAST: frozenset[Why] = frozenset({"calendar_day", "last_day", "moved_to"})
+"""Why a day may be the last one that rolls no further."""
+
+
 @dataclass(frozen=True, slots=True)
 class Day:
     """One day of a reckoning: whether it counts towards the period's length, and why.
 
     `why` is `start_day` (not counted), `working`, `make_up`, `weekend`, `holiday` (with `holiday` as its name),
     `calendar_day`, `by_the_hour`, `first_day` or `last_day` (of months and years), `moved_to` (the end moved here), or
-    `fixed_end`. `paper` is the State Council's notice that gives the day off or makes it up, where it is known.
+    `fixed_end`. `paper` is the State Council's notice that gives the day off or makes it up, where it is known; so a
+    last day for which another reason stands is a make-up working day where it has a paper or a holiday's name.
     """
 
     date: date
@@ -77,12 +82,18 @@ class Day:
     @property
     def zh(self) -> str:
         """What an official reads, for example `放假(春节)`."""
-        return f"{_WHY_ZH[self.why]}({self.holiday})" if self.holiday else _WHY_ZH[self.why]
+        why = f"{_WHY_ZH[self.why]},{_WHY_ZH['make_up']}" if self._made_up_as_well else _WHY_ZH[self.why]
+        return f"{why}({self.holiday})" if self.holiday else why
 
     @property
     def en(self) -> str:
         """The same in English, for example `holiday (春节)`."""
-        return f"{_WHY_EN[self.why]} ({self.holiday})" if self.holiday else _WHY_EN[self.why]
+        why = f"{_WHY_EN[self.why]}, {_WHY_EN['make_up']}" if self._made_up_as_well else _WHY_EN[self.why]
+        return f"{why} ({self.holiday})" if self.holiday else why
+
+    @property
+    def _made_up_as_well(self) -> bool:
+        return self.why in _LAST and bool(self.paper or self.holiday)
 
 
 def count_days(period: Period, start_day: date, calendar: WorkingCalendar) -> list[Day]:
@@ -102,7 +113,12 @@ def count_days(period: Period, start_day: date, calendar: WorkingCalendar) -> li
         if period.counts_start and exists:
             last -= _DAY
         days += [Day(first, True, "first_day"), Day(last, True, "last_day")]
-    return days + rolled(last, calendar) if period.rolls else days
+    if not period.rolls:
+        return days
+    kind = calendar.describe(last)
+    if kind.code == "make_up":
+        days[-1] = replace(days[-1], holiday=kind.name, paper=kind.paper)
+    return days + rolled(last, calendar)
 
 
 @lru_cache(maxsize=256)  # in a round many windows begin on the same day
@@ -125,7 +141,7 @@ def rolled(last: date, calendar: WorkingCalendar) -> list[Day]:
         if day != last:
             days.append(Day(day, False, kind.code, kind.name, kind.paper))
         day += _DAY
-    return days if day == last else [*days, Day(day, False, "moved_to", paper=kind.paper)]
+    return days if day == last else [*days, Day(day, False, "moved_to", kind.name, kind.paper)]
 
 
 def in_months(period: Period) -> int:

@@ -41,8 +41,8 @@ def times_down(
         ends = max(begins, closes) if pair[1] is None else local("an interruption's end", pair[1], zone)
         if pair[1] is not None and ends <= begins:
             raise PeriodInvalid(
-                f"an interruption ends after it begins, but this one begins at {begins.isoformat()} and ends at "
-                f"{ends.isoformat()}"
+                f"撤下时段的止须晚于起 / an interruption ends after it begins, but this one begins at "
+                f"{begins.isoformat()} and ends at {ends.isoformat()}"
             )
         if ends > starts:
             found.append((max(begins, starts), ends))

@@ -63,20 +63,20 @@ class NotLaterThan:
             raise PeriodInvalid(f"a fixed end is text such as '{_FORM}', not {text!r}")
         first, *more = parts_of(text)
         for part in more:
-            raise part.unreadable([f"nothing after {_FORM}"])
+            raise part.unreadable([f"其后不再写 / nothing after {_FORM}"])
         words = first.after(3) if first.words[:3] == _PREFIX else first
         written = _WRITTEN.fullmatch(str(words))
         if written is None:
             raise words.unreadable([_FORM])
         if written["offset"] is None:
-            raise words.after(len(words.words)).unreadable(["an offset from UTC, for example +08:00"])
+            raise words.after(len(words.words)).unreadable(["与UTC的时差 / an offset from UTC, for example +08:00"])
         at_24 = re.fullmatch("24:00(:00([.]0+)?)?", written["hour"]) is not None
         hour = "00:00" if at_24 else written["hour"]
         try:
             found = datetime.fromisoformat(f"{written['day']}T{hour}{written['offset'].replace('z', '+00:00')}")
             return cls(found + timedelta(days=at_24))
         except (ValueError, OverflowError) as error:
-            raise words.unreadable([f"an instant that exists: {_FORM}"]) from error
+            raise words.unreadable([f"存在的时刻 / an instant that exists: {_FORM}"]) from error
 
     def __str__(self) -> str:
         return f"not later than {self._local_text()} {self._offset_text()}"

@@ -34,6 +34,9 @@ _LONGEST_RANGE = 31
 _RANGE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\s*[.]{2}\s*([0-9]{4}-[0-9]{2}-[0-9]{2}))?")
 """One date, or two; Python alone would read a week's day (2027-W01-5) or 20270102 as well."""
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
+_OF_EVERY_YEAR = {"元旦": "元旦", "春节": "春节", "劳动": "劳动节", "国庆": "国庆节"}
+_SINCE_2008 = {"清明": "清明节", "端午": "端午节", "中秋": "中秋节"}
+"""The word by which a holiday is known in a table, and its name."""
 _KEYS = ("year", "notice", "number", "dated", "holiday")
 _HOLIDAY_KEYS = ("name", "off", "work")
 
@@ -55,6 +58,16 @@ class Overlay:
     source: str = ""
     replaces: bool = False
     """Whether days that were given off before, and that it does not name, are worked from now on: `on` refuses them."""
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """The holidays of every year (全国年节及纪念日放假办法) that no holiday of the table names.
+
+        A table may be right all the same, where a notice gives two of them off under one name.
+        """
+        named = " ".join(self.names.values())
+        of_every_year = {**_OF_EVERY_YEAR, **(_SINCE_2008 if self.year >= 2008 else {})}
+        return tuple(holiday for word, holiday in of_every_year.items() if word not in named)
 
     @property
     def paper(self) -> str:
@@ -180,7 +193,10 @@ class _Reading:
         try:
             return tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as error:
-            raise _refused(self.source, [Finding("", f"it is not TOML: {error}")]) from error
+            place = re.search(r"line (\d+), column (\d+)", str(error))
+            where = f"第{place[1]}行第{place[2]}列" if place else "文件末尾"
+            what = f"{where}不合TOML格式,常因缺少引号 / it is not TOML, often for want of a quote: {error}"
+            raise _refused(self.source, [Finding("", what)]) from error
 
     def _known_keys(self, place: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
         for key in table:

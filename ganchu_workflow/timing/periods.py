@@ -13,7 +13,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaSerializer, core_schema
 
 from ganchu_workflow.errors import PeriodInvalid
-from ganchu_workflow.timing.reading import Words, hour_text, parts_of, read_hour, unreadable
+from ganchu_workflow.timing.reading import Words, comma_missing, hour_text, parts_of, read_hour, unreadable
 
 _LARGEST = 2**53 - 1
 _AS_TEXT_IN_JSON = core_schema.to_string_ser_schema(when_used="json")
@@ -47,7 +47,7 @@ _START_DAY = {
     for day in ("start", "publish")
     for counted in ("counted", "not counted")
 }
-WHOLE_NUMBER = "a whole number from 1 up"
+WHOLE_NUMBER = "从1起的整数 / a whole number from 1 up"
 _WRITTEN = [unit.value.replace("_", " ") for unit in Unit if unit is not Unit.MICROSECONDS]
 _OPTIONS = ["start day counted", "start day not counted", "to HH:MM", "no roll", "and never under 7 calendar days"]
 _MEANINGLESS_IN_HOURS = "start day counted, to HH:MM, no roll"
@@ -122,7 +122,7 @@ class Period:
         for option in options:
             name, value = _read_option(option)
             if name in found:
-                raise option.unreadable(["each option once"])
+                raise option.unreadable(["各选项只写一次 / each option once"])
             if unit.in_hours and name != "at_least":
                 raise option.unreadable([_OPTIONS[-1]])
             found[name] = value
@@ -203,8 +203,21 @@ def _read_length(words: Words) -> tuple[int, Unit]:
     if not re.fullmatch("[0-9]{1,16}", number) or not 1 <= int(number) <= _LARGEST:
         raise unreadable(words.text, number, words.place, [WHOLE_NUMBER])
     if str(unit) not in _UNITS:
-        raise unit.unreadable(_WRITTEN)
+        raise _run_together(unit) or unit.unreadable(_WRITTEN)
     return int(number), _UNITS[str(unit)]
+
+
+def _run_together(unit: Words) -> PeriodInvalid | None:
+    """The error for a unit and an option with no comma between them."""
+    for count in range(1, len(unit.words)):
+        if " ".join(unit.words[:count]) in _UNITS:
+            rest = unit.after(count)
+            try:
+                _read_option(rest)
+            except PeriodInvalid as error:
+                return error if error.fields.get("allowed") == (",",) else None
+            return comma_missing(rest)
+    return None
 
 
 def _read_option(option: Words) -> tuple[str, Any]:

@@ -23,7 +23,8 @@ class Anomaly:
 
     `code` is `dated_after_start`, `published_late`, `ends_on_rest_day`, `shorter_than_minimum` or `taken_down`;
     `severity` is `error` where the window is shorter than its period under the period's own reading, otherwise
-    `warning`. `remedy` is the earliest closing instant, never before the printed one, that would cure it.
+    `warning`. `remedy` is the earliest closing instant, never before the printed one, that would cure it: the printed
+    one itself where the window is long enough as it stands.
     """
 
     code: Literal["dated_after_start", "published_late", "ends_on_rest_day", "shorter_than_minimum", "taken_down"]
@@ -66,7 +67,10 @@ def check_printed(
     if isinstance(dated_on, datetime) or not isinstance(dated_on, date):
         raise PeriodInvalid(f"dated_on is the date printed on the document, not {dated_on!r}")
     if closes <= opens:
-        raise PeriodInvalid(f"the window closes at {closes.isoformat()}, not after it opens at {opens.isoformat()}")
+        raise PeriodInvalid(
+            f"公示的止({shown(closes)})不晚于起({shown(opens)}) / the window closes at {closes.isoformat()}, not after "
+            f"it opens at {opens.isoformat()}"
+        )
 
     def end(one: Period, start: datetime) -> datetime:
         return end_of(one, start, calendar, zone, close_of_business)[0]
@@ -102,13 +106,16 @@ def check_printed(
             zh = f"公示期短于{strictly.label_zh()}:最早应于{shown_end(remedy)}截止"
             en = f"the window is shorter than {strictly}, start day not counted: that ends at {shown_end(remedy)}"
             found.append(Anomaly("shorter_than_minimum", severity, zh, en, remedy))
+    interruptions = list(interruptions)
     times = times_down(interruptions, start, closes, zone)
     if times and times[0][0] < closes:
-        found.append(_taken_down(times, start, closes, required, calendar, zone, close_of_business))
+        still_down = any(ends is None and begins < closes for begins, ends in interruptions)
+        found.append(_taken_down(still_down, times, start, closes, required, calendar, zone, close_of_business))
     return found
 
 
 def _taken_down(
+    still_down: bool,
     times: list[tuple[datetime, datetime]],
     start: datetime,
     closes: datetime,
@@ -130,6 +137,9 @@ def _taken_down(
         zh, en = f"{zh}其余各日仍足期限", f"{en}the other days are still enough"
     else:
         zh, en = f"{zh}最早应于{shown_end(remedy)}截止", f"{en}the window should not end before {shown_end(remedy)}"
+        if still_down:
+            zh = f"{zh}(尚未恢复,以原截止次日起全天公示计)"
+            en = f"{en}, if it is to be seen again from the day after the printed end on"
     return Anomaly("taken_down", severity, zh, en, remedy)
 
 

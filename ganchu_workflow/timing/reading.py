@@ -42,10 +42,10 @@ class Words:
 
 
 def parts_of(text: str) -> list[Words]:
-    """The parts of `text` between its commas."""
+    """The parts of `text` between its commas, be they full-width or not."""
     found = []
     begin = 0
-    for part in text.split(","):
+    for part in re.split("[,\uff0c]", text):
         words = list(re.finditer(r"\S+", part))
         end = begin + (words[-1].end() if words else len(part))
         places = tuple(begin + word.start() for word in words)
@@ -56,9 +56,14 @@ def parts_of(text: str) -> list[Words]:
 
 def unreadable(text: str, word: str, position: int, allowed: Sequence[str]) -> PeriodInvalid:
     """The error for `word` at `position` of `text`; its last two lines show the place in a terminal."""
-    shown = f"cannot read '{word}'" if word else "something is missing"
-    message = f"the period '{text}': {shown}; here may stand {', '.join(allowed)}\n{_pointed_at(text, position, word)}"
-    return PeriodInvalid(message, text=text, word=word, position=position, allowed=tuple(allowed))
+    what = f"无法识别 / cannot read '{word}'" if word else "缺少内容 / something is missing"
+    return _pointing(text, word, position, allowed, f"{what}; 此处可写 / here may stand {', '.join(allowed)}")
+
+
+def comma_missing(words: Words) -> PeriodInvalid:
+    """The error that points at words before which a comma is missing."""
+    what = f"'{words}' 前缺少逗号 / a comma is missing before '{words}'"
+    return _pointing(words.text, str(words), words.place, [","], what)
 
 
 def read_hour(hour: Words) -> time:
@@ -71,12 +76,17 @@ def read_hour(hour: Words) -> time:
         found = time(hours, minutes)
         if found != END_OF_DAY:  # it would be read a day later than it is written
             return found
-    raise hour.unreadable(["an hour from 00:01 to 24:00"])
+    raise hour.unreadable(["00:01至24:00的时刻 / an hour from 00:01 to 24:00"])
 
 
 def hour_text(hour: time) -> str:
     """`17:30`; `END_OF_DAY` is written 24:00."""
     return "24:00" if hour == END_OF_DAY else hour.strftime("%H:%M")
+
+
+def _pointing(text: str, word: str, position: int, allowed: Sequence[str], what: str) -> PeriodInvalid:
+    message = f"期限 / the period '{text}': {what}\n{_pointed_at(text, position, word)}"
+    return PeriodInvalid(message, text=text, word=word, position=position, allowed=tuple(allowed))
 
 
 def _pointed_at(text: str, position: int, word: str) -> str:

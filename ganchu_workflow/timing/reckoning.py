@@ -82,6 +82,11 @@ class Reckoning:
     parts: tuple[Reckoning, ...] = ()
     decided_by: Literal["period", "at_least"] = "period"
 
+    @property
+    def numbers_days(self) -> bool:
+        """Whether it counts days, so that each has a number: not months, years, hours, nor a fixed end."""
+        return isinstance(self.period, Period) and self.period.unit in (Unit.WORKING_DAYS, Unit.CALENDAR_DAYS)
+
     def explain(self) -> list[dict[str, Any]]:
         """Every day of `days` as plain data: date, weekday, counted, why, holiday, paper (both empty where none).
 
@@ -160,10 +165,9 @@ def _lines(found: Reckoning, language: Language, label: Callable[[Period | NotLa
 
 def _day_lines(found: Reckoning, language: Language) -> Iterator[str]:
     words, counted, lines = _WORDS[language], 0, []
-    numbered = isinstance(found.period, Period) and found.period.unit in (Unit.WORKING_DAYS, Unit.CALENDAR_DAYS)
     for day in found.days:
         counted += day.counted
-        number = words["counted"].format(counted) if numbered else words["day"]
+        number = words["counted"].format(counted) if found.numbers_days else words["day"]
         weekday = _WEEKDAYS[language][day.date.weekday()]
         said = number if day.counted else words["not_counted"]
         lines.append(f"  {day.date} {weekday} {said} {day.zh if language == 'zh' else day.en}")

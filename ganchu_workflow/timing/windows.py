@@ -19,7 +19,7 @@ from ganchu_workflow.timing.calendar import WorkingCalendar
 from ganchu_workflow.timing.days import Day, at, count_days, dates, day_it_ends, in_months, local, months_away
 from ganchu_workflow.timing.limits import NotLaterThan
 from ganchu_workflow.timing.periods import Period, Unit, is_minute
-from ganchu_workflow.timing.reckoning import Reckoning
+from ganchu_workflow.timing.reckoning import Reckoning, shown, shown_end
 
 _HOUR_IN_MICROSECONDS = 3_600_000_000
 
@@ -64,7 +64,10 @@ def reckon(
             "at_least" if later is least else "period",
         )
     if to_micros(found.due_at) <= to_micros(start):
-        raise LimitPassed(f"{limit} from {local_start.isoformat()} would already end at {found.due_at.isoformat()}")
+        raise LimitPassed(
+            f"起算时已经届满:{limit.label_zh('起始日')},起算 {shown(local_start)},截止 {shown_end(found.due_at)} / "
+            f"{limit} from {local_start.isoformat()} would already end at {found.due_at.isoformat()}"
+        )
     return found
 
 

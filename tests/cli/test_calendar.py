@@ -32,10 +32,13 @@ off = ["{NEXT}-01-01..{NEXT}-01-03"]
 work = [{SATURDAY}]
 """
 OF_2090 = 'year = 2090\nnotice = "notice of 2090"\n[[holiday]]\nname = "元旦"\noff = [2090-01-01]\n'
-OF_2090_SHOWN = """\
+LACKS = "提示:未列出每年都有的节日,请核对通知 / warning: it lacks holidays of every year, see whether the notice does: "
+LACKED = "春节、劳动节、国庆节、清明节、端午节、中秋节"
+OF_2090_SHOWN = f"""\
 ✓ 2090.toml  2090年  notice of 2090
     元旦: 放假 / off 2090-01-01
     工作日 / working days: 260
+    {LACKS}{LACKED}
 """
 FIRST_DAY = date(NEXT, 1, 1)
 WEEKDAYS = [d for n in range(3, 366) if (d := FIRST_DAY + timedelta(days=n)).year == NEXT and d.isoweekday() < 6]
@@ -134,11 +137,46 @@ def test_check_says_what_a_notice_says(folder: Path) -> None:
         f"✓ next.toml  {NEXT}年  {NOTICE} 国办发明电〔{LAST}〕0号 {LAST}-11-04\n"
         f"    元旦: 放假 / off {NEXT}-01-01..01-03; 上班 / work {SATURDAY}\n"
         f"    工作日 / working days: {len(WEEKDAYS)}\n"
-        "✓ 2090.toml  2090年  notice of 2090\n"
-        "    元旦: 放假 / off 2090-01-01\n"
-        "    工作日 / working days: 260\n",
+        f"    {LACKS}{LACKED}\n"
+        f"{OF_2090_SHOWN}",
         "",
     )
+
+
+def test_check_says_which_year_a_table_would_replace(folder: Path) -> None:
+    only = f'year = 2026\nnotice = "{NOTICE}"\n[[holiday]]\nname = "元旦"\noff = ["2026-01-01..2026-01-03"]\n'
+    (folder / "only.toml").write_text(only, "utf-8")
+    done = calendar(folder, "check", "only.toml")
+    [row] = json.loads(calendar(folder, "check", "only.toml", "--json").out)
+
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[-2:] == [
+        f"    {LACKS}{LACKED}",
+        "    提示:替换现行日历的2026年,工作日 248 → 259 / warning: it replaces the 2026 that is there, "
+        "working days 248 → 259",
+    ]
+    assert row["lacks"] == LACKED.split("、")
+    assert row["replaces"] == {"working_days_before": 248, "working_days_after": 259}
+
+
+def test_a_year_shows_the_december_before_that_its_notice_settles(folder: Path) -> None:
+    assert cells_of(calendar(folder, "show", "2019").out)[0] == ["元旦", "2018-12-30..2019-01-01", "2018-12-29"]
+    shown = cells_of(calendar(folder, "show", str(NEXT), "--overlay", "next.toml").out)
+    assert shown == [["元旦", f"{NEXT}-01-01..01-03", str(SATURDAY)]]
+
+
+def test_every_command_reads_the_database_that_the_environment_names(folder: Path, sqlite_url: str) -> None:
+    def on_database(*args: str) -> Done:
+        return ganchu("calendar", *args, cwd=folder, env={"GANCHU_DB": sqlite_url})
+
+    imported = on_database("import", "next.toml")
+    known = on_database("show", str(NEXT), "--json")
+
+    assert (imported.code, imported.err) == (0, f"{LACKS}{LACKED}\n")
+    assert json.loads(known.out) == json.loads(calendar(folder, "show", str(NEXT), "--db", sqlite_url, "--json").out)
+    assert calendar(folder, "show", str(NEXT)).code == 2
+    assert "已有年份无变化 / no day changes in the years known before" in on_database("diff", "next.toml").out
+    assert json.loads(on_database("check", "next.toml", "--json").out)[0]["replaces"] is None
 
 
 def test_check_lists_every_fault_of_every_file(folder: Path) -> None:

@@ -2,18 +2,23 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ganchu_workflow.testing import OFFICE, RoundScript
-from ganchu_workflow.timing import Overlay, WorkingCalendar
+from ganchu_workflow.timing import Overlay, WorkingCalendar, read_overlay
 from tests.cli.command import Done, dump, ganchu
 from tests.rounds.script import plan_of, with_a_day_off
 
 AT = ("--at", "2022-03-18T10:00")
+WARNED = [
+    "提示:未列出每年都有的节日,请核对通知 / warning: it lacks holidays of every year, see whether the notice does: "
+    "元旦、春节、劳动节、国庆节、清明节、端午节、中秋节",
+    "提示:替换现行日历的2022年,工作日 249 → 259 / warning: it replaces the 2022 that is there, working days 249 → 259",
+]
 NAME = "self_declaration.correction_due"
 
 
@@ -98,8 +103,21 @@ def test_an_amendment_that_names_only_its_own_days_is_refused_unless_it_is_meant
     assert (done.code, done.err.splitlines()[0]) == (2, "错误 / error [calendar_invalid]")
     assert "2022-10-07" in done.err and "--replace" in done.err
     assert dump(desk.url)["ganchu_calendar_import"] == []
-    assert checked.out.splitlines()[-1] == "    工作日 / working days: 259"
-    assert desk.run("calendar", "import", "part.toml", *AT, "--replace").code == 0
+    assert [line.strip() for line in checked.out.splitlines()[-3:]] == ["工作日 / working days: 259", *WARNED]
+    assert desk.run("calendar", "import", "part.toml", *AT, "--replace", "--dry-run").err.splitlines() == WARNED
+    assert desk.run("calendar", "import", "part.toml", *AT, "--replace").err.splitlines() == WARNED
+
+
+def test_of_two_imports_at_one_instant_the_later_one_is_in_force(desk: Desk) -> None:
+    later = read_overlay(desk.folder / "amended.toml")
+    for number in range(7):
+        amended = replace(later, notice=f"修订{number}")
+        (desk.folder / "again.toml").write_text(written(amended), "utf-8")
+        done = desk.run("calendar", "import", "again.toml", *AT)
+        assert (done.code, "every round goes by it already" in done.out) == (0, False)
+        version = amended.on(WorkingCalendar.built_in()).version
+        assert desk.script.wf.calendar_in_force().version == version
+        assert desk.script.wf.calendar_in_force(desk.script.round).version == version
 
 
 def test_only_the_office_imports(desk: Desk) -> None:

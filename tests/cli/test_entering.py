@@ -56,7 +56,7 @@ def test_paper_that_came_in_time_is_entered_late(script: RoundScript, tmp_path: 
         (["--received-at", CLOSES, "--reason", "x", "--evidence", "no.pdf"], "--evidence: no.pdf cannot be read"),
         (
             ["--received-at", "gestern", "--reason", "x", "--evidence", "a.pdf"],
-            "--received-at: 'gestern' is no instant",
+            "--received-at: 不是时刻,请写如 2021-09-03T17:30 / 'gestern' is no instant",
         ),
         (["--received-at", "2031-01-01", "--reason", "x", "--evidence", "a.pdf"], "nothing is received in the future"),
     ],

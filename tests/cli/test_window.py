@@ -1,13 +1,14 @@
 """`ganchu window` as a user meets it: a period reckoned day by day, and a printed window checked."""
 
 import json
+import re
 from datetime import datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from ganchu_workflow.timing import Reckoning, WorkingCalendar, parse_limit, reckon
+from ganchu_workflow.timing import Period, Reckoning, Unit, WorkingCalendar, parse_limit, reckon
 from tests.cli.command import Done, ganchu
 from tests.cli.test_calendar import FRIDAY, LAST, NEXT, OF_NEXT, SATURDAY, VERSION, cells_of
 
@@ -42,7 +43,7 @@ def test_a_period_is_reckoned_day_by_day(tmp_path: Path) -> None:
     lines = done.out.splitlines()
     assert lines[:2] == [
         "起算 / start: 2026-09-18 09:00",
-        "5个工作日(公布当日不计),至17:30 / 5 working days (day of publication not counted), to 17:30: "
+        "5个工作日(起始日不计),至17:30 / 5 working days (start day not counted), to 17:30: "
         "2026-09-24 17:30 (周四 / Thu)",
     ]
     assert lines[-3:] == [
@@ -58,9 +59,70 @@ def test_of_two_lengths_both_are_shown_and_which_decided(tmp_path: Path) -> None
 
     assert len(cells_of(done.out)) == 7 + 11
     assert (
-        "取较晚者 / the later of both: 7个自然日(公布当日不计) / 7 calendar days (day of publication not counted)\n"
+        "取较晚者 / the later of both: 7个自然日(起始日不计) / 7 calendar days (start day not counted)\n"
         "截止 / end: 2026-09-28 24:00 (周一 / Mon)\n"
     ) in done.out
+
+
+@pytest.mark.parametrize(
+    ("rule", "counted"),
+    [
+        ("1 month", ["-", "✓", "✓", "-", "-", "-"]),
+        ("48 hours", ["✓", "✓"]),
+        ("not later than 2026-10-10 17:30 +08:00", ["✓", "✓"]),
+        ("2 calendar days", ["-", "1", "2"]),
+    ],
+)
+def test_only_days_that_are_counted_have_a_number(tmp_path: Path, rule: str, counted: list[str]) -> None:
+    rows = cells_of(window(tmp_path, "reckon", rule, "--from", "2026-09-05").out)
+    assert [row[2] for row in rows[: len(counted)]] == counted
+
+
+@pytest.mark.parametrize(
+    ("rule", "start", "why"),
+    [
+        ("7 calendar days", "2026-10-03", "自然日,调休上班(国庆节)"),
+        ("1 month", "2026-09-10", "期间的最后一日,调休上班(国庆节)"),
+        ("1 calendar day", "2025-01-24", "顺延至此日,调休上班(春节)"),
+    ],
+)
+def test_a_last_day_that_is_made_up_says_so_and_under_which_notice(
+    tmp_path: Path, rule: str, start: str, why: str
+) -> None:
+    done = window(tmp_path, "reckon", rule, "--from", start)
+
+    assert [row for row in cells_of(done.out) if row[3].startswith(why)]
+    assert done.out.splitlines()[-1].startswith("依据 / under: 国务院办公厅关于")
+
+
+def test_the_calendar_of_a_database_is_used_where_one_is_named(tmp_path: Path, sqlite_url: str) -> None:
+    (tmp_path / "next.toml").write_text(OF_NEXT, "utf-8")
+    named = {"GANCHU_DB": sqlite_url}
+    assert ganchu("calendar", "import", "next.toml", cwd=tmp_path, env=named).code == 0
+    asked = ("window", "reckon", "1 working day", "--from", f"{FRIDAY}T09:00")
+    end = f"截止 / end: {SATURDAY} 17:30 (周六 / Sat)"
+
+    assert end in ganchu(*asked, cwd=tmp_path, env=named).out
+    assert end in ganchu(*asked, "--db", sqlite_url, cwd=tmp_path).out
+    assert end not in ganchu(*asked, cwd=tmp_path).out
+    checked = ("window", "check", "--dated", str(FRIDAY), "--opens", f"{FRIDAY}T09:00", "--rule", "1 working day")
+    assert ganchu(*checked, "--closes", f"{SATURDAY}T17:30", cwd=tmp_path, env=named) == Done(
+        0, "未发现问题 / nothing is irregular\n", ""
+    )
+    assert "ends_on_rest_day" in ganchu(*checked, "--closes", f"{SATURDAY}T17:30", cwd=tmp_path).out
+
+
+def test_the_help_shows_every_form_of_a_rule(tmp_path: Path) -> None:
+    said = " ".join(window(tmp_path, "reckon", "--help").out.replace("│", " ").split())
+    rules = re.findall("'([^']+)'", said[said.index("the rule") : said.index("--from")])
+    periods = [each for each in map(parse_limit, rules) if isinstance(each, Period)]
+
+    assert len(periods) == len(rules) - 1
+    assert {each.unit for each in periods} == {*Unit} - {Unit.MICROSECONDS}
+    assert [any(getattr(each, name) for each in periods) for name in ("counts_start", "ends_at", "at_least")] == [
+        True, True, True
+    ]  # fmt: skip
+    assert not all(each.rolls for each in periods)
 
 
 def test_a_long_period_shows_its_first_and_its_last_days(tmp_path: Path) -> None:
@@ -97,7 +159,7 @@ def test_json_has_the_days_and_the_document(tmp_path: Path, rule: str, start: st
     assert json.loads(window(tmp_path, "reckon", rule, "--from", start, "--json").out) == {
         "due_at": found.due_at.isoformat(),
         "last_day": found.last_day.isoformat(),
-        "label": {"zh": found.period.label_zh(), "en": found.period.label_en()},
+        "label": {"zh": found.period.label_zh("起始日"), "en": found.period.label_en("start day")},
         "provisional": False,
         "days": found.explain(),
         "document": found.document(),
@@ -106,8 +168,8 @@ def test_json_has_the_days_and_the_document(tmp_path: Path, rule: str, start: st
 
 def test_an_instant_with_an_offset_is_that_instant_and_24_00_is_midnight(tmp_path: Path) -> None:
     for start, shown in (
-        ("2026-09-17T16:00+00:00", "2026-09-17 24:00"),
-        ("2026-09-17T24:00", "2026-09-17 24:00"),
+        ("2026-09-17T16:00+00:00", "2026-09-18 00:00"),
+        ("2026-09-17T24:00", "2026-09-18 00:00"),
         ("2026-09-18 09:00:30", "2026-09-18 09:00:30"),
     ):
         done = window(tmp_path, "reckon", "1 working day", "--from", start)
@@ -121,8 +183,8 @@ def test_an_unreadable_rule_is_pointed_at(tmp_path: Path) -> None:
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines() == [
         "错误 / error [period_invalid]",
-        "the period '5 working days, 至17:30': cannot read '至17:30'; here may stand start day counted, start day not "
-        "counted, to HH:MM, no roll, and never under 7 calendar days",
+        "期限 / the period '5 working days, 至17:30': 无法识别 / cannot read '至17:30'; 此处可写 / here may stand "
+        "start day counted, start day not counted, to HH:MM, no roll, and never under 7 calendar days",
         "  5 working days, 至17:30",
         "                  ^^^^^^^",
     ]
@@ -131,15 +193,19 @@ def test_an_unreadable_rule_is_pointed_at(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        (["5 working days", "--from", "soon"], "invalid", "--from: 'soon' is no instant"),
+        (
+            ["5 working days", "--from", "soon"],
+            "invalid",
+            "--from: 不是时刻,请写如 2021-09-03T17:30 / 'soon' is no instant",
+        ),
         (["5 working days", "--from", f"{LAST}-12-28T09:00"], "year_not_published", f"{NEXT}年工作日历未导入"),
         (
             ["5 working days", "--from", "2026-09-18", "--close-of-business", "25:00"],
             "invalid",
-            "--close-of-business: '25:00' is no hour",
+            "--close-of-business: 应为00:01至24:00的时刻 / '25:00' is no hour",
         ),
         (["2026-10-10 17:30", "--from", "2026-09-18"], "period_invalid", "an offset from UTC"),
-        (["2026-09-10T17:30+08:00", "--from", "2026-09-18"], "limit_passed", "would already end at"),
+        (["2026-09-10T17:30+08:00", "--from", "2026-09-18"], "limit_passed", "起算时已经届满:不晚于2026-09-10"),
     ],
 )
 def test_what_cannot_be_reckoned_is_refused(tmp_path: Path, args: list[str], code: str, said: str) -> None:
@@ -164,8 +230,7 @@ def test_a_warning_is_no_failure(tmp_path: Path) -> None:
         0,
         "- 提示 / warning [published_late]\n"
         "    实际发布时刻2026-03-09 09:00:30晚于公示开始时刻2026-03-09 09:00\n"
-        "    it was published at 2026-03-09 09:00:30, after the window opened at 2026-03-09 09:00\n"
-        "    补正:截止不早于 / remedy: end not before 2026-03-16 17:30\n",
+        "    it was published at 2026-03-09 09:00:30, after the window opened at 2026-03-09 09:00\n",
         "",
     )
 
@@ -183,9 +248,11 @@ def test_a_window_that_is_too_short_is_exit_code_3(tmp_path: Path) -> None:
         "that ends at 2026-03-16 24:00",
         "    补正:截止不早于 / remedy: end not before 2026-03-16 24:00",
         "✗ 不符 / error [taken_down]",
-        "    公示期间曾撤下,未全天公示之日(2026-03-11、2026-03-16)从严不计入:最早应于2026-03-18 24:00截止",
+        "    公示期间曾撤下,未全天公示之日(2026-03-11、2026-03-16)从严不计入:最早应于2026-03-18 24:00截止"
+        "(尚未恢复,以原截止次日起全天公示计)",
         "    the notice was down on 2026-03-11, 2026-03-16; read cautiously these days do not count: "
-        "the window should not end before 2026-03-18 24:00",
+        "the window should not end before 2026-03-18 24:00, if it is to be seen again from the day after the printed "
+        "end on",
         "    补正:截止不早于 / remedy: end not before 2026-03-18 24:00",
     ]
     in_json = window(tmp_path, *asked, "--json")
@@ -194,6 +261,25 @@ def test_a_window_that_is_too_short_is_exit_code_3(tmp_path: Path) -> None:
         ("shorter_than_minimum", "error", "2026-03-17T00:00:00+08:00"),
         ("taken_down", "error", "2026-03-19T00:00:00+08:00"),
     ]
+
+
+def test_a_window_that_is_long_enough_has_no_remedy(tmp_path: Path) -> None:
+    down = ("--down", "2026-09-19T10:00..2026-09-19T11:00", "--down", "2026-09-22..2026-09-23")
+    opens = ("--dated", "2026-09-18", "--opens", "2026-09-18", "--rule", "7 calendar days", *down)
+    longer = ("check", *opens, "--closes", "2026-10-09T17:30")
+    done = window(tmp_path, *longer)
+
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[1].endswith("(2026-09-19、2026-09-22)从严不计入:其余各日仍足期限")
+    assert "remedy" not in done.out
+    assert [row["remedy"] for row in json.loads(window(tmp_path, *longer, "--json").out)] == [None]
+    # 20, 21, 23, 24, 25, 26, 27, which is a Sunday: the 28th is enough, and a minute less is not
+    assert window(tmp_path, "check", *opens, "--closes", "2026-09-28T17:30").code == 0
+    short = window(tmp_path, "check", *opens, "--closes", "2026-09-28T17:29")
+    assert (short.code, short.out.splitlines()[-1]) == (
+        3,
+        "    补正:截止不早于 / remedy: end not before 2026-09-28 17:30",
+    )
 
 
 def test_the_closing_instant_is_enough_and_a_microsecond_less_is_not(tmp_path: Path) -> None:
@@ -206,10 +292,14 @@ def test_the_closing_instant_is_enough_and_a_microsecond_less_is_not(tmp_path: P
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        (["--down", "2026-03-11T10:00"], "invalid", "--down: '2026-03-11T10:00' has no '..'"),
-        (["--down", "2026-03-11T10:00..soon"], "invalid", "--down: 'soon' is no instant"),
+        (["--down", "2026-03-11T10:00"], "invalid", "keep the two dots: 2026-03-11T10:00.."),
+        (
+            ["--down", "2026-03-11T10:00..soon"],
+            "invalid",
+            "--down: 不是时刻,请写如 2021-09-03T17:30 / 'soon' is no instant",
+        ),
         (["--down", "2026-03-11T10:00..2026-03-11T09:00"], "period_invalid", "an interruption ends after it begins"),
-        (["--dated", "9 March"], "invalid", "--dated: '9 March' is no date"),
+        (["--dated", "9 March"], "invalid", "--dated: 不是日期,请写如 2026-09-18 / '9 March' is no date"),
         (["--closes", "2026-03-09T08:00"], "period_invalid", "not after it opens"),
         (["--minimum", "0 hours"], "period_invalid", "cannot read '0'"),
         (["--rule", "2026-03-20T17:30+08:00"], "period_invalid", "a whole number from 1 up"),

@@ -212,7 +212,7 @@ def test_all_that_is_wrong_is_said_at_once(made: Made) -> None:
         ("主题\n\n{% if %}\n", "TemplateSyntaxError: Expected an expression, got 'end of statement block'"),
         ("主题\n\n{{ due_at | when }}\n", "TemplateAssertionError: No filter named 'when'."),
         ("主题\n\n{{ application.product | local }}\n", "is not an instant of the form"),
-        ("主题\n\n{{ application.product | period }}\n", "here may stand a whole number from 1 up"),
+        ("主题\n\n{{ application.product | period }}\n", "here may stand 从1起的整数 / a whole number from 1 up"),
         ("主题\n\n{% include 'no.txt' %}\n", "refers to 'no.txt', which is not there"),
         ("主题\n没有空行\n", "must have an empty line after the subject"),
         ("主题\n", "is empty: write the subject, an empty line, and the text"),

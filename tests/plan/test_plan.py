@@ -433,8 +433,8 @@ REVIEW_KEYS = f"{STAGE_KEYS}, places, reserve, reply, rule"
             [
                 (
                     "stage 2 (notice).window",
-                    "the period '5 workng days': cannot read 'workng days'; here may stand working days, calendar "
-                    "days, hours, months, years\n  5 workng days\n    ^^^^^^^^^^^",
+                    "期限 / the period '5 workng days': 无法识别 / cannot read 'workng days'; 此处可写 / here may "
+                    "stand working days, calendar days, hours, months, years\n  5 workng days\n    ^^^^^^^^^^^",
                 )
             ],
         ),

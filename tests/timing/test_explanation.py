@@ -45,7 +45,7 @@ def test_every_day_is_explained_as_plain_data(calendar: WorkingCalendar) -> None
     ]
     # A calendar day that is off still counts; only the days of the roll do not. It may end on a day that is made up.
     assert run(calendar, "3 calendar days", "2026-02-11T10:00").explain()[-1] == day(
-        "2026-02-14", "Sat", True, "calendar_day"
+        "2026-02-14", "Sat", True, "calendar_day", "春节", NOTICE
     )
     assert run(calendar, "1 calendar day", "2025-01-24T10:00").explain()[1:] == [
         day("2025-01-25", "Sat", True, "calendar_day"),
@@ -54,7 +54,8 @@ def test_every_day_is_explained_as_plain_data(calendar: WorkingCalendar) -> None
             "Sun",
             False,
             "moved_to",
-            paper="国务院办公厅关于2025年部分节假日安排的通知 "
+            "春节",
+            "国务院办公厅关于2025年部分节假日安排的通知 "
             "https://www.gov.cn/zhengce/zhengceku/202411/content_6986383.htm",
         ),
     ]

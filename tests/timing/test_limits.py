@@ -88,8 +88,9 @@ def test_a_named_zone_is_kept_as_its_offset() -> None:
     assert limit.instant.tzinfo == BEIJING
 
 
-OFFSET = ("an offset from UTC, for example +08:00",)
-EITHER = ("a whole number from 1 up", FORM)
+OFFSET = ("与UTC的时差 / an offset from UTC, for example +08:00",)
+EXISTING = (f"存在的时刻 / an instant that exists: {FORM}",)
+EITHER = ("从1起的整数 / a whole number from 1 up", FORM)
 
 
 @pytest.mark.parametrize(
@@ -102,11 +103,11 @@ EITHER = ("a whole number from 1 up", FORM)
         ("not later than", "", 14, (FORM,)),
         ("not after 2026-10-10 17:30 +08:00", "not after 2026-10-10 17:30 +08:00", 0, (FORM,)),
         ("not later than 10月10日前", "10月10日前", 15, (FORM,)),
-        ("not later than 2026-10-10 17:30 +08:00, no roll", "no roll", 40, (f"nothing after {FORM}",)),
-        ("2026-02-30T17:30+08:00", "2026-02-30t17:30+08:00", 0, (f"an instant that exists: {FORM}",)),
-        ("2026-10-10 24:01 +08:00", "2026-10-10 24:01 +08:00", 0, (f"an instant that exists: {FORM}",)),
-        ("2026-10-10 17:30 +24:00", "2026-10-10 17:30 +24:00", 0, (f"an instant that exists: {FORM}",)),
-        ("9999-12-31 24:00 +08:00", "9999-12-31 24:00 +08:00", 0, (f"an instant that exists: {FORM}",)),
+        ("not later than 2026-10-10 17:30 +08:00, no roll", "no roll", 40, (f"其后不再写 / nothing after {FORM}",)),
+        ("2026-02-30T17:30+08:00", "2026-02-30t17:30+08:00", 0, EXISTING),
+        ("2026-10-10 24:01 +08:00", "2026-10-10 24:01 +08:00", 0, EXISTING),
+        ("2026-10-10 17:30 +24:00", "2026-10-10 17:30 +24:00", 0, EXISTING),
+        ("9999-12-31 24:00 +08:00", "9999-12-31 24:00 +08:00", 0, EXISTING),
         ("10月10日前", "10月10日前", 0, EITHER),
         ("5日前", "5日前", 0, EITHER),
         ("2026-10-10前", "2026-10-10前", 0, EITHER),
@@ -167,7 +168,8 @@ def test_pydantic_names_the_field_once(field: str) -> None:
         (
             (field,),
             "period_invalid",
-            f"the period '2026-10-10 17:30': something is missing; here may stand {OFFSET[0]}",
+            f"期限 / the period '2026-10-10 17:30': 缺少内容 / something is missing; 此处可写 / here may "
+            f"stand {OFFSET[0]}",
         )
     ]
 

@@ -173,9 +173,22 @@ def test_a_fault_is_refused_with_its_place(text: str, found: list[str]) -> None:
 
 
 def test_a_text_that_is_not_toml_is_refused_with_the_line() -> None:
-    (found,) = faults("year = 2027\nnotice: 1")
-    assert found.startswith("it is not TOML: ")
-    assert "line 2" in found
+    for text, place in (("year = 2027\nnotice: 1", "第2行第7列"), ('year = 2027\nnotice = "x\n', "第2行第12列")):
+        (found,) = faults(text)
+        assert found.startswith(f"{place}不合TOML格式,常因缺少引号 / it is not TOML, often for want of a quote: ")
+        assert "line 2" in found
+    (found,) = faults("year = [2027")
+    assert found.startswith("文件末尾不合TOML格式")
+
+
+def test_the_holidays_of_every_year_that_a_table_lacks_are_named() -> None:
+    def lacks(year: int, *names: str) -> tuple[str, ...]:
+        rows = "".join(f'[[holiday]]\nname = "{name}"\noff = [{year}-01-0{n}]\n' for n, name in enumerate(names, 1))
+        return read_overlay(f'year = {year}\nnotice = "测试用"\n{rows}').lacks
+
+    assert lacks(2027, "元旦") == ("春节", "劳动节", "国庆节", "清明节", "端午节", "中秋节")
+    assert lacks(2027, "元旦", "春节", "“五一”国际劳动节", "国庆节、中秋节") == ("清明节", "端午节")
+    assert lacks(2007, "元旦", "春节", "劳动节", "国庆节") == ()
 
 
 def test_everything_wrong_is_listed_at_once() -> None:

@@ -157,7 +157,7 @@ def test_the_parts_of_a_period_are_reckoned_each_for_itself() -> None:
     assert [str(part) for part in hours.parts] == ["5 working days, to 24:00", "48 hours"]
 
 
-NUMBER = ("a whole number from 1 up",)
+NUMBER = ("从1起的整数 / a whole number from 1 up",)
 UNITS = ("working days", "calendar days", "hours", "months", "years")
 OPTIONS = (
     "start day counted",
@@ -166,9 +166,10 @@ OPTIONS = (
     "no roll",
     "and never under 7 calendar days",
 )
-HOUR = ("an hour from 00:01 to 24:00",)
+HOUR = ("00:01至24:00的时刻 / an hour from 00:01 to 24:00",)
 LEAST = OPTIONS[-1:]
-ONCE = ("each option once",)
+COMMA = (",",)
+ONCE = ("各选项只写一次 / each option once",)
 
 
 @pytest.mark.parametrize(
@@ -186,8 +187,12 @@ ONCE = ("each option once",)
         ("5", "", 1, UNITS),
         ("5 days", "days", 2, UNITS),
         ("5 workng days", "workng days", 2, UNITS),
-        ("5 working days to 17:30", "working days to 17:30", 2, UNITS),
-        ("5 working days，to 17:30", "working days，to 17:30", 2, UNITS),
+        ("5 working days to 17:30", "to 17:30", 15, COMMA),
+        ("5 working days and never under 7 calendar days", "and never under 7 calendar days", 15, COMMA),
+        ("5 working days start day counted", "start day counted", 15, COMMA),
+        ("5 working days to noon", "working days to noon", 2, UNITS),
+        ("5 working days, and never under 7 calendar days no roll", "no roll", 48, COMMA),
+        ("5 working days，at noon", "at noon", 15, OPTIONS),
         ("5 working days, sometimes", "sometimes", 16, OPTIONS),
         ("5 working days,", "", 15, OPTIONS),
         ("5 working days, to", "to", 16, OPTIONS),
@@ -208,7 +213,6 @@ ONCE = ("each option once",)
         ("5 working days, and never under", "", 31, NUMBER),
         ("5 working days, and never under seven days", "seven", 32, NUMBER),
         ("5 working days,  and  never  under 7 days", "days", 37, UNITS),
-        ("5 working days, and never under 7 calendar days no roll", "calendar days no roll", 34, UNITS),
         ("5 working days, and never", "and never", 16, OPTIONS),
         ("\t5 working days,\tat noon ", "at noon", 17, OPTIONS),
     ],
@@ -217,13 +221,21 @@ def test_an_unreadable_period_points_at_the_word(text: str, word: str, position:
     with pytest.raises(PeriodInvalid) as caught:
         Period.parse(text)
     assert caught.value.fields == {"text": text, "word": word, "position": position, "allowed": allowed}
-    found = f"cannot read '{word}'" if word else "something is missing"
+    found = f"无法识别 / cannot read '{word}'" if word else "缺少内容 / something is missing"
+    what = f"{found}; 此处可写 / here may stand {', '.join(allowed)}"
+    if allowed == COMMA:
+        what = f"'{word}' 前缺少逗号 / a comma is missing before '{word}'"
     message, shown, marks = caught.value.message.split("\n")
-    assert message == f"the period '{text}': {found}; here may stand {', '.join(allowed)}"
+    assert message == f"期限 / the period '{text}': {what}"
     assert shown == "  " + text.replace("\t", " ")
     assert marks.strip(" ") == "^" * len(marks.strip(" "))
     again = pickle.loads(pickle.dumps(caught.value))
     assert (type(again), again.message, again.fields) == (PeriodInvalid, caught.value.message, caught.value.fields)
+
+
+def test_a_full_width_comma_is_a_comma() -> None:
+    rule = "5 working days，to 17:30， and never under 7 calendar days"
+    assert Period.parse(rule) == Period.parse("5 working days, to 17:30, and never under 7 calendar days")
 
 
 @pytest.mark.parametrize("text", [None, 5, b"5 hours", ["5 hours"]])
@@ -312,13 +324,14 @@ def test_pydantic_writes_text_where_no_field_says_the_type() -> None:
     [
         (
             "5 workng days",
-            "the period '5 workng days': cannot read 'workng days'; here may stand working days, calendar days, hours, "
-            "months, years\n  5 workng days\n    ^^^^^^^^^^^",
+            "期限 / the period '5 workng days': 无法识别 / cannot read 'workng days'; 此处可写 / here may stand "
+            "working days, calendar days, hours, months, years\n  5 workng days\n    ^^^^^^^^^^^",
         ),
         (5, "a period is text such as '5 working days', not 5"),
         (
             "{curly} days",
-            "the period '{curly} days': cannot read '{curly}'; here may stand a whole number from 1 up\n"
+            "期限 / the period '{curly} days': 无法识别 / cannot read '{curly}'; 此处可写 / here may stand "
+            "从1起的整数 / a whole number from 1 up\n"
             "  {curly} days\n  ^^^^^^^",
         ),
     ],
