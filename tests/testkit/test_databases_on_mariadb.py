@@ -15,7 +15,14 @@ from ganchu_workflow.store.tables import METADATA
 from ganchu_workflow.testing.databases import Databases, databases
 from tests.engine.small_process import Small
 
-FILLED = {"ganchu_case", "ganchu_definition", "ganchu_history", "ganchu_deadline", "ganchu_fact_index"}
+FILLED = {
+    "ganchu_calendar_version",
+    "ganchu_case",
+    "ganchu_definition",
+    "ganchu_history",
+    "ganchu_deadline",
+    "ganchu_fact_index",
+}
 """The tables in which a round that was opened has rows."""
 
 
