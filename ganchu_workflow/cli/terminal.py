@@ -120,8 +120,8 @@ def instant_of(text: str, option: str = "--at") -> datetime:
     return instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo("Asia/Shanghai"))
 
 
-def actor_of(text: str, person: str = "") -> Actor:
-    """Who `--as` and `--person` name. Raises `Invalid`, saying which roles there are."""
+def actor_of(text: str, person: str = "", *, option: str = "--as") -> Actor:
+    """Who `option` and `--person` name. Raises `Invalid`, saying which roles there are."""
     from ganchu_workflow.actors import SCOPED, Actor, Role, Via
     from ganchu_workflow.errors import Invalid
 
@@ -129,9 +129,9 @@ def actor_of(text: str, person: str = "") -> Actor:
     if role not in set(Role):
         near = get_close_matches(role, list(Role), 1)
         hint = f"did you mean '{near[0]}'? " if near else ""
-        raise Invalid(f"--as: there is no role '{role}'; {hint}roles are: {', '.join(Role)}")
+        raise Invalid(f"{option}: there is no role '{role}'; {hint}roles are: {', '.join(Role)}")
     if role in SCOPED and not scope:
-        raise Invalid(f"--as: the role '{role}' acts for somebody; say for whom, as in {role}:<reference>")
+        raise Invalid(f"{option}: the role '{role}' acts for somebody; say for whom, as in {role}:<reference>")
     return Actor(Role(role), scope, person, Via.CLI)
 
 

@@ -127,6 +127,7 @@ def test_a_tick_fires_what_is_due(database_url: str, plan: Path) -> None:
         "fired": [],
         "refused": [],
         "stuck": [],
+        "behind": [],
     }
     assert dump(database_url) == before
     with workflow(database_url) as wf:
