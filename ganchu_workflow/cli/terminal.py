@@ -225,6 +225,12 @@ def console() -> Console:
     return Console(width=100, highlight=False)
 
 
+def without_code(code: str, why: str) -> str:
+    """The words of a refusal that stand beside its code, and need not say it again."""
+    after = why.removeprefix(code)
+    return after.removeprefix(":").lstrip() if after.startswith((": ", " [")) else why
+
+
 def swept_row(swept: Swept) -> dict[str, Any]:
     """What a sweep did, as JSON."""
     return {
@@ -239,7 +245,8 @@ def show_swept(swept: Swept) -> None:
     """What a sweep did, for people."""
     typer.echo(f"已触发 {len(swept.fired)} 项 / fired {len(swept.fired)}")
     for item in swept.refused:
-        typer.echo(f"未触发 / did not fire: {item['case']} {item['deadline']} [{item['code']}] {item['why']}", err=True)
+        why = without_code(item["code"], item["why"])
+        typer.echo(f"未触发 / did not fire: {item['case']} {item['deadline']} [{item['code']}] {why}", err=True)
     told = {(item["case"], item["deadline"]) for item in swept.refused}
     if resting := sum((each.case, each.deadline) not in told for each in swept.stuck):
         resting_words = f"另有 {resting} 项停滞 / {resting} more are stuck"

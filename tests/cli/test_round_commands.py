@@ -411,7 +411,7 @@ def test_the_closing_instant_is_in_time_and_a_microsecond_later_is_late(staged: 
     assert late.err.startswith("不予办理 / refused [window_closed]\n")
     # The late act found the window's end due and had it recorded first: nothing is left to a sweep.
     swept = answer(staged.run("round", "tick", "--at", JUST_LATE, "--json"))
-    assert swept == {"fired": [], "refused": [], "stuck": []}
+    assert swept == {"fired": [], "refused": [], "stuck": [], "behind": []}
     with workflow(staged.url) as wf:
         closed = wf.history(wf.cases(staged.round, "phase")[0])[-1]
         assert (closed["trigger"], closed["effective_at"], closed["recorded_at"]) == (
