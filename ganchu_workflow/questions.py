@@ -14,6 +14,7 @@ from ganchu_workflow.engine import queries
 from ganchu_workflow.engine.books import Books
 from ganchu_workflow.engine.calendars import FACT, Calendars
 from ganchu_workflow.engine.cases import CaseState
+from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.explaining import Explanation, RunningDeadline, deadlines_of, explain
 from ganchu_workflow.engine.foresee import foresee
 from ganchu_workflow.engine.lateness import LISTED, Overdue, Tally, overdue, tally
@@ -104,6 +105,10 @@ class Questions:
     def history(self, case: Case) -> list[dict[str, Any]]:
         """The events of a case, oldest first."""
         return self._read(lambda c: queries.events(c, id_of(case)))
+
+    def followed(self, act: Receipt) -> list[dict[str, Any]]:
+        """What an act did: its event and those that followed from it, on other cases too, each after its cause."""
+        return self._read(lambda c: queries.followed(c, act))
 
     def attempts(self, round: Case) -> list[dict[str, Any]]:
         """What was tried in a round and refused, and what was decided about its messages, oldest first."""

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from ganchu_workflow.cli.ends import outcome_row, show_outcome, telling_what_fired_first
 from ganchu_workflow.cli.entering import EnteredBy, Proof, ProofAt, Reason, Received, entering
+from ganchu_workflow.cli.histories import show_history
 from ganchu_workflow.cli.selecting import case_of, standing, with_cases
 from ganchu_workflow.cli.terminal import (
     BROKEN,
@@ -24,7 +26,6 @@ from ganchu_workflow.cli.terminal import (
     local_time,
     object_of,
     print_json,
-    receipt_row,
     round_of,
     unrunnable,
     workflow_on,
@@ -75,21 +76,23 @@ def open_case(
             raise Invalid("--all-in needs --round")
         found = standing(workflow, round_id, "application", all_in, [], ended=False)
         members += [a.id for a in sorted(found, key=lambda a: str(a.facts.get("number"))) if a.id not in members]
-    receipt = entering(workflow, received, entered_by, reason, evidence, evidence_uri).open(
-        kind,
-        with_cases(workflow, round_id, object_of(data)),
-        actor=actor_of(actor, person),
-        round=round_id,
-        parent=case_of(workflow, parent, round_id) if parent is not None else None,
-        of=of,
-        stage=stage,
-        members=members,
-        key=key,
-        document=document,
-    )
+    with telling_what_fired_first(workflow):
+        receipt = entering(workflow, received, entered_by, reason, evidence, evidence_uri).open(
+            kind,
+            with_cases(workflow, round_id, object_of(data)),
+            actor=actor_of(actor, person),
+            round=round_id,
+            parent=case_of(workflow, parent, round_id) if parent is not None else None,
+            of=of,
+            stage=stage,
+            members=members,
+            key=key,
+            document=document,
+        )
     if as_json:
-        return print_json(receipt_row(receipt))
+        return print_json(outcome_row(workflow, receipt))
     typer.echo(f"{receipt.case_id}  {receipt.state}")
+    show_outcome(workflow, receipt)
     return None
 
 
@@ -114,12 +117,14 @@ def fire(
     """办理:在案件上触发一步。 / Fires a trigger on a case."""
     workflow = workflow_on(database, at)
     told = with_cases(workflow, None, object_of(data))
-    receipt = entering(workflow, received, entered_by, reason, evidence, evidence_uri).fire(
-        case_of(workflow, case), trigger, told, actor=actor_of(actor, person), key=key, document=document
-    )
+    with telling_what_fired_first(workflow):
+        receipt = entering(workflow, received, entered_by, reason, evidence, evidence_uri).fire(
+            case_of(workflow, case), trigger, told, actor=actor_of(actor, person), key=key, document=document
+        )
     if as_json:
-        return print_json(receipt_row(receipt))
+        return print_json(outcome_row(workflow, receipt))
     typer.echo(f"{receipt.case_id}  {receipt.source} → {receipt.state}")
+    show_outcome(workflow, receipt)
     return None
 
 
@@ -142,6 +147,8 @@ def allowed(case: CaseId, database: Database, actor: As, at: At = None, as_json:
                 for a in found
             ]
         )
+    if not found:
+        typer.echo("此处没有可办的事项 / nothing can be done here")
     for item in found:
         fields = ", ".join(f"{f}*" if f in item.required else f for f in item.fields)
         typer.echo(f"{'✓' if item.may else '✗'} {item.trigger}  {item.refusal or fields}".rstrip())
@@ -180,19 +187,14 @@ def tasks(database: Database, actor: As, as_json: AsJson = False) -> None:
 
 @app.command("history")
 def history(case: CaseId, database: Database, as_json: AsJson = False) -> None:
-    """案件的经过。 / The events of a case."""
-    from ganchu_workflow.clock import from_text
-
+    """案件的经过:依据、新旧截止、补录。 / The events of a case: on what ground, ends old and new, late entries."""
     workflow = workflow_on(database)
     case = case_of(workflow, case)
     round_id = workflow.case(case).round
     found = workflow.history(case)
     if as_json:
         return print_json(found)
-    for e in found:
-        at = local_time(workflow, round_id, from_text(e["effective_at"]))
-        moved = f"{e['source'] or '∅'} → {e['target']}" if e["refusal"] is None else f"✗ {e['refusal']['code']}"
-        typer.echo(f"{e['seq']:>3}  {at}  {e['trigger']}  {moved}  {e['actor']['role']}")
+    show_history(workflow, round_id, found)
     return None
 
 

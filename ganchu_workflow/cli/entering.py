@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ Received = Annotated[
     str | None,
     typer.Option(
         "--received-at",
-        help="补录:纸件收到的时刻 / entered late: when it was received on paper",
+        help="补录:纸件收到的时刻,写到时分 / entered late: when it was received on paper, with its hour",
     ),
 ]
 EnteredBy = Annotated[
@@ -38,7 +39,7 @@ def entering(
 ) -> Workflow:
     """The workflow itself; or, with `received`, the one whose acts count as received then.
 
-    Raises `Invalid` where one of the three is missing, or the file cannot be read.
+    Raises `Invalid` where one of the three is missing, the hour is, or the file cannot be read.
     """
     from hashlib import sha256
 
@@ -50,11 +51,28 @@ def entering(
         return workflow
     if reason is None or proof is None:
         raise Invalid("--received-at: a late entry states why (--reason) and what shows it (--evidence FILE)")
+    at = _with_its_hour(received)
     try:
         digest = sha256(proof.read_bytes()).hexdigest()
     except OSError as error:
         raise Invalid(f"--evidence: {proof} cannot be read: {error.strerror or error}") from error
     role, _, person = by.partition("#")
     evidence = {"name": proof.name, "sha256": digest, "uri": uri or str(proof)}
-    at = instant_of(received, "--received-at")
-    return workflow.entering_late(at, by=actor_of(role, person), reason=reason, evidence=evidence)
+    by_whom = actor_of(role, person, option="--entered-by")
+    return workflow.entering_late(at, by=by_whom, reason=reason, evidence=evidence)
+
+
+def _with_its_hour(text: str) -> datetime:
+    """The instant of a reception. Raises `Invalid` for a date alone: read as 00:00, all of that day were in time."""
+    from datetime import date
+
+    from ganchu_workflow.errors import Invalid
+
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return instant_of(text, "--received-at")
+    raise Invalid(
+        f"--received-at:只写了日期“{text}”,请写明收到的时分,如 {day}T17:10(北京时间) / "
+        f"'{text}' is a date without an hour; write when it was received, like {day}T17:10 (Beijing time)"
+    )

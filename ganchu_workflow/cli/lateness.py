@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ganchu_workflow.cli.ends import STATUS, standing_of
 from ganchu_workflow.cli.selecting import Naming, case_of
 from ganchu_workflow.cli.terminal import (
     BROKEN,
@@ -17,7 +18,6 @@ from ganchu_workflow.cli.terminal import (
     At,
     CaseId,
     Database,
-    Grace,
     MaxSkew,
     Person,
     actor_of,
@@ -27,6 +27,7 @@ from ganchu_workflow.cli.terminal import (
     round_of,
     show_swept,
     swept_row,
+    without_code,
     workflow_on,
 )
 
@@ -38,13 +39,6 @@ app = typer.Typer(help="期限 / deadlines")
 deadlines = typer.Typer(help="一件的期限:查看、推算、恢复 / the deadlines of a case", no_args_is_help=True)
 app.add_typer(deadlines, name="deadline")
 
-_STATUS = {
-    "armed": "计算中 / runs",
-    "stopped": "停止计算 / stopped",
-    "suspended": "已中止 / suspended",
-    "fired": "已届满 / ran out",
-    "awaiting_calendar": "待放假安排公布 / waits for a year's calendar",
-}
 _WHY = {
     "no_worker": ("尚无进程处理", "nobody has tried"),
     "refused": ("规则不予通过", "refused"),
@@ -59,7 +53,14 @@ _STEPS = ("≤1分钟 / ≤1 min", "≤5分钟 / ≤5 min", "≤1小时 / ≤1 h
 @app.command("tick")
 def tick(
     database: Database,
-    grace: Grace = 60,
+    grace: Annotated[
+        int,
+        typer.Option(
+            "--grace",
+            min=0,
+            help="为在途事项留出的秒数,用 --at 时不留 / seconds left to acts still on their way; none with --at",
+        ),
+    ] = 60,
     explain: Annotated[
         bool, typer.Option("--explain", help="并说明仍逾期的期限及原因 / then say what is still late, and why")
     ] = False,
@@ -113,14 +114,17 @@ def deadline_list(case: CaseId, database: Database, as_json: AsJson = False) -> 
     if as_json:
         return print_json([asdict(each) for each in found])
     round_id = workflow.case(case).round
+    if not found:
+        typer.echo("没有正在计算的期限 / no deadline runs")
     for each in found:
-        ends = local_time(workflow, round_id, each.ends_at) if each.ends_at else each.remainder or "-"
+        runs = f"{STATUS['armed']}  " if each.status == "armed" else ""
+        stands = standing_of(workflow, round_id, each.status, each.ends_at, each.remainder)
         provisional = "  暂定 / provisional" if each.provisional else ""
-        typer.echo(f"{each.label} ({each.name})  {_STATUS[each.status]}  {ends}{provisional}")
+        typer.echo(f"{each.label} ({each.name})  {runs}{stands}{provisional}")
         typer.echo(f"    {each.rule}  {each.calendar or ''}".rstrip())
         for alert in each.alerts:
             when = local_time(workflow, round_id, alert.at) if alert.at else "-"
-            typer.echo(f"    {alert.distance}  {when}  {_STATUS[alert.status]}")
+            typer.echo(f"    {alert.distance}  {when}  {STATUS[alert.status]}")
     return None
 
 
@@ -168,7 +172,9 @@ def deadline_release(
         return print_json([asdict(each) for each in released])
     typer.echo(f"已恢复 {len(released)} 项,下次运行时触发 / released {len(released)}: the next sweep tries them")
     for each in released:
-        typer.echo(f"    {each.case}  {each.deadline}  {each.status}  [{each.code}] {each.why}")
+        typer.echo(
+            f"    {each.case}  {each.deadline}  {each.status}  [{each.code}] {without_code(each.code, each.why)}"
+        )
     return None
 
 

@@ -27,7 +27,7 @@ from ganchu_workflow.cli import (
     windows,
     worker,
 )
-from ganchu_workflow.cli.terminal import BAD_INPUT, BROKEN, REFUSED
+from ganchu_workflow.cli.terminal import BAD_INPUT, BROKEN, REFUSED, without_code
 
 app = typer.Typer(
     help="运行评选批次:显式状态机、法定期限、可核验的记录。 / Runs selection rounds.",
@@ -79,7 +79,7 @@ def run() -> None:
     try:
         app()
     except Refused as error:
-        _fail("不予办理 / refused", error.code, error.message, REFUSED)
+        _fail("不予办理 / refused", error.code, "\n".join([error.message, *getattr(error, "__notes__", ())]), REFUSED)
     except WorkflowError as error:
         _fail("错误 / error", error.code, error.message, BROKEN if isinstance(error, Fault) else BAD_INPUT)
     except UnicodeEncodeError as error:
@@ -93,7 +93,7 @@ def run() -> None:
 
 
 def _fail(word: str, code: str, message: str, status: int) -> NoReturn:
-    typer.echo(f"{word} [{code}]\n{message}", err=True)
+    typer.echo(f"{word} [{code}]\n{without_code(code, message)}", err=True)
     sys.exit(status)
 
 

@@ -122,8 +122,8 @@ def instant_of(text: str, option: str = "--at") -> datetime:
     return instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo("Asia/Shanghai"))
 
 
-def actor_of(text: str, person: str = "") -> Actor:
-    """Who `--as` and `--person` name. Raises `Invalid`, saying which roles there are."""
+def actor_of(text: str, person: str = "", *, option: str = "--as") -> Actor:
+    """Who `option` and `--person` name. Raises `Invalid`, saying which roles there are."""
     from ganchu_workflow.actors import SCOPED, Actor, Role, Via
     from ganchu_workflow.errors import Invalid
 
@@ -131,9 +131,9 @@ def actor_of(text: str, person: str = "") -> Actor:
     if role not in set(Role):
         near = get_close_matches(role, list(Role), 1)
         hint = f"did you mean '{near[0]}'? " if near else ""
-        raise Invalid(f"--as: there is no role '{role}'; {hint}roles are: {', '.join(Role)}")
+        raise Invalid(f"{option}: there is no role '{role}'; {hint}roles are: {', '.join(Role)}")
     if role in SCOPED and not scope:
-        raise Invalid(f"--as: the role '{role}' acts for somebody; say for whom, as in {role}:<reference>")
+        raise Invalid(f"{option}: the role '{role}' acts for somebody; say for whom, as in {role}:<reference>")
     return Actor(Role(role), scope, person, Via.CLI)
 
 
@@ -227,6 +227,12 @@ def console() -> Console:
     return Console(width=100, highlight=False)
 
 
+def without_code(code: str, why: str) -> str:
+    """The words of a refusal that stand beside its code, and need not say it again."""
+    after = why.removeprefix(code)
+    return after.removeprefix(":").lstrip() if after.startswith((": ", " [")) else why
+
+
 def swept_row(swept: Swept) -> dict[str, Any]:
     """What a sweep did, as JSON."""
     return {
@@ -241,7 +247,8 @@ def show_swept(swept: Swept) -> None:
     """What a sweep did, for people."""
     typer.echo(f"已触发 {len(swept.fired)} 项 / fired {len(swept.fired)}")
     for item in swept.refused:
-        typer.echo(f"未触发 / did not fire: {item['case']} {item['deadline']} [{item['code']}] {item['why']}", err=True)
+        why = without_code(item["code"], item["why"])
+        typer.echo(f"未触发 / did not fire: {item['case']} {item['deadline']} [{item['code']}] {why}", err=True)
     told = {(item["case"], item["deadline"]) for item in swept.refused}
     if resting := sum((each.case, each.deadline) not in told for each in swept.stuck):
         resting_words = f"另有 {resting} 项停滞 / {resting} more are stuck"

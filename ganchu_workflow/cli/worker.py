@@ -26,6 +26,7 @@ from ganchu_workflow.cli.terminal import (
     measured_skew,
     receipt_row,
     require_real_time,
+    without_code,
     workflow_on,
 )
 
@@ -212,7 +213,10 @@ class _Lines:
         zh, en = [f"已触发 {len(beat.fired)} 项"], [f"fired {len(beat.fired)}"]
         if beat.refused:
             zh.append(f"未触发 {len(beat.refused)} 项")
-            shown = [f"{r['case']} {r['deadline']} [{r['code']}] {r['why']}" for r in beat.refused[:SHOWN]]
+            shown = [
+                f"{r['case']} {r['deadline']} [{r['code']}] {without_code(r['code'], r['why'])}"
+                for r in beat.refused[:SHOWN]
+            ]
             shown += ["…"] if len(beat.refused) > SHOWN else []
             en.append(f"{len(beat.refused)} did not fire: {'; '.join(shown)}")
         for job in told:

@@ -213,7 +213,7 @@ def _no_such(kind: KindDefinition, name: str) -> Refusal:
     return Refusal(
         "no_such_deadline",
         f"本案没有名为“{name}”的期限",
-        f"a {kind.kind} has no deadline '{name}'; it has: {', '.join(there) or 'none'}",
+        f"the kind {kind.kind} has no deadline '{name}'; it has: {', '.join(there) or 'none'}",
         {"deadlines": there},
     )
 

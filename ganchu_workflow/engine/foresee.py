@@ -11,8 +11,10 @@ from ganchu_workflow.engine.adjusting import END, EXTEND, FORMS, RESUME, SUSPEND
 from ganchu_workflow.engine.admission import has_authority, may, not_allowed, round_stands_still, window_refusal
 from ganchu_workflow.engine.calendars import Calendars
 from ganchu_workflow.engine.cases import CaseState
-from ganchu_workflow.engine.deadlines import ARMED, SUSPENDED
+from ganchu_workflow.engine.deadlines import ARMED, AWAITING, SUSPENDED
+from ganchu_workflow.engine.outage import BY, Outage
 from ganchu_workflow.engine.queries import Allowed
+from ganchu_workflow.engine.requests import EXTEND_ROUND
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.surroundings import Surroundings
@@ -22,6 +24,9 @@ from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.context import Context
 from ganchu_workflow.process.definition import Edge
 from ganchu_workflow.process.language import Data
+
+RUNNING = (ARMED, AWAITING)
+"""How a deadline stands that may be suspended, extended or ended."""
 
 
 def foresee(
@@ -38,21 +43,32 @@ def foresee(
     edges = book.process.kind(case.kind).edges_from.get(case.state, ())
     human = [e for e in edges if e.by - RESERVED and not e.late]
     on_edges = [_allowed(work, book, case, edge, actor, now) for edge in human]
-    return on_edges + list(_beside(work, book, case, actor))
+    return on_edges + list(_beside(work, book, case, actor, now))
 
 
-def _beside(work: Workspace, book: Rulebook, case: CaseState, actor: Actor) -> Iterator[Allowed]:
-    """The acts on deadlines that this actor could do now: nobody else is told of them."""
+def _beside(work: Workspace, book: Rulebook, case: CaseState, actor: Actor, now: datetime) -> Iterator[Allowed]:
+    """The acts on deadlines that this actor could do now: nobody else is told of them.
+
+    What is due is fired before any act on it, so there is none.
+    """
+    if case.kind == "round":
+        if case.state != "cancelled" and has_authority(actor, BY, case):
+            yield _taking(EXTEND_ROUND, Outage)
+        return
     timers = book.process.kind(case.kind).timers
     running = work.deadlines(case)
     mine = [running[t.name] for t in timers if t.name in running and has_authority(actor, t.deadline.by, case)]
     if round_stands_still(work.get(case.round), case.kind) is not None:
         return
-    wanted = {SUSPEND: ARMED, RESUME: SUSPENDED, EXTEND: ARMED, END: ARMED}
-    for trigger, status in wanted.items():
-        if any(r.status == status for r in mine):
-            fields = FORMS[trigger].model_fields
-            yield Allowed(trigger, None, tuple(fields), tuple(n for n, f in fields.items() if f.is_required()))
+    wanted = {SUSPEND: RUNNING, RESUME: (SUSPENDED,), EXTEND: RUNNING, END: RUNNING}
+    for trigger, statuses in wanted.items():
+        if any(r.status in statuses and (r.due_at is None or r.due_at >= now) for r in mine):
+            yield _taking(trigger, FORMS[trigger])
+
+
+def _taking(trigger: str, form: type[Data]) -> Allowed:
+    fields = form.model_fields
+    return Allowed(trigger, None, tuple(fields), tuple(n for n, f in fields.items() if f.is_required()))
 
 
 def _allowed(work: Workspace, book: Rulebook, case: CaseState, edge: Edge, actor: Actor, now: datetime) -> Allowed:

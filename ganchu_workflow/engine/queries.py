@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, bindparam, func, or_, select
@@ -13,6 +13,7 @@ from sqlalchemy import and_, bindparam, func, or_, select
 from ganchu_workflow.actors import SCOPED, Actor
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.engine.deadlines import ESCALATE, REMIND
+from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.rows import Rows, by_chunks
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.sql import CASE, DEADLINE, EVENT, NOT_CALLED_OFF, OUTBOX, PARTY
@@ -27,6 +28,8 @@ log = logging.getLogger("ganchu_workflow")
 ATTEMPT = METADATA.tables["ganchu_attempt"]
 _ROUNDS_OF = Statement(select(CASE.c.id, CASE.c.round_id).where(CASE.c.id.in_(bindparam("ids", expanding=True))))
 _ROUNDS = Statement(select(CASE.c.id).where(CASE.c.kind == "round"))
+MOST_AHEAD = timedelta(minutes=1)
+"""By how much the clock of another node may have been ahead of the one that recorded an act."""
 Books = Callable[[str, Rows], Rulebook]
 """The rulebook of a round."""
 
@@ -60,6 +63,21 @@ def events(link: Link, case_id: str) -> list[dict[str, Any]]:
     """The events of a case, oldest first, each with its digest."""
     query = select(EVENT.c.body, EVENT.c.digest).where(EVENT.c.case_id == case_id).order_by(EVENT.c.seq)
     return [{**decode(r.body), "digest": r.digest} for r in link.execute(query)]
+
+
+def followed(link: Link, act: Receipt) -> list[dict[str, Any]]:
+    """The event of an act and those that followed from it, a cause before what it led to."""
+    # Another case of the same transaction may have been recorded by a clock that was less ahead.
+    since = act.recorded_at - MOST_AHEAD
+    written = [decode(text) for text in Rows(link).events_since(round_of(link, [act.case_id]), since)]
+    found = [e for e in written if (e["case"], e["seq"]) == (act.case_id, act.seq)]
+    after: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for event in written:
+        if event["cause"] is not None:
+            after.setdefault((event["cause"]["case"], event["cause"]["seq"]), []).append(event)
+    for event in found:
+        found += after.get((event["case"], event["seq"]), [])
+    return found
 
 
 def cases(

@@ -53,6 +53,13 @@ class RuleCrashed(Fault):
     code = "rule_crashed"
 
 
+def _triggers(kind: KindDefinition) -> list[str]:
+    """What may be asked for of a kind: its own triggers, then the acts on its deadlines, and on a whole round."""
+    own = sorted({e.trigger for e in kind.edges if e.source is not None})
+    on_deadlines = FORMS if any(t.deadline.by for t in kind.timers) else ()
+    return [*own, *on_deadlines, *([EXTEND_ROUND] if kind.kind == "round" else [])]
+
+
 class Run:
     """One act, carried to rest."""
 
@@ -119,11 +126,8 @@ class Run:
             edges = tuple(e for e in edges if e.stage == step.stage)
         if not edges:
             if step.trigger not in kind.triggers():
-                raise Unknown(
-                    f"the kind {case.kind} has no trigger '{step.trigger}'; it has: "
-                    f"{', '.join(sorted({e.trigger for e in kind.edges if e.source is not None}))}",
-                    trigger=step.trigger,
-                )
+                words = f"the kind {case.kind} has no trigger '{step.trigger}'; it has: {', '.join(_triggers(kind))}"
+                raise Unknown(words, trigger=step.trigger)
             label = kind.states[case.state].label
             late = self._came_too_late(step, case, kind)
             if late is not None:

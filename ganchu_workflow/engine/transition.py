@@ -15,11 +15,12 @@ from typing import Any, TypeVar, cast
 
 from ganchu_workflow.actors import CLOCK
 from ganchu_workflow.canonical import decode
-from ganchu_workflow.clock import Clock
+from ganchu_workflow.clock import Clock, to_text
 from ganchu_workflow.engine.attempts import attempt, keep_attempt
 from ganchu_workflow.engine.calendars import Calendars
 from ganchu_workflow.engine.concerned import concerned_by, still_due
 from ganchu_workflow.engine.crash_points import reached
+from ganchu_workflow.engine.deadlines import ESCALATE, REMIND
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.known import Known
 from ganchu_workflow.engine.outage import settled_until
@@ -93,19 +94,28 @@ class Engine:
         transaction of its own. Under a key that was used before, the earlier receipt is given again.
 
         Raises `Refused` when it may not be done (the refusal is kept as a row), `Unknown` for a case, kind or trigger
-        that does not exist, and a `Fault` when something broke; in each case nothing of the act is left.
+        that does not exist, and a `Fault` when something broke; in each case nothing of the act is left. A `Refused`
+        names in `fields["fired_first"]` what was fired before it.
         """
         settled: set[tuple[str, str, datetime]] = set()
+        fired: list[dict[str, str]] = []
         reached("received")
         while True:
             try:
                 return self._kept(request, lambda: self._once(request, book, settled))
+            except Refused as refused:
+                if fired:
+                    refused.fields["fired_first"] = fired
+                raise
             except _DueFirst as due:
                 # One at a time: what it fires may start another that was due before the rest.
                 settled.add(due.row)
-                failed = self.fire_due(*due.row, request.received_at)
-                if isinstance(failed, Contention):
-                    raise failed from due  # it may well fire yet: then the act comes after it
+                case_id, name, due_at = due.row
+                done = self.fire_due(case_id, name, due_at, request.received_at)
+                if isinstance(done, Contention):
+                    raise done from due  # it may well fire yet: then the act comes after it
+                if isinstance(done, Receipt) and done.trigger not in (REMIND, ESCALATE):
+                    fired.append({"case": case_id, "deadline": name, "due_at": to_text(due_at), "state": done.state})
 
     def carry_out_as_set(self, requests: Sequence[Request]) -> list[Receipt | WorkflowError]:
         """Carry out acts on cases of one round as a set: what became of each, as if one came after the other.

@@ -309,7 +309,7 @@ def test_a_posix_locale_does_no_harm(sqlite_url: str, plan: Path) -> None:
     assert (late.code, late.out) == (3, "")
     assert late.err == (
         "不予办理 / refused [applications_open]\n"
-        "applications_open [close @ running]: 尚有1项申报未办结 / 1 application(s) have not come to an end\n"
+        "[close @ running]: 尚有1项申报未办结 / 1 application(s) have not come to an end\n"
     )
 
 

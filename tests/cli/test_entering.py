@@ -55,10 +55,23 @@ def test_paper_that_came_in_time_is_entered_late(script: RoundScript, tmp_path: 
         (["--reason", "x"], "--reason and --evidence are of a late entry: give --received-at as well"),
         (["--received-at", CLOSES, "--reason", "x", "--evidence", "no.pdf"], "--evidence: no.pdf cannot be read"),
         (
+            ["--received-at", "2021-09-03", "--reason", "x", "--evidence", "a.pdf"],
+            "--received-at:只写了日期“2021-09-03”,请写明收到的时分,如 2021-09-03T17:10(北京时间) / "
+            "'2021-09-03' is a date without an hour; write when it was received, like 2021-09-03T17:10 (Beijing time)",
+        ),
+        (["--received-at", "20210903", "--reason", "x", "--evidence", "a.pdf"], "如 2021-09-03T17:10"),
+        (
+            ["--received-at", CLOSES, "--reason", "x", "--evidence", "a.pdf", "--entered-by", "applicant"],
+            "--entered-by: the role 'applicant' acts for somebody",
+        ),
+        (
             ["--received-at", "gestern", "--reason", "x", "--evidence", "a.pdf"],
             "--received-at: 不是时刻,请写如 2021-09-03T17:30 / 'gestern' is no instant",
         ),
-        (["--received-at", "2031-01-01", "--reason", "x", "--evidence", "a.pdf"], "nothing is received in the future"),
+        (
+            ["--received-at", "2031-01-01T09:00", "--reason", "x", "--evidence", "a.pdf"],
+            "nothing is received in the future",
+        ),
     ],
 )
 def test_what_is_missing_is_asked_for_and_nothing_is_entered(

@@ -234,7 +234,7 @@ def test_the_command_says_refused_or_broken_and_shows_no_traceback(site: Path, s
     assert (guard.code, guard.err) == (
         3,
         "不予办理 / refused [guard_crashed]\n"
-        "guard_crashed [crashing.guard_raises @ crashing.waiting]: 规则“raises”运行出错,未予办理 / "
+        "[crashing.guard_raises @ crashing.waiting]: 规则“raises”运行出错,未予办理 / "
         "the guard 'raises' crashed (ValueError); the act was refused\n",
     )
     assert (effect.code, effect.err) == (

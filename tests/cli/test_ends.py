@@ -1,0 +1,182 @@
+"""What the terminal says of ends: after an act, on a refusal, in a history, and where nothing runs or may be done."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ganchu_workflow import Actor, Role
+from ganchu_workflow.testing import OFFICE, RoundScript, usual_plan
+from tests.cli.command import Done, ganchu
+
+DECLARING = {"window": {"opens": datetime(2026, 9, 1, 9), "closes": datetime(2026, 9, 24, 17, 30)}}
+NAME = "补正期限 (self_declaration.correction_due)"
+STOOD = "self_declaration.correcting → self_declaration.correcting"
+ABOUT = {"deadline": "correction_due", "ground": "方案第五条"}
+OUTAGE = {
+    "began": "2026-09-24T11:00:00+08:00",
+    "ended": "2026-09-24T15:00:00+08:00",
+    "until": "2026-09-25T17:30:00+08:00",
+    "document": "演函〔2026〕9号(虚构)",
+    "ground": "方案第八条",
+}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Two declarations that were returned for correction by 2026-09-24 17:30, and the terminal of the office."""
+
+    script: RoundScript
+    url: str
+    folder: Path
+
+    def ask(self, *args: str, at: str = "") -> Done:
+        env = {"GANCHU_DB": self.url} | ({"GANCHU_AT": at} if at else {})
+        return ganchu(*args, cwd=self.folder, env=env)
+
+    def fire(self, at: str, case: str, trigger: str, data: dict[str, Any], *more: str) -> Done:
+        return self.ask("fire", case, trigger, "--as", "office", "--data", json.dumps(data), *more, at=at)
+
+
+@pytest.fixture
+def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
+    script = RoundScript(usual_plan(self_declaration=DECLARING), database=sqlite_url)
+    script.declare("水表", "茶油")
+    script.at("2026-09-18T10:00")
+    for name in ("水表", "茶油"):
+        script.fire(name, "return_for_correction", OFFICE, items=["检测报告"])
+    yield Desk(script, sqlite_url, tmp_path)
+    script.close()
+
+
+def test_an_act_says_which_ends_it_has_changed(desk: Desk) -> None:
+    case = desk.script.id("水表")
+    stopped = desk.fire("2026-09-22T11:00", case, "deadline:suspend", ABOUT)
+    resumed = desk.fire("2026-09-23T09:00", case, "deadline:resume", ABOUT)
+    later = ABOUT | {"until": "2026-09-30T12:00:00+08:00"}
+    extended = desk.fire("2026-09-23T10:00", case, "deadline:extend", later, "--json")
+    ended = desk.fire("2026-09-23T11:00", case, "deadline:end", ABOUT)
+
+    left = "剩余3个工作日(恢复当日不计) / left: 3 working days (day of resuming not counted)"
+    assert stopped == Done(0, f"{case}  {STOOD}\n    {NAME}: 已中止 / suspended  {left}\n", "")
+    assert resumed == Done(0, f"{case}  {STOOD}\n    {NAME}: 2026-09-29 17:30:00+08:00\n", "")
+    row = json.loads(extended.out)
+    assert row["then"] == []
+    assert row["deadlines"] == [
+        {
+            "case": case,
+            "deadline": "self_declaration.correction_due",
+            "label": "补正期限",
+            "status": "armed",
+            "ends_at": "2026-09-30T04:00:00.000000Z",
+            "remainder": None,
+        }
+    ]
+    then = "随后 / then self_declaration.give_up: self_declaration.correcting → withdrawn"
+    assert ended == Done(0, f"{case}  {STOOD}\n    {NAME}: 不再计算 / over\n    {then}\n", "")
+
+
+def test_an_outage_says_how_many_cases_moved_and_what_had_fired_already(desk: Desk) -> None:
+    round_id, tea = desk.script.round, desk.script.id("茶油")
+    moved = desk.fire("2026-09-24T16:00", round_id, "round:extend_for_outage", OUTAGE)
+    desk.script.at("2026-09-26T09:00")
+    second = OUTAGE | {
+        "began": OUTAGE["until"],
+        "ended": "2026-09-25T18:00:00+08:00",
+        "until": "2026-09-28T17:30:00+08:00",
+    }
+    told = desk.fire("2026-09-26T10:00", round_id, "round:extend_for_outage", second)
+    as_json = desk.fire("2026-09-26T10:00", round_id, "round:extend_for_outage", second, "--json")
+
+    # Both declarations, and the phase whose window was to close.
+    assert moved.out == (
+        f"{round_id}  running → running\n    期限有变动的案件 3 件 / cases whose deadlines changed: 3\n"
+    )
+    assert told.out.splitlines()[1] == "    期限有变动的案件 0 件 / cases whose deadlines changed: 0"
+    words = "    故障期间已届满触发,未顺延 / had fired already, not moved: "
+    assert f"{words}{tea}  {NAME}  2026-09-25 17:30:00+08:00" in told.out.splitlines()
+    assert {
+        "case": tea,
+        "deadline": "self_declaration.correction_due",
+        "label": "补正期限",
+        "due_at": "2026-09-25T09:30:00.000000Z",
+    } in json.loads(as_json.out)["fired_already"]
+
+
+def test_a_refusal_says_what_had_run_out_and_was_fired_first(desk: Desk) -> None:
+    case = desk.script.id("水表")
+    later = ABOUT | {"until": "2026-09-30T12:00:00+08:00"}
+    first = desk.fire("2026-09-25T09:00", case, "deadline:extend", later)
+    again = desk.fire("2026-09-25T09:00", case, "deadline:extend", later)
+
+    told = (
+        f"已先行届满并触发 / had run out, and was fired first: {case}  {NAME}  2026-09-24 17:30:00+08:00  → withdrawn"
+    )
+    assert (first.code, first.err.splitlines()[0]) == (3, "不予办理 / refused [deadline_not_running]")
+    assert first.err.splitlines()[1].startswith("[deadline:extend @ withdrawn]: 该期限当前未在计算 / ")
+    assert told in first.err.splitlines()
+    assert "fired first" not in again.err
+
+
+def test_a_history_shows_grounds_documents_ends_and_late_entries(desk: Desk) -> None:
+    case, tea = desk.script.id("水表"), desk.script.id("茶油")
+    later = ABOUT | {"until": "2026-09-30T12:00:00+08:00", "document": "演函〔2026〕8号(虚构)"}
+    desk.fire("2026-09-23T10:00", case, "deadline:extend", later)
+    desk.fire("2026-09-24T16:00", desk.script.round, "round:extend_for_outage", OUTAGE)
+    (desk.folder / "a.pdf").write_bytes(b"x")
+    entered = desk.ask(
+        "fire", tea, "resubmit", "--as", "applicant:firm-茶油", "--data", '{"documents": []}',
+        "--received-at", "2026-09-25T16:00", "--reason", "漏录", "--evidence", "a.pdf", "--entered-by", "office#u-1",
+        at="2026-09-29T11:00",
+    )  # fmt: skip
+    assert entered.code == 0
+
+    lines = desk.ask("history", case).out.splitlines()
+    assert lines[-3:] == [
+        f"  5  2026-09-23 10:00:00+08:00  deadline:extend  {STOOD}  office",
+        "     依据 / ground: 方案第五条  文件 / document: 演函〔2026〕8号(虚构)",
+        f"     {NAME}: 2026-09-30 12:00:00+08:00  原 / was 2026-09-24 17:30:00+08:00",
+    ]
+    assert desk.ask("history", tea).out.splitlines()[-1] == (
+        "     补录 / entered late: office#u-1  收到 / received 2026-09-25 16:00:00+08:00"
+        "  录入 / recorded 2026-09-29 11:00:00+08:00"
+    )
+    assert desk.ask("history", desk.script.round).out.splitlines()[-2:] == [
+        "     依据 / ground: 方案第八条  文件 / document: 演函〔2026〕9号(虚构)",
+        "     故障 / outage: 2026-09-24 11:00:00+08:00 – 2026-09-24 15:00:00+08:00"
+        "  顺延至 / until 2026-09-25 17:30:00+08:00",
+    ]
+
+
+def test_where_nothing_runs_or_may_be_done_it_says_so(desk: Desk) -> None:
+    case = desk.script.id("水表")
+    assert desk.ask("deadline", "list", desk.script.round) == Done(0, "没有正在计算的期限 / no deadline runs\n", "")
+    desk.fire("2026-09-23T11:00", case, "deadline:end", ABOUT)
+    assert desk.ask("deadline", "list", case) == Done(0, "没有正在计算的期限 / no deadline runs\n", "")
+    assert desk.ask("deadline", "list", case, "--json").out == "[]\n"
+    nothing = Done(0, "此处没有可办的事项 / nothing can be done here\n", "")
+    assert desk.ask("allowed", case, "--as", "office", at="2026-09-23T11:00") == nothing
+
+
+def test_what_is_due_may_not_be_acted_on_and_an_outage_may_be_told(desk: Desk) -> None:
+    def may(case: str, actor: Actor) -> list[str]:
+        return [each.trigger for each in desk.script.wf.allowed(case, actor) if each.may]
+
+    acts = ["deadline:suspend", "deadline:extend", "deadline:end"]
+    case, round_id = desk.script.id("水表"), desk.script.round
+    desk.script.at("2026-09-24T17:30")
+    assert may(case, OFFICE) == acts
+    desk.script.at("2026-09-24T17:30:00.000001", tick=False)
+    assert may(case, OFFICE) == []
+    assert may(round_id, OFFICE)[-1] == "round:extend_for_outage"
+    assert "round:extend_for_outage" not in may(round_id, Actor(Role.SUPERVISOR))
+
+
+def test_a_trigger_that_there_is_not_names_the_acts_on_deadlines_too(desk: Desk) -> None:
+    done = desk.fire("2026-09-22T11:00", desk.script.id("水表"), "deadline:pause", ABOUT)
+    assert done.code == 2
+    assert done.err.endswith(", withdraw, deadline:suspend, deadline:resume, deadline:extend, deadline:end\n")
