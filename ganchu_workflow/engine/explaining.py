@@ -106,7 +106,7 @@ def explain(rows: Rows, book: Rulebook, case: CaseState, name: str) -> Explanati
     if view.status == "awaiting_calendar":
         return Explanation(case.id, view, None, "所涉年度的放假安排尚未导入", "a year it reaches into is not published")
     if view.ends_at is None:
-        left = f"剩余 {view.remainder}" if view.remainder else "已无剩余"
+        left = f"剩余{parse_limit(view.remainder).label_zh('恢复当日')}" if view.remainder else "已无剩余"
         return Explanation(case.id, view, None, f"期限未在计算,{left}", f"it does not run; left: {view.remainder}")
     if view.rule.endswith(EXTENDED):
         fixed = next((e for e in _newest_first(rows, case) if _fixes(e, view)), None)

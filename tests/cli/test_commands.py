@@ -149,7 +149,7 @@ def test_the_answers_of_acts_as_json(scene: Scene) -> None:
     assert receipt == {
         "case": event["case"], "kind": "application", "seq": 1, "trigger": "self_declaration.declare", "source": None,
         "state": "self_declaration.draft", "effective_at": event["effective_at"],
-        "recorded_at": event["recorded_at"], "digest": event["digest"],
+        "recorded_at": event["recorded_at"], "digest": event["digest"], "deadlines": [], "then": [],
     }  # fmt: skip
     assert INSTANT.fullmatch(receipt["recorded_at"])
     data = json.dumps(DECLARATION | {"product": "丙"})
