@@ -125,7 +125,7 @@ def test_a_visit_that_is_not_reported_lapses_after_its_last_instant(scene: Make)
 
     assert (s.script.state(visit), s.state) == ("lapsed", "site_inspection.planned")
     assert s.script.told("office") == ["site_visit_lapsed"]
-    with s.script.refused("not_here"):
+    with s.script.refused("window_closed"):
         s.report(visit)
     s.recorded()
     assert s.state == "site_inspection.assessing"
