@@ -214,7 +214,10 @@ def show_overdue(workflow: Workflow, found: Overdue) -> None:
         zh, en = _WHY[late.why]
         tries = f" ({late.tries}次 / {late.tries} tries)" if late.tries else ""
         again = local_time(workflow, late.round, late.again_at) if late.again_at else ""
-        typer.echo(f"        {zh} / {en}{tries}" + (f": [{late.code}] {late.reason}" if late.code else ""))
+        typer.echo(
+            f"        {zh} / {en}{tries}"
+            + (f": [{late.code}] {without_code(late.code, late.reason or '')}" if late.code else "")
+        )
         if again and late.why in ("refused", "retrying", "unrunnable"):
             typer.echo(f"        再试 / again {again}")
         if late.why == "parked":
