@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -146,6 +147,11 @@ def parse_limit(text: str) -> Period | NotLaterThan:
     """
     if not isinstance(text, str):
         raise PeriodInvalid(f"a limit is text such as '5 working days' or '{_FORM}', not {text!r}")
+    return _read(text)
+
+
+@lru_cache(maxsize=256)  # a round has few periods, and reads them for every application
+def _read(text: str) -> Period | NotLaterThan:
     first: Words = parts_of(text)[0]
     if first.words[:1] == _PREFIX[:1] or _WRITTEN.match(str(first)):
         return NotLaterThan.parse(text)
