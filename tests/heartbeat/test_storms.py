@@ -85,6 +85,8 @@ def test_two_workers_beside_a_deadline_that_crashes_fire_all_others_once(databas
         connection.execute(update(CASE).where(CASE.c.id == broken).values(facts="no JSON"))
 
     with worker(database_url, "--every", "1", cwd=tmp_path) as one, worker(database_url, cwd=tmp_path) as two:
+        for each in (one, two):
+            each.heard("started")  # a signal that comes before it listens for signals would end it at once
         one.until(lambda: triggers(database_url, phases) == [ONCE] * 12)
         assert (one.end(), two.end()) == (0, 0)
 
