@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ganchu_workflow.clock import Clock, SimulatedClock, SystemClock
     from ganchu_workflow.engine.bulk import Bulk, Item
     from ganchu_workflow.engine.events import Receipt
-    from ganchu_workflow.engine.lateness import AwaitingCalendar, Late, Overdue, Tally, Unserved
+    from ganchu_workflow.engine.overdue import AwaitingCalendar, Late, Overdue, Tally, Unserved
     from ganchu_workflow.engine.queries import Allowed, Task
     from ganchu_workflow.engine.stuck import Stuck
     from ganchu_workflow.engine.sweep import Swept
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "Actor": "actors",
     "Allowed": "engine.queries",
-    "AwaitingCalendar": "engine.lateness",
+    "AwaitingCalendar": "engine.overdue",
     "Bulk": "engine.bulk",
     "CaseView": "process.values",
     "Clock": "clock",
@@ -40,8 +40,8 @@ _WHERE = {
     "Heartbeat": "heartbeat",
     "Invalid": "errors",
     "Item": "engine.bulk",
-    "Late": "engine.lateness",
-    "Overdue": "engine.lateness",
+    "Late": "engine.overdue",
+    "Overdue": "engine.overdue",
     "Period": "timing",
     "Plan": "plan",
     "Problem": "audit.verify",
@@ -57,9 +57,9 @@ _WHERE = {
     "Swept": "engine.sweep",
     "SystemClock": "clock",
     "SystemEntropy": "entropy",
-    "Tally": "engine.lateness",
+    "Tally": "engine.overdue",
     "Task": "engine.queries",
-    "Unserved": "engine.lateness",
+    "Unserved": "engine.overdue",
     "Via": "actors",
     "Workflow": "workflow",
     "WorkflowError": "errors",

@@ -17,8 +17,9 @@ from ganchu_workflow.engine.cases import CaseState
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.explaining import Explanation, RunningDeadline, deadlines_of, explain
 from ganchu_workflow.engine.foresee import foresee
-from ganchu_workflow.engine.lateness import LISTED, Overdue, Tally, overdue, tally
+from ganchu_workflow.engine.lateness import LISTED, overdue, tally
 from ganchu_workflow.engine.naming import Case, id_of
+from ganchu_workflow.engine.overdue import Overdue, Tally
 from ganchu_workflow.engine.queries import Allowed, Task
 from ganchu_workflow.engine.requests import Entry
 from ganchu_workflow.engine.rows import Rows

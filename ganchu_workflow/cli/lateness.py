@@ -32,7 +32,7 @@ from ganchu_workflow.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from ganchu_workflow.engine.lateness import AwaitingCalendar, Late, Overdue, Unserved
+    from ganchu_workflow.engine.overdue import AwaitingCalendar, Late, Overdue, Unserved
     from ganchu_workflow.workflow import Workflow
 
 app = typer.Typer(help="期限 / deadlines")

@@ -6,14 +6,13 @@ Nothing here changes anything. What is counted is counted by the database; what 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, case, func, select
 
-from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import from_text
 from ganchu_workflow.engine import queries
@@ -21,11 +20,12 @@ from ganchu_workflow.engine.attempts import ATTEMPT
 from ganchu_workflow.engine.behind import Behind, stands, to_be
 from ganchu_workflow.engine.calendars import Calendars
 from ganchu_workflow.engine.deadlines import AWAITING, alerts_of
+from ganchu_workflow.engine.overdue import NO_WORKER, REASONS, STEPS, AwaitingCalendar, Late, Overdue, Tally, Unserved
 from ganchu_workflow.engine.requests import ADOPT
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.sql import CASE, DEADLINE, EVENT, IN_TROUBLE, NOT_CALLED_OFF, STUCK
-from ganchu_workflow.engine.stuck import PARKED, REFUSED, RETRYING, UNRUNNABLE
+from ganchu_workflow.engine.stuck import UNRUNNABLE
 from ganchu_workflow.errors import DatabaseFault, DefinitionChanged, Invalid, WorkflowError, YearNotPublished
 from ganchu_workflow.process.deadlines import FactRule
 from ganchu_workflow.process.definition import KindDefinition, Timer
@@ -33,120 +33,9 @@ from ganchu_workflow.store.link import Link
 from ganchu_workflow.store.statements import IDS, Statement
 from ganchu_workflow.timing import parse_limit, reckon
 
-NO_WORKER = "no_worker"
-REASONS = (NO_WORKER, REFUSED, RETRYING, PARKED, UNRUNNABLE)
-"""Why a deadline is late: nobody has tried it yet, or what became of it when somebody did."""
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-STEPS = (MINUTE, 5 * MINUTE, HOUR, DAY, 7 * DAY)
-"""The steps of the histogram: up to and including each, and more than the last."""
 LISTED = 1000
 """How many of each sort are listed, if nothing else is said."""
 Books = Callable[[str, Rows], Rulebook]
-
-
-@dataclass(frozen=True, slots=True)
-class Late:
-    """A deadline that has run out and has not fired."""
-
-    case: str
-    kind: str
-    round: str
-    stage: str
-    state: str
-    deadline: str
-    label: str
-    """What an official calls the period; its name, where the round cannot be run."""
-    owner: Role | None
-    """Who has what the case waits for; None where the round cannot be run."""
-    due_at: datetime
-    late_by: timedelta
-    why: str
-    """`no_worker`: nobody has tried it since it was due. `refused`: a rule said no. `retrying`, `parked`: firing it
-    crashed. `unrunnable`: the installed stages cannot run the round."""
-    code: str | None = None
-    reason: str | None = None
-    tries: int = 0
-    again_at: datetime | None = None
-    """When it is tried again; None: at the next sweep, or, when it is parked, once a person has released it."""
-
-
-@dataclass(frozen=True, slots=True)
-class AwaitingCalendar:
-    """A deadline that reaches into a year whose notice is not loaded: it has no end yet, so it is not late."""
-
-    case: str
-    kind: str
-    round: str
-    stage: str
-    state: str
-    deadline: str
-    label: str
-    owner: Role | None
-    since: datetime
-    """When it began to run."""
-    year: int | None
-    """The year that is missing; None: it is loaded here, and the next sweep gives the deadline its end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unserved:
-    """A wait whose period starts at a declared fact that is still missing, such as 送达: it has no end yet.
-
-    A silence is never assumed: whoever owns the act that declares the fact has to do it.
-    """
-
-    case: str
-    kind: str
-    round: str
-    stage: str
-    state: str
-    deadline: str
-    label: str
-    owner: Role | None
-    fact: str
-    since: datetime
-    """Since when the case stands where the period would run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How many deadlines are late, by why and by how much."""
-
-    at: datetime
-    total: int = 0
-    by_reason: Mapping[str, int] = field(default_factory=dict)
-    """How many for each of `REASONS`."""
-    histogram: tuple[tuple[timedelta | None, int], ...] = ()
-    """How many are late by up to each of `STEPS` and by more than the step before; None: by more than the last."""
-    oldest: datetime | None = None
-    """When the one that is latest was due."""
-
-    @property
-    def worst(self) -> timedelta:
-        """How late the one is that is latest."""
-        return self.at - self.oldest if self.oldest is not None else timedelta()
-
-
-@dataclass(frozen=True, slots=True)
-class Overdue:
-    """What is late, and what waits without an end, as it is at one instant."""
-
-    tally: Tally
-    late: tuple[Late, ...] = ()
-    """The latest first, at most as many as were asked for; `tally` counts them all."""
-    awaiting: tuple[AwaitingCalendar, ...] = ()
-    unserved: tuple[Unserved, ...] = ()
-    unrunnable: Mapping[str, str] = field(default_factory=dict)
-    """The rounds that the installed stages cannot run, and why: of these nobody knows what is unserved."""
-    behind: tuple[Behind, ...] = ()
-    """The rounds that do not go by the latest import of a calendar yet."""
-
-    @property
-    def waits_for_a_person(self) -> bool:
-        """Whether something is late, or a round behind, that a sweep alone will not bring about."""
-        late = any(self.tally.by_reason.get(reason) for reason in (REFUSED, PARKED, UNRUNNABLE))
-        return late or any(each.why is not None for each in self.behind)
-
 
 _LATE_NOW = (DEADLINE.c.status == "armed", DEADLINE.c.fires.is_not(None), DEADLINE.c.due_at < bindparam("present"))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Self
 
-from ganchu_workflow.engine.lateness import Tally
+from ganchu_workflow.engine.overdue import Tally
 from ganchu_workflow.engine.stuck import PARKED, REFUSED, RETRYING, UNRUNNABLE
 from ganchu_workflow.store.skew import Skew
 
