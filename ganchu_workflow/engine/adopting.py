@@ -120,8 +120,14 @@ class _Adopting:
             case = self.work.get(case_id)
             tells: list[Message] = []
             settling = Settling(self.work, self.process, case, self.now)
-            resolved = [self._brought_in_line(settling, timer, tells) for timer in self.process.kind(case.kind).timers]
-            yield case, RESOLVED if any(resolved) else ADJUSTED, settling.changes, tells
+            deadlines = self.work.deadlines(case)
+            waited = {name: running.end for name, running in deadlines.items() if running.status == AWAITING}
+            for timer in self.process.kind(case.kind).timers:
+                self._brought_in_line(settling, timer, tells)
+            runs = [name for name in waited if name in deadlines and deadlines[name].status == ARMED]
+            for name in runs:
+                self.found.add("resolved", case, name, waited[name], deadlines[name].end)
+            yield case, RESOLVED if runs else ADJUSTED, settling.changes, tells
 
     def _running(self, round_id: str) -> Iterator[str]:
         """The cases whose deadlines the new calendar may change: those of the others are not even read."""
@@ -156,15 +162,15 @@ class _Adopting:
 
     # ── one deadline ──
 
-    def _brought_in_line(self, settling: Settling, timer: Timer, tells: list[Message]) -> bool:
-        """Whether it waited, and runs now. One that cannot be reckoned stands, and keeps no other from it."""
+    def _brought_in_line(self, settling: Settling, timer: Timer, tells: list[Message]) -> None:
+        """One that cannot be reckoned stands, and keeps no other from it."""
         before = self.work.deadlines(settling.case).get(timer.name)
         if before is None:
-            return False
+            return
         try:
             if before.status == AWAITING:
-                return self._resolved(settling, timer, before)
-            if before.status == ARMED and before.due_at is not None:
+                self._resolved(settling, timer, before)
+            elif before.status == ARMED and before.due_at is not None:
                 self._reckoned_anew(settling, timer, before, tells)
             elif before.status == FIRED:
                 settling.becomes(timer, before)  # its escalation may have waited for the year
@@ -172,17 +178,13 @@ class _Adopting:
             raise
         except WorkflowError:
             self.found.add("unreckoned", settling.case, timer.name, before.end, None)
-        return False
 
-    def _resolved(self, settling: Settling, timer: Timer, before: Running) -> bool:
+    def _resolved(self, settling: Settling, timer: Timer, before: Running) -> None:
         after = settling.resolved(timer, before)
-        if after is None or after.status != ARMED:
-            return False
-        self.found.add("resolved", settling.case, timer.name, before.end, after.end)
-        settling.becomes(timer, after)
-        if isinstance(timer.deadline.rule, FactRule) and after.end is not None:
+        # One whose end is known, and whose grace is not yet, may have alerts that waited for the year.
+        settling.becomes(timer, after or before)
+        if after is not None and isinstance(timer.deadline.rule, FactRule) and after.end is not None:
             self._printed(settling.case, timer, after, after.end)
-        return True
 
     def _reckoned_anew(self, settling: Settling, timer: Timer, before: Running, tells: list[Message]) -> None:
         case, end, due_at = settling.case, before.end, before.due_at

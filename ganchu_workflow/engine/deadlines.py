@@ -17,7 +17,6 @@ from ganchu_workflow.errors import YearNotPublished
 from ganchu_workflow.process.deadlines import EXTENDED, Alert, FactRule, SettingRule
 from ganchu_workflow.process.definition import KindDefinition, Process, Timer
 from ganchu_workflow.timing import NotLaterThan, Period, Unit, parse_limit, remaining
-from ganchu_workflow.timing.backwards import ahead_of
 
 ARMED, STOPPED, SUSPENDED, FIRED = "armed", "stopped", "suspended", "fired"
 """Running; stopped by the state of its case; suspended by an act; run out."""
@@ -71,10 +70,14 @@ class Settling:
 
     def becomes(self, timer: Timer, after: Running | None) -> None:
         """A deadline changes, or is gone; its alerts go with it."""
+        before = self.work.deadlines(self.case).get(timer.name)
+        waited = before is not None and before.status == AWAITING and before.end is None
+        # One that gets its end only now has been running all the while: whom it concerns is told of what has passed.
+        since = before.armed_at if before is not None and waited else self.at
         self._note(timer.name, after)
         for alert in timer.deadline.alerts:
             name = timer.alert_name(alert)
-            self._note(name, self._alert(timer, alert, name, after))
+            self._note(name, self._alert(timer, alert, name, after, since))
 
     def _note(self, name: str, after: Running | None) -> None:
         deadlines = self.work.deadlines(self.case)
@@ -256,33 +259,40 @@ class Settling:
 
     # ── alerts ──
 
-    def _alert(self, timer: Timer, alert: Alert, name: str, main: Running | None) -> Running | None:
+    def _alert(self, timer: Timer, alert: Alert, name: str, main: Running | None, since: datetime) -> Running | None:
+        """The alert beside a deadline that is now `main`: at its instant, or, while a year that needs is not loaded,
+        without one."""
         earlier = self.work.deadlines(self.case).get(name)
         if main is None or main.end is None or main.status in (STOPPED, SUSPENDED):
             return None
         if main.status == FIRED and not (alert.after and self.case.state in timer.runs_in):
             return None
+        told = earlier is not None and earlier.status == FIRED
+        if earlier is not None and not told:
+            since = earlier.armed_at
+        fires, distance = ESCALATE if alert.after else REMIND, str(alert.distance)
+        waiting = Running(name, AWAITING, None, str(alert), fires, since, remainder=distance)
+        calendar, zone, hour = self.work.in_force()
         try:
-            if alert.after:
-                at = self.work.reckon(alert.distance, main.end).due_at
-            else:
-                self.work.pending.calendar_used = True
-                at = ahead_of(main.end, alert.distance, self.work.calendar, self.work.around.zone)
+            at = alert.instant(main.end, calendar, zone=zone, close_of_business=hour)
         except YearNotPublished:
-            return None
-        if earlier is not None and earlier.due_at == at:
+            return waiting
+        if earlier is not None and (earlier.due_at == at or (told and at <= self.at)):
             return earlier
-        if at <= self.at:
-            return None  # nobody is reminded of what is nearer than that
-        fires = ESCALATE if alert.after else REMIND
-        return Running(name, ARMED, at, str(alert), fires, self.at, calendar=self.work.calendar.version)
+        if at <= since or not (alert.after or self.at < main.end):
+            return None  # nobody is reminded of what was nearer than that from the first, or is over
+        return replace(waiting, status=ARMED, due_at=at, remainder=None, calendar=calendar.version)
 
     # ── what its settings say ──
 
     def _limit(self, timer: Timer, rule: SettingRule) -> Period | NotLaterThan | None:
-        settings = self.process.stage(timer.stage or self.case.stage).settings
-        value = getattr(settings, rule.key)
-        return value if value is None or isinstance(value, Period | NotLaterThan) else parse_limit(str(value))
+        return limit_of(self.process, timer, rule, self.case.stage)
+
+
+def limit_of(process: Process, timer: Timer, rule: SettingRule, stage: str) -> Period | NotLaterThan | None:
+    """What the settings say, for a deadline of a case that stands in `stage`; None: there is no such period."""
+    value = getattr(process.stage(timer.stage or stage).settings, rule.key)
+    return value if value is None or isinstance(value, Period | NotLaterThan) else parse_limit(str(value))
 
 
 def alerts_of(kind: KindDefinition) -> Iterator[tuple[Timer, Alert, str]]:

@@ -6,7 +6,7 @@ Nothing here changes anything. What is counted is counted by the database; what 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,8 @@ from ganchu_workflow.engine import queries
 from ganchu_workflow.engine.attempts import ATTEMPT
 from ganchu_workflow.engine.behind import Behind, stands, to_be
 from ganchu_workflow.engine.calendars import Calendars
-from ganchu_workflow.engine.deadlines import AWAITING, alerts_of
+from ganchu_workflow.engine.cases import Running
+from ganchu_workflow.engine.deadlines import AWAITING, alerts_of, limit_of
 from ganchu_workflow.engine.overdue import NO_WORKER, REASONS, STEPS, AwaitingCalendar, Late, Overdue, Tally, Unserved
 from ganchu_workflow.engine.requests import ADOPT
 from ganchu_workflow.engine.rows import Rows
@@ -28,10 +29,10 @@ from ganchu_workflow.engine.sql import CASE, DEADLINE, EVENT, IN_TROUBLE, NOT_CA
 from ganchu_workflow.engine.stuck import UNRUNNABLE
 from ganchu_workflow.errors import DatabaseFault, DefinitionChanged, Invalid, WorkflowError, YearNotPublished
 from ganchu_workflow.process.deadlines import FactRule
-from ganchu_workflow.process.definition import KindDefinition, Timer
+from ganchu_workflow.process.definition import KindDefinition
 from ganchu_workflow.store.link import Link
 from ganchu_workflow.store.statements import IDS, Statement
-from ganchu_workflow.timing import parse_limit, reckon
+from ganchu_workflow.timing import WorkingCalendar, parse_limit, reckon
 
 LISTED = 1000
 """How many of each sort are listed, if nothing else is said."""
@@ -69,7 +70,7 @@ _LATE = (
     .limit(bindparam("most"))
 )
 _AWAITING = (
-    select(*_PLACE, DEADLINE.c.armed_at, DEADLINE.c.remainder)
+    select(*_PLACE, DEADLINE.c.armed_at, DEADLINE.c.shown_at, DEADLINE.c.remainder)
     .select_from(DEADLINE)
     .join(CASE, CASE.c.id == DEADLINE.c.case_id)
     .where(DEADLINE.c.status == AWAITING, NOT_CALLED_OFF)
@@ -173,14 +174,19 @@ class _Asking:
 
     def awaiting(self) -> Iterator[AwaitingCalendar]:
         """Every deadline that waits for a year's calendar, the oldest first."""
-        for row in self._ask("awaiting"):
-            yield AwaitingCalendar(**self._place(row), since=row.armed_at, year=self._missing(row))
+        found = list(self._ask("awaiting"))
+        beside = self.rows.deadlines({row.case_id for row in found})
+        for row in found:
+            missing = self._missing(row, beside.get(row.case_id, {}))
+            yield AwaitingCalendar(**self._place(row), since=row.armed_at, year=missing)
 
     def unserved(self) -> Iterator[Unserved]:
         """Every case that stands where a period would run, if the fact were declared that it starts at."""
         left = self.limit
         for round_id, book in self.rounds.items():
-            for kind in book.process.kinds.values() if book else ():
+            if book is None:
+                continue
+            for kind in book.process.kinds.values():
                 for timer in kind.timers:
                     rule = timer.deadline.rule
                     if isinstance(rule, FactRule) or rule.start is None:
@@ -189,9 +195,8 @@ class _Asking:
                     for row in self.link.execute(_WITHOUT, values):
                         if left == 0:
                             return
-                        if decode(row.facts).get(rule.start.key) is not None or not self._has_a_period(
-                            book, timer, row.stage
-                        ):
+                        served = decode(row.facts).get(rule.start.key) is not None
+                        if served or limit_of(book.process, timer, rule, row.stage or "") is None:
                             continue
                         left -= 1
                         yield Unserved(
@@ -245,14 +250,13 @@ class _Asking:
             "owner": state.owner if state else None,
         }
 
-    def _missing(self, row: Any) -> int | None:
+    def _missing(self, row: Any, beside: Mapping[str, Running]) -> int | None:
         book = self.rounds.get(row.round_id)
-        if book is None or row.remainder is None:
+        if book is None:
             return None
         try:
             calendar = to_be(self.calendars, self.latest, self.chosen[row.round_id], self.rows)
-            limit = parse_limit(row.remainder)
-            reckon(limit, row.armed_at, calendar, zone=book.zone, close_of_business=book.close_of_business)
+            _reckon_all(row, beside, book, calendar)
         except YearNotPublished as error:
             return int(error.fields["year"])
         except DatabaseFault:
@@ -260,13 +264,6 @@ class _Asking:
         except WorkflowError:
             return None  # what stands in its way is told of the round, or by the sweep
         return None
-
-    @staticmethod
-    def _has_a_period(book: Rulebook | None, timer: Timer, stage: str | None) -> bool:
-        rule = timer.deadline.rule
-        if book is None or isinstance(rule, FactRule):
-            return False
-        return getattr(book.process.stage(timer.stage or stage or "").settings, rule.key) is not None
 
     def _stands_since(self, case_id: str, state: str) -> datetime:
         since = self.now
@@ -276,6 +273,27 @@ class _Asking:
             if event["target"] == state and event["source"] != state:
                 break
         return since
+
+
+def _reckon_all(row: Any, beside: Mapping[str, Running], book: Rulebook, calendar: WorkingCalendar) -> None:
+    """Reckon whatever it is that waits: an alert, a deadline, or only its grace. Raises `YearNotPublished`."""
+    hours: dict[str, Any] = {"zone": book.zone, "close_of_business": book.close_of_business}
+    kind = book.process.kind(row.kind)
+    for timer, alert, name in alerts_of(kind):
+        main = beside.get(timer.name)
+        if name == row.name and main is not None and main.end is not None:
+            alert.instant(main.end, calendar, **hours)
+    timer_of_row = kind.timer(row.name)
+    if timer_of_row is None:
+        return
+    end = row.shown_at
+    if row.remainder is not None:
+        end = reckon(parse_limit(row.remainder), row.armed_at, calendar, **hours).due_at
+    rule = timer_of_row.deadline.grace
+    grace = limit_of(book.process, timer_of_row, rule, row.stage or "") if rule else None
+    only_grace_is_left = row.remainder is not None and row.shown_at is not None
+    if grace is not None and not only_grace_is_left:
+        reckon(grace, end, calendar, **hours)
 
 
 def _label(kind: KindDefinition, name: str) -> str:

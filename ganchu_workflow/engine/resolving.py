@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ganchu_workflow.actors import CLOCK
-from ganchu_workflow.engine.deadlines import AWAITING, Settling
+from ganchu_workflow.engine.deadlines import AWAITING, Settling, alerts_of
 from ganchu_workflow.engine.events import RESOLVED
 from ganchu_workflow.engine.recorder import Note, Recorder
 from ganchu_workflow.engine.requests import Request, Step
@@ -12,16 +12,23 @@ from ganchu_workflow.engine.workspace import Workspace
 
 
 def resolve(work: Workspace, book: Rulebook, case_id: str, name: str) -> bool:
-    """Give a waiting deadline of the case its end, as an event; False where its calendar is still not loaded."""
+    """Give a waiting deadline of the case its end, or a waiting alert its instant, as an event; False where its
+    calendar is still not loaded."""
     case = work.get(case_id)
-    waiting, timer = work.deadlines(case).get(name), book.process.kind(case.kind).timer(name)
-    if waiting is None or timer is None or waiting.status != AWAITING:
+    deadlines, kind = work.deadlines(case), book.process.kind(case.kind)
+    if name not in deadlines or deadlines[name].status != AWAITING:
         return False
     settling = Settling(work, book.process, case, work.around.now)
-    running = settling.resolved(timer, waiting)
-    if running is None:
+    timer = kind.timer(name)
+    running = settling.resolved(timer, deadlines[name]) if timer is not None else None
+    if timer is None:
+        timer = next((t for t, _, alert in alerts_of(kind) if alert == name), None)
+        running = deadlines.get(timer.name) if timer is not None else None
+    if timer is None or running is None:
         return False
     settling.becomes(timer, running)
+    if not settling.changes:
+        return False
     step = Step("resolve_deadline", case_id, {}, CLOCK)
     Recorder(work, book, Request(step, case.round, work.around.now)).noted(
         step, RESOLVED, Note(changes=settling.changes)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
 
 from ganchu_workflow.actors import Role
 from ganchu_workflow.errors import DefinitionInvalid
 from ganchu_workflow.process.language import OWNER, Mark, Named, Slot, State, Transition, many
-from ganchu_workflow.timing import Period, Unit
+from ganchu_workflow.timing import Period, Unit, WorkingCalendar, reckon
+from ganchu_workflow.timing.backwards import ahead_of
 
 EXTENDED = " (extended)"
 """Ends the rule of a running deadline whose end an act has fixed."""
@@ -65,6 +68,12 @@ class Alert:
 
     def __str__(self) -> str:
         return f"{self.distance} {'after' if self.after else 'before'}"
+
+    def instant(self, end: datetime, calendar: WorkingCalendar, *, zone: ZoneInfo, close_of_business: time) -> datetime:
+        """When it goes out, for a deadline with that end. Raises `YearNotPublished`: the calendar lacks a year."""
+        if self.after:
+            return reckon(self.distance, end, calendar, zone=zone, close_of_business=close_of_business).due_at
+        return ahead_of(end, self.distance, calendar, zone)
 
     @property
     def distance_zh(self) -> str:

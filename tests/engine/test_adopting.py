@@ -111,7 +111,7 @@ def test_an_escalation_that_reaches_into_the_year_waits_for_it_and_is_sent(make:
     timed = make(handling="70 working days")
     timed.to("2026-09-18 11:00")
     timed.fire("answer", {}, FIRM)
-    assert [a.distance for a in timed.wf.deadlines(timed.case)[0].alerts] == []
+    assert [a.at for a in timed.wf.deadlines(timed.case)[0].alerts] == [None, None]
     timed.to("2026-11-20 10:00")
 
     timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
