@@ -18,6 +18,7 @@ class Known:
         """The versions of the working-day calendar that are stored, and that by a transaction which was committed."""
         self.turn = ""
         """The round whose turn it was last, while more was due than one look takes."""
+        self._waits: dict[tuple[str, str], str] = {}
 
     def round_of(self, case_ids: Sequence[str]) -> str | None:
         """The round of these cases, if it is known of all and is one."""
@@ -29,6 +30,16 @@ class Known:
         if len(self._rounds) > MOST:
             self._rounds.clear()
         self._rounds.update(rounds)
+
+    def waits(self, case_id: str, name: str, calendar: str | None) -> bool:
+        """Whether that deadline was found to lack a year under that version of the calendar."""
+        return calendar is not None and self._waits.get((case_id, name)) == calendar
+
+    def lacks(self, case_id: str, name: str, calendar: str) -> None:
+        """Remember that under that version of the calendar the deadline lacks a year: it waits for another."""
+        if len(self._waits) > MOST:
+            self._waits.clear()
+        self._waits[case_id, name] = calendar
 
     def phases(self, round_id: str) -> dict[str, str] | None:
         """The phases a round was opened with, by stage instance."""

@@ -8,11 +8,13 @@ from itertools import zip_longest
 
 from ganchu_workflow.clock import to_text
 from ganchu_workflow.engine.calendar_import import Adopted, catch_up
+from ganchu_workflow.engine.calendars import FACT
 from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.stuck import CANNOT_RUN, PARK_AFTER, DueRow, Stuck, note, status_of, tidy
 from ganchu_workflow.engine.transition import Engine
 from ganchu_workflow.errors import DatabaseFault, WorkflowError
+from ganchu_workflow.store.link import Link
 
 LOOK, STORM = 200, 1000
 """How many rows one look at the deadline table takes; how many the rounds give together, where more is due."""
@@ -70,6 +72,8 @@ class _Sweep:
         """What was no longer due when it was to be fired: others have seen to it."""
         self.cannot_run: dict[str, WorkflowError] = {}
         """The rounds that the installed stages cannot run: to find that out once is enough."""
+        self.calendars: dict[str, str | None] = {}
+        """By round, the version of the calendar that it goes by."""
         self.fired: list[Receipt] = []
         self.refused: list[dict[str, str]] = []
         self.more = False
@@ -113,14 +117,18 @@ class _Sweep:
                     self._gone(row)
 
     def resolve_what_waits(self) -> None:
-        """Each deadline that waits for a year's calendar, in order."""
+        """Each deadline that waits for a year's calendar, in order: once under each calendar of its round."""
+        known = self.engine.known
         found = self._awaiting(("", ""))
         while found:
             for row in found:
+                calendar = self._goes_by(row.round)
+                if known.waits(row.case, row.name, calendar):
+                    continue
                 error = self.cannot_run.get(row.round)
                 try:
-                    if error is None:
-                        self.engine.resolve(row.case, row.name)
+                    if error is None and not self.engine.resolve(row.case, row.name) and calendar is not None:
+                        known.lacks(row.case, row.name, calendar)
                 except DatabaseFault:
                     raise
                 except WorkflowError as failed:
@@ -178,6 +186,23 @@ class _Sweep:
         found = self.engine.transactions.read(lambda link: Rows(link).due(before, self.now, limit, round_id))
         rows = [DueRow(r.case_id, r.name, r.due_at, r.round_id, r.last_at) for r in found]
         return [row for row in rows if row not in self.left]
+
+    def _goes_by(self, round_id: str) -> str | None:
+        """The version of the calendar that a round goes by; None where nobody can say."""
+
+        def read(link: Link) -> str | None:
+            rows = Rows(link)
+            facts = [round_.facts for round_ in rows.cases([round_id])]
+            return self.engine.calendars.in_force(facts[0].get(FACT), rows).version if facts else None
+
+        if round_id not in self.calendars:
+            try:
+                self.calendars[round_id] = self.engine.transactions.read(read)
+            except DatabaseFault:
+                raise
+            except WorkflowError:
+                self.calendars[round_id] = None
+        return self.calendars[round_id]
 
     def _awaiting(self, after: tuple[str, str]) -> list[DueRow]:
         found = self.engine.transactions.read(lambda link: Rows(link).awaiting(self.now, LOOK, after))

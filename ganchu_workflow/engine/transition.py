@@ -164,19 +164,22 @@ class Engine:
             raise OneByOne
         return receipt
 
-    def resolve(self, case_id: str, name: str) -> None:
-        """A deadline that waits for a year's calendar gets its end, if that calendar is loaded now."""
+    def resolve(self, case_id: str, name: str) -> bool:
+        """A deadline that waits for a year's calendar gets its end, if that calendar is loaded now: whether it was."""
 
-        def work_on(link: Link) -> None:
+        def work_on(link: Link) -> bool:
             rows = Rows(link)
             round_id = rows.round_of(case_id)
-            if round_id is not None:
-                book = self.books(round_id, rows)
-                work = self._workspace(rows, book, round_id)
-                if resolve(work, book, case_id, name):
-                    work.commit()
+            if round_id is None:
+                return False
+            book = self.books(round_id, rows)
+            work = self._workspace(rows, book, round_id)
+            resolved = resolve(work, book, case_id, name)
+            if resolved:
+                work.commit()
+            return resolved
 
-        self.transactions.write(work_on)
+        return self.transactions.write(work_on)
 
     def _workspace(self, rows: Rows, book: Rulebook, round_id: str) -> Workspace:
         hours, kept = book.close_of_business, self.known.calendars

@@ -1,17 +1,19 @@
 """A reminder or a rung whose own day lies in a year that nobody has published: it waits, is listed, and is sent."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import pytest
 
-from ganchu_workflow import Role, SeededEntropy, Workflow
+from ganchu_workflow import Actor, Role, SeededEntropy, Workflow
 from ganchu_workflow.clock import to_text
 from ganchu_workflow.engine.deadlines import AWAITING
 from tests.engine.small_process import MICROSECOND, registry
+from tests.engine.test_adopting import with_day_off
 from tests.engine.test_calendar_import import CALENDAR, NEW_YEAR, notice
 from tests.engine.timed_process import FIRM, OFFICE, Asking, Timed, at
+from tests.listening import hearing
 
 LAST_DAY, FIRST_RUNG, SECOND_RUNG = at("2026-12-31 17:30"), at("2027-01-04 17:30"), at("2027-01-06 17:30")
 """The end of a period of 70 working days from 18 September, and one and three working days after it."""
@@ -256,3 +258,24 @@ def test_of_an_end_that_waits_for_its_grace_alone_the_missing_year_is_named(
     if fixed:
         timed.extend("2026-12-31 17:30")
     assert ("答复期限", 2027) in waiting(timed)
+
+
+def statements(timed: Timed) -> int:
+    """How many statements a sweep sends."""
+    sent: list[str] = []
+    with hearing(before=lambda _, sql, __: sent.append(sql)):
+        assert timed.wf.tick().fired == ()
+    return len(sent)
+
+
+def test_a_sweep_asks_once_under_each_calendar_whether_what_waits_can_run(make: Callable[..., Timed]) -> None:
+    timed = make(answer="75 working days")
+    for n in range(2):
+        timed.wf.open("application", {}, actor=Actor(Role.APPLICANT, f"x{n}"))
+    of_three, of_none = statements(timed), statements(timed)
+    timed.wf.open("application", {}, actor=Actor(Role.APPLICANT, "x3"))
+    each = statements(timed) - of_none  # of the new one alone
+    assert (each > 0, of_three - of_none, statements(timed)) == (True, 3 * each, of_none)
+    timed.wf.import_calendar(with_day_off(date(2026, 12, 25)), actor=OFFICE)  # not the year that they need
+    assert statements(timed) == of_none + 4 * each
+    assert len(waiting(timed)) == 4
