@@ -43,7 +43,9 @@ def running() -> Iterator[str]:
         "--skip-test-db",
     )
     try:
-        subprocess.run([*map(str, install), *as_root], check=True, capture_output=True)
+        made = subprocess.run([*map(str, install), *as_root], capture_output=True, text=True)
+        if made.returncode:
+            raise RuntimeError(f"the MariaDB server could not be installed: {made.stdout}{made.stderr}")
         port = _free_port()
         listening = ("--bind-address=127.0.0.1", f"--port={port}", f"--socket={folder / 'socket'}")
         start = [str(_program("mariadbd")), "--no-defaults", data, *listening, *_SETTINGS, *as_root]

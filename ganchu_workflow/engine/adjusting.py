@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, Field
 
 from ganchu_workflow.actors import CLOCK, Role
 from ganchu_workflow.clock import to_text
+from ganchu_workflow.engine import telling
 from ganchu_workflow.engine.admission import has_authority, not_allowed, round_stands_still
 from ganchu_workflow.engine.adopting import adopt
 from ganchu_workflow.engine.calendars import FACT
@@ -150,7 +151,8 @@ class Adjusting:
         if isinstance(after, Refusal):
             raise refuse(after)
         settling.becomes(timer, after)
-        note = Note(found.plain, found.private, {}, settling.changes, request=self._request(found))
+        tells = _told(step.trigger, settling, kind, timer, before, after, found)
+        note = Note(found.plain, found.private, {}, settling.changes, tells, self._request(found))
         cause = self.recorder.noted(step, ADJUSTED, note)
         if step.trigger != END or after.fires is None:
             return []
@@ -199,6 +201,28 @@ class Adjusting:
             if end is not None and (alert.after or self.work.around.now <= end):
                 tells.append(_message(kind, case, timer, alert, end))
         self.recorder.noted(step, ALERTED, Note({"told": bool(tells)}, (), {}, changes, tells))
+
+
+def _told(
+    trigger: str,
+    settling: Settling,
+    kind: KindDefinition,
+    timer: Timer,
+    before: Running | None,
+    after: Running,
+    given: Given,
+) -> list[Message]:
+    """What the party hears of the act: the ground and the document, and never the reason, which is private text."""
+    case, was = settling.case, before.end if before is not None else None
+    said = {key: given.plain.get(key) for key in ("ground", "document")}
+    if trigger == SUSPEND:
+        return telling.suspended(kind, case, timer, settling.at, after.remainder, **said)
+    if trigger == RESUME:
+        return [] if after.status == STOPPED else telling.runs(kind, case, timer, after.end, **said)
+    assert after.end is not None
+    if trigger == EXTEND:
+        return telling.extended(kind, case, timer, was, after.end, **said)
+    return telling.ended(kind, case, timer, was, after.end, **said)
 
 
 def _message(kind: KindDefinition, case: CaseState, timer: Timer, alert: Alert, end: datetime) -> Message:

@@ -7,14 +7,14 @@ are named in the event of the round, with the end that the new calendar would ha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from ganchu_workflow.actors import SCOPED
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import from_text, to_text
+from ganchu_workflow.engine import telling
 from ganchu_workflow.engine.calendars import BASE, FACT
 from ganchu_workflow.engine.cases import CaseState, Running
 from ganchu_workflow.engine.deadlines import ARMED, AWAITING, FIRED, Settling
@@ -169,7 +169,7 @@ class _Adopting:
             return
         try:
             if before.status == AWAITING:
-                self._resolved(settling, timer, before)
+                self._resolved(settling, timer, before, tells)
             elif before.status == ARMED and before.due_at is not None:
                 self._reckoned_anew(settling, timer, before, tells)
             elif before.status == FIRED:
@@ -179,12 +179,14 @@ class _Adopting:
         except WorkflowError:
             self.found.add("unreckoned", settling.case, timer.name, before.end, None)
 
-    def _resolved(self, settling: Settling, timer: Timer, before: Running) -> None:
-        after = settling.resolved(timer, before)
+    def _resolved(self, settling: Settling, timer: Timer, before: Running, tells: list[Message]) -> None:
+        case, after = settling.case, settling.resolved(timer, before)
+        if after is not None and before.end is None:
+            tells += telling.runs(self.process.kind(case.kind), case, timer, after.end, why="calendar")
         # One whose end is known, and whose grace is not yet, may have alerts that waited for the year.
         settling.becomes(timer, after or before)
         if after is not None and isinstance(timer.deadline.rule, FactRule) and after.end is not None:
-            self._printed(settling.case, timer, after, after.end)
+            self._printed(case, timer, after, after.end)
 
     def _reckoned_anew(self, settling: Settling, timer: Timer, before: Running, tells: list[Message]) -> None:
         case, end, due_at = settling.case, before.end, before.due_at
@@ -201,7 +203,8 @@ class _Adopting:
         moved = after.due_at is not None and after.due_at > due_at
         if shown > end:
             self.found.add("later", case, timer.name, end, shown)
-            tells += self._tell(case, timer, end, shown)
+            kind = self.process.kind(case.kind)
+            tells += telling.extended(kind, case, timer, end, shown, why="calendar")
         elif moved:
             self.found.add("later", case, timer.name, due_at, after.due_at)
         if given is not None and given < end:
@@ -272,13 +275,6 @@ class _Adopting:
             return reckon(limit, start, calendar, zone=around.zone, close_of_business=around.close_of_business).due_at
         except YearNotPublished:
             return None
-
-    def _tell(self, case: CaseState, timer: Timer, was: datetime, ends_at: datetime) -> Iterable[Message]:
-        owner = self.process.kind(case.kind).states[case.state].owner
-        if owner in SCOPED and owner in case.parties:
-            label = timer.deadline.label or timer.name
-            body = {"deadline": label, "was": to_text(was), "ends_at": to_text(ends_at), "why": "calendar"}
-            yield Message("deadline_extended", to=owner, body=body)
 
     # ── what has fired ──
 

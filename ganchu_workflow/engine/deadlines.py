@@ -195,12 +195,12 @@ class Settling:
             whole = Unit.WORKING_DAYS if period.unit is Unit.WORKING_DAYS else Unit.CALENDAR_DAYS
             period = Period(_UNBOUNDED, whole, ends_at=period.ends_at, rolls=period.rolls)
         end = before.end or self.at
-        if before.due_at is not None and end < self.at <= before.due_at:
+        if end < self.at:
             # Only its grace is left: the end that was shown stays shown.
             grace = self._limit(timer, timer.deadline.grace) if timer.deadline.grace else None
-            rest = str(self._left(grace, before.due_at)) if isinstance(grace, Period) else None
+            rest = str(self._grace_left(grace, end, before.due_at)) if isinstance(grace, Period) else None
             return replace(before, status=status, due_at=None, remainder=rest, calendar=None, shown_at=end)
-        rest = str(self._left(period, end)) if end >= self.at else None
+        rest = str(self._left(period, end))
         return replace(before, status=status, due_at=None, remainder=rest, calendar=None, shown_at=None)
 
     def _runs_now(self, running: Running) -> bool:
@@ -224,6 +224,10 @@ class Settling:
             return period  # nobody knows how many of them were worked
         used = sum(each)
         return replace(period, length=max(1, period.length - used), counts_start=False)
+
+    def _grace_left(self, grace: Period, end: datetime, due_at: datetime | None) -> Period | NotLaterThan:
+        """What is left of a grace that began at `end`; `due_at`: when it would be over, if that is known."""
+        return self._not_used(grace, end) if due_at is None else self._left(grace, due_at)
 
     def _left(self, period: Period, end: datetime) -> Period | NotLaterThan:
         self.work.pending.calendar_used = True

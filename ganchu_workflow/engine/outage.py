@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from ganchu_workflow.actors import SCOPED, Role
+from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import EPOCH, from_text, to_text
-from ganchu_workflow.engine.cases import CaseState, Running
+from ganchu_workflow.engine import telling
+from ganchu_workflow.engine.cases import CaseState
 from ganchu_workflow.engine.deadlines import Settling
 from ganchu_workflow.engine.events import ADJUSTED
 from ganchu_workflow.engine.recorder import Note, Recorder, plain
@@ -124,7 +125,8 @@ def _move(work: Workspace, process: Process, recorder: Recorder, step: Step, out
             case.facts = {**case.facts, **facts}
         else:
             settling.becomes(timer, settling.moved(timer, running, outage.until))
-        tells += _tell(kind, case, timer, running, outage)
+        about = {"ground": outage.ground, "document": outage.document}
+        tells += telling.extended(kind, case, timer, end, outage.until, **about)
     for timer in kind.timers:
         before = work.deadlines(case).get(timer.name)
         if isinstance(timer.deadline.rule, FactRule) and before is not None and facts:
@@ -144,16 +146,3 @@ def _moved_fact(case: CaseState, rule: FactRule, end: datetime, outage: Outage) 
     moved = {"from": to_text(end), "to": to_text(outage.until), "ground": outage.ground, "document": outage.document}
     # A name of its own: what a stage calls its extensions is the stage's.
     return {rule.key: to_text(outage.until), EXTENSIONS: [*case.facts.get(EXTENSIONS, ()), moved]}
-
-
-def _tell(kind: KindDefinition, case: CaseState, timer: Timer, was: Running, outage: Outage) -> list[Message]:
-    owner = kind.states[case.state].owner
-    if owner not in SCOPED or owner not in case.parties or was.end is None:
-        return []
-    body = {
-        "deadline": timer.deadline.label or timer.name,
-        "was": to_text(was.end),
-        "ends_at": to_text(outage.until),
-        "document": outage.document,
-    }
-    return [Message("deadline_extended", to=owner, body=body)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from ganchu_workflow.actors import CLOCK
+from ganchu_workflow.engine import telling
 from ganchu_workflow.engine.deadlines import AWAITING, Settling, alerts_of
 from ganchu_workflow.engine.events import RESOLVED
 from ganchu_workflow.engine.recorder import Note, Recorder
 from ganchu_workflow.engine.requests import Request, Step
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.workspace import Workspace
+from ganchu_workflow.process.values import Message
 
 
 def resolve(work: Workspace, book: Rulebook, case_id: str, name: str) -> bool:
@@ -19,18 +21,20 @@ def resolve(work: Workspace, book: Rulebook, case_id: str, name: str) -> bool:
     if name not in deadlines or deadlines[name].status != AWAITING:
         return False
     settling = Settling(work, book.process, case, work.around.now)
-    timer = kind.timer(name)
+    timer, tells = kind.timer(name), list[Message]()
     running = settling.resolved(timer, deadlines[name]) if timer is not None else None
     if timer is None:
         timer = next((t for t, _, alert in alerts_of(kind) if alert == name), None)
         running = deadlines.get(timer.name) if timer is not None else None
     if timer is None or running is None:
         return False
+    if name == timer.name and deadlines[name].end is None:
+        tells = telling.runs(kind, case, timer, running.end, why="calendar")
     settling.becomes(timer, running)
     if not settling.changes:
         return False
     step = Step("resolve_deadline", case_id, {}, CLOCK)
     Recorder(work, book, Request(step, case.round, work.around.now)).noted(
-        step, RESOLVED, Note(changes=settling.changes)
+        step, RESOLVED, Note(changes=settling.changes, tells=tells)
     )
     return True

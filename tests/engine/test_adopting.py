@@ -62,7 +62,8 @@ def test_a_grace_that_the_notice_lengthens_is_lengthened(make: Callable[..., Tim
     [found] = timed.wf.deadlines(timed.case)
     assert (found.ends_at, found.due_at) == (at("2026-12-28 17:30"), at("2026-12-30 17:30"))
     assert ends(adopted.later) == [(DUE, utc("12-29 17:30"), utc("12-30 17:30"))]
-    assert timed.told == []  # the end that is shown stays
+    # The end that is shown stays.
+    assert timed.told == [("deadline_extended", "applicant:e1")] * fixed
     timed.to("2026-12-30 17:30", microseconds=1)
     assert refusal_of(lambda: timed.fire("answer", {}, FIRM)).code == "window_closed"
     assert timed.wf.verify().problems == []

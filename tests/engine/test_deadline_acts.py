@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from ganchu_workflow import Actor, Role
+from ganchu_workflow.clock import to_text
 from ganchu_workflow.engine.calendars import Calendars
 from ganchu_workflow.timing import WorkingCalendar, read_overlay
 from tests.engine.small_process import refusal_of
-from tests.engine.timed_process import FIRM, OFFICE, SUPERVISOR, Timed, at
+from tests.engine.timed_process import BEGUN, FIRM, OFFICE, SUPERVISOR, Timed, at
 
 UP_TO_2026 = WorkingCalendar.from_document(
     {
@@ -283,6 +284,39 @@ def test_in_its_grace_an_act_is_in_time(make: Callable[..., Timed], microseconds
     assert timed.state == state
 
 
+# ── who is told ──
+
+
+def test_the_firm_is_told_of_each_act_on_its_deadline(timed: Timed) -> None:
+    about = {"ground": "方案第五条", "deadline": "答复期限"}
+    timed.act("suspend", document="赣工信办〔2026〕3号", reason="内部研究")
+    timed.to("2026-09-21 09:00")
+    timed.act("resume")
+    timed.extend("2026-09-30 12:00")
+    timed.to("2026-09-22 09:00")
+    timed.act("end", document="赣工信办〔2026〕4号")
+
+    told = [(m["message"], m["recipient"], m["body"]) for m in timed.wf.messages(timed.round)]
+    suspended_at, resumed_to = to_text(BEGUN), to_text(at("2026-09-29 17:30"))
+    extended_to, ended_at = to_text(at("2026-09-30 12:00")), to_text(at("2026-09-22 09:00"))
+    suspended = {"suspended_at": suspended_at, "left": "5 working days", "document": "赣工信办〔2026〕3号"}
+    ended = {"was": extended_to, "ends_at": ended_at, "document": "赣工信办〔2026〕4号"}
+    assert told == [
+        ("deadline_suspended", "applicant:e1", about | suspended),
+        ("deadline_runs", "applicant:e1", about | {"ends_at": resumed_to}),
+        ("deadline_extended", "applicant:e1", about | {"was": resumed_to, "ends_at": extended_to}),
+        ("deadline_ended", "applicant:e1", about | ended),
+    ]
+
+
+def test_of_what_waits_for_the_office_no_party_is_told(make: Callable[..., Timed]) -> None:
+    timed = make(handling="3 working days")
+    timed.fire("answer", {}, FIRM)
+    for verb in ("suspend", "resume", "end"):
+        timed.act(verb, SUPERVISOR, "handling_due")
+    assert (timed.told, timed.wf.history(timed.case)[-1]["trigger"]) == ([], "asking.overdue")
+
+
 # ── reminders and the ladder ──
 
 
@@ -451,6 +485,20 @@ def test_what_is_left_of_a_grace_is_left_when_it_is_suspended(make: Callable[...
 
     [found] = timed.wf.deadlines(timed.case)
     assert (found.ends_at, found.due_at) == (at("2026-09-24 17:30"), at("2026-10-10 17:30"))
+
+
+def test_a_grace_of_which_nobody_knows_the_end_is_left_when_it_is_suspended(make: Callable[..., Timed]) -> None:
+    timed = make(grace="3 working days", calendar=UP_TO_2026)
+    timed.extend("2026-12-31 17:30")
+    timed.to("2026-12-31 18:00")
+    timed.act("suspend")
+    assert timed.deadlines["answer_due"] == ("suspended", None, "3 working days")
+    timed.to("2027-01-05 10:00")
+    timed.act("resume")
+    timed.wf.import_calendar(YEAR_2027, actor=OFFICE)
+
+    [found] = timed.wf.deadlines(timed.case)
+    assert (found.ends_at, found.due_at) == (at("2026-12-31 17:30"), at("2027-01-08 17:30"))
 
 
 def test_a_grace_that_is_suspended_at_its_last_instant_has_that_day_left(make: Callable[..., Timed]) -> None:

@@ -186,14 +186,14 @@ def test_a_reminder_waits_for_the_year_and_goes_out_at_its_instant(extended: Tim
     assert sent(extended) == []
     extended.to(LAST_DAY + MICROSECOND)
     assert sent(extended) == [("deadline:remind", to_text(LAST_DAY))]
-    assert extended.told == [("deadline_reminder", "applicant:e1")]
+    assert extended.told == [("deadline_extended", "applicant:e1"), ("deadline_reminder", "applicant:e1")]
 
 
 def test_a_reminder_whose_day_has_passed_goes_out_while_the_end_is_still_to_come(extended: Timed) -> None:
     extended.to("2027-01-02 10:00")
     extended.wf.import_calendar(NEW_YEAR, actor=OFFICE)
     assert sent(extended) == [("deadline:remind", to_text(LAST_DAY))]
-    assert extended.told == [("deadline_reminder", "applicant:e1")]
+    assert extended.told == [("deadline_extended", "applicant:e1"), ("deadline_reminder", "applicant:e1")]
     assert extended.wf.verify().problems == []
 
 
@@ -204,7 +204,8 @@ def test_nobody_is_reminded_of_what_ran_out_while_the_year_was_missing(extended:
     assert ("asking.answer_due 3 working days before", "gone") in gone
     extended.wf.import_calendar(NEW_YEAR, actor=OFFICE)
     # That it was too late for the reminder of one day before, too, is noted; neither was told.
-    assert (waiting(extended), sent(extended), extended.told) == ([], [], [])
+    told = [("deadline_extended", "applicant:e1")]
+    assert (waiting(extended), sent(extended), extended.told) == ([], [], told)
     assert extended.wf.verify().problems == []
 
 
@@ -229,7 +230,7 @@ def test_a_firm_is_reminded_of_an_end_that_is_known_only_after_the_day_of_the_re
     [found] = timed.wf.deadlines(timed.case)
     assert found.ends_at == at("2027-01-05 17:30")
     assert sent(timed) == [("deadline:remind", to_text(at("2026-12-30 17:30")))]
-    assert timed.told == [("deadline_reminder", "applicant:e1")]
+    assert timed.told == [("deadline_runs", "applicant:e1"), ("deadline_reminder", "applicant:e1")]
 
 
 # ── who brings the year, and what else waits ──

@@ -10,6 +10,7 @@ from typing import Any
 
 from ganchu_workflow import CaseView, Role, Workflow
 from ganchu_workflow.testing import OFFICE, SUPERVISOR, RoundScript, citizen, declaration_of, evidence, expert, firm
+from ganchu_workflow.timing import Overlay
 from tests.rounds.script import BOTH, ENVIRONMENT, NANCHANG, TAX, with_a_day_off
 
 STAGES = (
@@ -28,6 +29,8 @@ DECIDED = {"reason_code": "other", "text": "不符合条件"}
 REVERSAL = {"document": "撤〔1〕号", "reason": "核实后更正"}
 SLIP = {"name": "邮件签收单", "sha256": "0" * 64, "uri": "oa://slip/1"}
 RESOLVED = {"document": "审〔1〕号", "reason": "会议认为尚需研究"}
+
+NEW_YEAR_OF_2090 = Overlay(2090, "测试用通知", "", None, (date(2090, 1, 1),), (), {date(2090, 1, 1): "元旦"})
 
 
 @dataclass(frozen=True)
@@ -259,7 +262,7 @@ def on_paper(script: RoundScript) -> None:
     script.at("2022-03-17T09:00")
     script.at("2022-03-17T18:00", tick=False)
     outage = {"began": "2022-03-17T15:00:00+08:00", "ended": "2022-03-17T17:45:00+08:00"}
-    outage |= {"until": "2022-03-18T17:30:00+08:00", "document": "办〔1〕号", "ground": "系统故障"}
+    outage |= {"until": "2022-03-18T17:30:00+08:00", "document": "办〔1〕号", "ground": "方案第八条"}
     script.fire(script.round, "round:extend_for_outage", OFFICE, **outage)
     script.fire("kept_out", "resubmit", firm("kept_out"), documents=[evidence("other", "kept_out")])
     script.declare("lengthened")
@@ -275,6 +278,26 @@ def on_paper(script: RoundScript) -> None:
     ranks = {script.id(name): rank for rank, name in enumerate(("corrected", "keyed_in"), start=1)}
     issued = {"letter": "荐〔1〕号", "ranks": ranks}
     _entered(script, "2022-05-06T17:30").fire(letter, "issue", issued, actor=NANCHANG)
+    script.later(days=30)
+
+
+def before_the_notice_of_the_year(script: RoundScript) -> None:
+    """Corrections in a year that nobody has published yet: their ends are changed by acts, and found on the import."""
+    script.declare("extended", "goes_on", "ended", "never_known")
+    script.fire_each(
+        ["extended", "goes_on", "ended", "never_known"], "return_for_correction", OFFICE, items=["检测报告"]
+    )
+    about = {"deadline": "correction_due", "ground": "方案第五条"}
+    on_paper = {**about, "document": "办〔2〕号"}
+    script.fire("extended", "deadline:extend", OFFICE, **about, until="2090-03-20T17:30:00+08:00")
+    script.fire("never_known", "deadline:end", OFFICE, **on_paper)
+    script.fire("extended", "deadline:suspend", OFFICE, **on_paper)
+    script.fire("goes_on", "deadline:suspend", OFFICE, **about)
+    script.later(days=1)
+    script.fire("extended", "deadline:resume", OFFICE, **on_paper)
+    script.fire("goes_on", "deadline:resume", OFFICE, **about)
+    script.wf.import_calendar(NEW_YEAR_OF_2090, actor=OFFICE)
+    script.fire("ended", "deadline:end", OFFICE, **about)
     script.later(days=30)
 
 
@@ -387,6 +410,22 @@ SCENARIOS = (
             "reminded": "withdrawn",
             "lengthened": "withdrawn",
         },
+    ),
+    Scenario(
+        "before_the_notice_of_the_year",
+        before_the_notice_of_the_year,
+        start="2090-02-28T10:00",
+        settings={
+            "self_declaration": {
+                "window": {"opens": "2090-02-28T01:00:00.000000Z", "closes": "2090-04-28T09:30:00.000000Z"}
+            },
+            "local_notice": {"window": "1 hour"},
+            "local_recommendation": {
+                "window": {"opens": "2090-05-02T01:00:00.000000Z", "closes": "2090-05-31T09:30:00.000000Z"},
+                "quota": {"360100": 8},
+            },
+        },
+        ends=dict.fromkeys(("extended", "goes_on", "ended", "never_known"), "withdrawn"),
     ),
     Scenario("cancelled", cancelled, ends={f"in_{stage}": "called_off" for stage in STAGES}),
 )

@@ -31,7 +31,7 @@ def played(scenario: Scenario, url: str) -> Iterator[RoundScript]:
 
 def moved(script: RoundScript) -> Moved:
     events = [e for case in script.wf.cases(script.round) for e in script.wf.history(case)]
-    assert {e["outcome"] for e in events} <= {"moved", "deadline_alerted", "deadline_adjusted"}
+    assert {e["outcome"] for e in events} <= {"moved", "deadline_alerted", "deadline_adjusted", "deadline_resolved"}
     return [(e["kind"], e["trigger"], e["source"], e["target"]) for e in events if e["outcome"] == "moved"]
 
 
