@@ -129,20 +129,24 @@ class Questions:
         def ask(link: Link) -> list[Allowed]:
             rows = Rows(link)
             book = self._books.of_round(queries.round_of(link, [id_of(case)]), rows)
-            return foresee(rows, book, id_of(case), actor, self.clock.now(), self._engine.calendars, self.entropy)
+            now, engine = self.clock.now(), self._engine
+            ours = engine.transactions.ours
+            return foresee(rows, book, id_of(case), actor, now, engine.calendars, self.entropy, round_wide=ours)
 
         return self._read(ask)
 
     def deadlines(self, case: Case) -> list[RunningDeadline]:
         """The deadlines of a case as they stand: how long they run, what is left, who is told when, by which rule."""
-        return self._of_case(case, deadlines_of)
+        calendars = self._engine.calendars
+        return self._of_case(case, lambda rows, book, found: deadlines_of(rows, book, calendars, found))
 
     def explain(self, case: Case, deadline: str) -> Explanation:
         """How the end of a deadline was found, day by day, by the rule and the calendar that it was reckoned by.
 
         Raises `Unknown` when no such deadline runs on the case.
         """
-        return self._of_case(case, lambda rows, book, found: explain(rows, book, found, deadline))
+        calendars = self._engine.calendars
+        return self._of_case(case, lambda rows, book, found: explain(rows, book, calendars, found, deadline))
 
     def calendar_in_force(self, round: Case | None = None) -> WorkingCalendar:
         """The working-day calendar that a round goes by; without one, the calendar of a round that is opened now."""

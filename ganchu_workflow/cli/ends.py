@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -39,10 +39,22 @@ def left_of(remainder: str | None) -> str:
 def standing_of(workflow: Workflow, round_id: str, status: str, ends_at: datetime | None, left: str | None) -> str:
     """The end of a deadline that runs; of any other how it stands, and what is left of it."""
     if status == "armed" and ends_at is not None:
-        return local_time(workflow, round_id, ends_at)
+        rests = "  休息日 / on a day off" if days_off(workflow, round_id)(ends_at) else ""
+        return local_time(workflow, round_id, ends_at) + rests
     if status in ("stopped", "suspended"):
         return f"{STATUS[status]}  {left_of(left)}"
     return STATUS[status] + (f"  {local_time(workflow, round_id, ends_at)}" if ends_at is not None else "")
+
+
+def days_off(workflow: Workflow, round_id: str) -> Callable[[datetime], bool | None]:
+    """Says of an end whether it lies on a day off by the calendar of its round; None: nobody can say."""
+    from zoneinfo import ZoneInfo
+
+    from ganchu_workflow.engine.explaining import rest_day
+
+    zone = ZoneInfo(workflow.case(round_id).facts["plan"]["timezone"])
+    calendar = workflow.calendar_in_force(round_id)
+    return lambda end: rest_day(end.astimezone(zone), calendar)
 
 
 def named(row: Mapping[str, Any]) -> str:
@@ -88,6 +100,9 @@ def outcome_row(workflow: Workflow, receipt: Receipt) -> dict[str, Any]:
     process = workflow.process(act["round"])
     last = {(row["case"], row["deadline"]): row for event in (act, *rest) for row in changes_in(process, event)}
     steps = [e for e in rest if e["case"] == receipt.case_id and e["source"] != e["target"]]
+    rests = days_off(workflow, act["round"])
+    for each in last.values():
+        each["rest_day"] = rests(each["ends_at"]) if each["ends_at"] is not None else None
     row = receipt_row(receipt) | {
         "deadlines": list(last.values()),
         "then": [{"trigger": e["trigger"], "source": e["source"], "state": e["target"]} for e in steps],

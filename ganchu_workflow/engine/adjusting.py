@@ -28,7 +28,7 @@ from ganchu_workflow.engine.recorder import Note, Recorder
 from ganchu_workflow.engine.requests import ADOPT, EXTEND_ROUND, Due, Request, Step
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import Refusal, Refused
-from ganchu_workflow.process.deadlines import Alert
+from ganchu_workflow.process.deadlines import Alert, FactRule
 from ganchu_workflow.process.definition import KindDefinition, Process, Timer
 from ganchu_workflow.process.language import Data, Private
 from ganchu_workflow.process.values import Message
@@ -142,6 +142,8 @@ class Adjusting:
         timer = kind.timer(name, case.stage)
         if timer is None:
             raise refuse(_no_such(kind, name))
+        if isinstance(timer.deadline.rule, FactRule):
+            raise refuse(_printed(timer))
         if not has_authority(step.actor, timer.deadline.by, case):
             raise refuse(not_allowed(frozenset(timer.deadline.by), step.actor))
         at = self.request.effective_at
@@ -239,6 +241,16 @@ def _no_such(kind: KindDefinition, name: str) -> Refusal:
         f"本案没有名为“{name}”的期限",
         f"the kind {kind.kind} has no deadline '{name}'; it has: {', '.join(there) or 'none'}",
         {"deadlines": there},
+    )
+
+
+def _printed(timer: Timer) -> Refusal:
+    return Refusal(
+        "printed_end",
+        "该截止时间由办理事项印发,须由其本身的事项变更,如延长公示(extend);可办事项见 ganchu allowed",
+        f"the end of {timer.name} was stated by an act, and is moved by one of its own kind, such as 'extend' of a "
+        "notice: see what is allowed on the case",
+        {"deadline": timer.name},
     )
 
 

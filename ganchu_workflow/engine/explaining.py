@@ -9,11 +9,12 @@ from typing import Any
 
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import from_text, to_text
+from ganchu_workflow.engine.calendars import FACT, Calendars
 from ganchu_workflow.engine.cases import CaseState, Running
 from ganchu_workflow.engine.deadlines import alerts_of
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
-from ganchu_workflow.errors import Invalid, Unknown, YearNotPublished
+from ganchu_workflow.errors import DatabaseFault, Invalid, Unknown, WorkflowError, YearNotPublished
 from ganchu_workflow.process.deadlines import EXTENDED, FactRule
 from ganchu_workflow.process.definition import Timer
 from ganchu_workflow.timing import Reckoning, WorkingCalendar, parse_limit, reckon
@@ -53,6 +54,9 @@ class RunningDeadline:
     """The version of the working-day calendar it was reckoned by; None where none had a part in its end."""
     provisional: bool
     """Whether its end lies in a December that the next year's notice, not known to that calendar, may still change."""
+    rest_day: bool | None
+    """Whether the shown end lies on a day off, by the calendar that the round goes by: an act may put it there, and
+    nothing moves it. None where there is no end, or nobody can say."""
     alerts: tuple[RunningAlert, ...]
 
 
@@ -77,8 +81,9 @@ class Explanation:
         return "\n".join([self.deadline.name, self.en, *days])
 
 
-def deadlines_of(rows: Rows, book: Rulebook, case: CaseState) -> list[RunningDeadline]:
+def deadlines_of(rows: Rows, book: Rulebook, calendars: Calendars, case: CaseState) -> list[RunningDeadline]:
     """The deadlines of a case as they stand, in the order of their declaration."""
+    calendar = _goes_by(rows, calendars, case.round)
     kind = book.process.kind(case.kind)
     stored = rows.deadlines([case.id]).get(case.id, {})
     found = []
@@ -87,19 +92,29 @@ def deadlines_of(rows: Rows, book: Rulebook, case: CaseState) -> list[RunningDea
         if running is not None:
             alerts = [(a, stored[name]) for t, a, name in alerts_of(kind) if t is timer and name in stored]
             beside = tuple(RunningAlert(str(a), r.due_at, r.status) for a, r in alerts)
-            found.append(_view(rows, book, timer, running, beside))
+            rests = rest_day(running.end.astimezone(book.zone), calendar) if running.end and calendar else None
+            found.append(_view(rows, book, timer, running, rests, beside))
     return found
 
 
-def explain(rows: Rows, book: Rulebook, case: CaseState, name: str) -> Explanation:
+def rest_day(end: datetime, calendar: WorkingCalendar) -> bool | None:
+    """Whether an end, given in the zone of its round, lies on a day off; None: the calendar lacks its year."""
+    try:
+        return not calendar.is_working_day(day_it_ends(end))
+    except YearNotPublished:
+        return None
+
+
+def explain(rows: Rows, book: Rulebook, calendars: Calendars, case: CaseState, name: str) -> Explanation:
     """How the end of that deadline was found: reckoned once more by the rule and the calendar it was reckoned by.
 
     Raises `Unknown` when the case has no such deadline now.
     """
     timer = book.process.kind(case.kind).timer(name, case.stage)
-    view = next((d for d in deadlines_of(rows, book, case) if timer is not None and d.name == timer.name), None)
+    found = deadlines_of(rows, book, calendars, case)
+    view = next((d for d in found if timer is not None and d.name == timer.name), None)
     if timer is None or view is None:
-        there = ", ".join(d.name for d in deadlines_of(rows, book, case)) or "none"
+        there = ", ".join(d.name for d in found) or "none"
         raise Unknown(f"no deadline '{name}' runs on the case {case.id} now; there are: {there}", case=case.id)
     if isinstance(timer.deadline.rule, FactRule):
         return _of_an_act(rows, book, case, timer.deadline.rule, view)
@@ -171,8 +186,17 @@ def _reckoned(rows: Rows, book: Rulebook, rule: str, begins: str, version: objec
         return None
 
 
+def _goes_by(rows: Rows, calendars: Calendars, round_id: str) -> WorkingCalendar | None:
+    try:
+        return calendars.in_force(rows.cases([round_id])[0].facts.get(FACT), rows)
+    except DatabaseFault:
+        raise
+    except WorkflowError:  # somebody has altered it: how the deadlines stand is told all the same
+        return None
+
+
 def _view(
-    rows: Rows, book: Rulebook, timer: Timer, running: Running, alerts: tuple[RunningAlert, ...]
+    rows: Rows, book: Rulebook, timer: Timer, running: Running, rests: bool | None, alerts: tuple[RunningAlert, ...]
 ) -> RunningDeadline:
     return RunningDeadline(
         running.name,
@@ -185,6 +209,7 @@ def _view(
         running.rule,
         running.calendar,
         _provisional(rows, book, running),
+        rests,
         alerts,
     )
 

@@ -30,11 +30,20 @@ RUNNING = (ARMED, AWAITING)
 
 
 def foresee(
-    rows: Rows, book: Rulebook, case_id: str, actor: Actor, now: datetime, calendars: Calendars, entropy: Entropy
+    rows: Rows,
+    book: Rulebook,
+    case_id: str,
+    actor: Actor,
+    now: datetime,
+    calendars: Calendars,
+    entropy: Entropy,
+    *,
+    round_wide: bool,
 ) -> list[Allowed]:
     """Every trigger a person could fire where the case stands, and for this actor what stands against it.
 
     Guards are asked only where the trigger needs no data: what depends on the data is known when it is given.
+    `round_wide`: whether an act on a whole round may be asked for; inside a host's transaction it may not.
     """
     around = Surroundings(calendars, book.zone, book.close_of_business, entropy, now)
     work = Workspace(rows, around)
@@ -43,7 +52,7 @@ def foresee(
     edges = book.process.kind(case.kind).edges_from.get(case.state, ())
     human = [e for e in edges if e.by - RESERVED and not e.late]
     on_edges = [_allowed(work, book, case, edge, actor, now) for edge in human]
-    return on_edges + list(_beside(work, book, case, actor, now))
+    return on_edges + [a for a in _beside(work, book, case, actor, now) if round_wide or a.trigger != EXTEND_ROUND]
 
 
 def _beside(work: Workspace, book: Rulebook, case: CaseState, actor: Actor, now: datetime) -> Iterator[Allowed]:

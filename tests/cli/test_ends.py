@@ -74,10 +74,26 @@ def test_an_act_says_which_ends_it_has_changed(desk: Desk) -> None:
             "status": "armed",
             "ends_at": "2026-09-30T04:00:00.000000Z",
             "remainder": None,
+            "rest_day": False,
         }
     ]
     then = "随后 / then self_declaration.give_up: self_declaration.correcting → withdrawn"
     assert ended == Done(0, f"{case}  {STOOD}\n    {NAME}: 不再计算 / over\n    {then}\n", "")
+
+
+def test_an_end_that_an_act_puts_on_a_day_off_is_marked_wherever_it_is_shown(desk: Desk) -> None:
+    case = desk.script.id("水表")
+    on_saturday = ABOUT | {"until": "2026-09-26T12:00:00+08:00"}
+    extended = desk.fire("2026-09-22T11:00", case, "deadline:extend", on_saturday)
+    marked = "2026-09-26 12:00:00+08:00  休息日 / on a day off"
+
+    assert extended == Done(0, f"{case}  {STOOD}\n    {NAME}: {marked}\n", "")
+    assert desk.ask("deadline", "list", case).out.splitlines()[0] == f"{NAME}  计算中 / runs  {marked}"
+    last = desk.ask("history", case).out.splitlines()[-1]
+    assert last.strip() == f"{NAME}: {marked}  原 / was 2026-09-24 17:30:00+08:00"
+    on_sunday = ABOUT | {"until": "2026-09-27T12:00:00+08:00"}
+    again = json.loads(desk.fire("2026-09-22T12:00", case, "deadline:extend", on_sunday, "--json").out)
+    assert [row["rest_day"] for row in again["deadlines"]] == [True]
 
 
 def test_an_outage_says_how_many_cases_moved_and_what_had_fired_already(desk: Desk) -> None:

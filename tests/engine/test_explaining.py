@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ganchu_workflow.errors import Unknown
-from tests.engine.small_process import Small
+from tests.engine.small_process import Small, refusal_of
 from tests.engine.test_calendar_import import CALENDAR
 from tests.engine.timed_process import FIRM, OFFICE, SUPERVISOR, Timed, at
 
@@ -123,9 +123,33 @@ def test_an_end_that_an_act_has_stated_is_said_to_be_stated(database_url: str) -
     notice = small.notice(small.listed())
     found = small.wf.explain(notice, "window")
     assert (found.reckoning, found.en) == (None, "fixed by event 2 of the case (publish)")
+    extension = {"deadline": "window", "ground": "g", "until": "2090-01-01T00:00:00+08:00"}
+    refusal = refusal_of(lambda: small.wf.fire(notice, "deadline:extend", extension, actor=OFFICE))
+    assert (refusal.code, refusal.detail) == ("printed_end", {"deadline": "window"})
     with pytest.raises(Unknown, match=r"no deadline 'due' runs on the case .* now; there are: window"):
         small.wf.explain(notice, "due")
     small.wf.database.dispose()
+
+
+@pytest.mark.parametrize(
+    ("until", "rest_day"),
+    [
+        ("2026-09-26 12:00", True),  # a Saturday
+        ("2026-09-28 00:00", True),  # 24:00 of the Sunday
+        ("2026-10-10 12:00", False),  # a Saturday that is worked
+        ("2026-10-01 12:00", True),
+        ("2027-01-01 12:00", None),
+    ],
+)
+def test_an_end_that_an_act_puts_on_a_day_off_says_so(
+    make: Callable[..., Timed], until: str, rest_day: bool | None
+) -> None:
+    timed = make()
+    assert [d.rest_day for d in timed.wf.deadlines(timed.case)] == [False]
+    timed.extend(until)
+    assert [d.rest_day for d in timed.wf.deadlines(timed.case)] == [rest_day]
+    timed.act("suspend")
+    assert [d.rest_day for d in timed.wf.deadlines(timed.case)] == [None]
 
 
 def test_what_may_be_done_with_a_deadline_is_told_to_whoever_may_do_it(make: Callable[..., Timed]) -> None:

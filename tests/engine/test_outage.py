@@ -224,6 +224,8 @@ def test_in_a_hosts_transaction_it_is_refused(small: Small) -> None:
         data = {"began": BEGUN.isoformat(), "ended": BEGUN.isoformat(), "until": UNTIL.isoformat(), **DOCUMENT}
         with pytest.raises(Invalid, match="not inside a host's transaction"):
             inside.fire(small.round, "round:extend_for_outage", data, actor=OFFICE)
+        there, here = ([a.trigger for a in wf.allowed(small.round, OFFICE)] for wf in (small.wf, inside))
+        assert there == [*here, "round:extend_for_outage"]
 
 
 def test_in_a_cancelled_round_nothing_moves(small: Small) -> None:
