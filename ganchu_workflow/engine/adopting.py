@@ -181,8 +181,8 @@ class _Adopting:
 
     def _resolved(self, settling: Settling, timer: Timer, before: Running, tells: list[Message]) -> None:
         case, after = settling.case, settling.resolved(timer, before)
-        if after is not None and before.end is None:
-            tells += telling.runs(self.process.kind(case.kind), case, timer, after.end, why="calendar")
+        if after is not None and after.end is not None and before.end is None:
+            tells += telling.known(self.process.kind(case.kind), case, timer, after.end, self.now)
         # One whose end is known, and whose grace is not yet, may have alerts that waited for the year.
         settling.becomes(timer, after or before)
         if after is not None and isinstance(timer.deadline.rule, FactRule) and after.end is not None:

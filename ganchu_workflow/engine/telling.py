@@ -29,6 +29,11 @@ def runs(
     return [Message("deadline_runs", to=to, body=body) for to in _party(kind, case)]
 
 
+def known(kind: KindDefinition, case: CaseState, timer: Timer, ends_at: datetime, now: datetime) -> list[Message]:
+    """A year's notice has given it the end that it waited for. Of one that is over by then, what it fires tells."""
+    return runs(kind, case, timer, ends_at, why="calendar") if now <= ends_at else []
+
+
 def suspended(
     kind: KindDefinition, case: CaseState, timer: Timer, at: datetime, left: str | None, **said: str | None
 ) -> list[Message]:

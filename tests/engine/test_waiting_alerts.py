@@ -233,6 +233,18 @@ def test_a_firm_is_reminded_of_an_end_that_is_known_only_after_the_day_of_the_re
     assert timed.told == [("deadline_runs", "applicant:e1"), ("deadline_reminder", "applicant:e1")]
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_firm_is_told_the_end_that_a_notice_gives_while_there_is_time(make: Callable[..., Timed], late: bool) -> None:
+    timed = make(answer="72 working days")
+    timed.to(at("2027-01-05 17:30") + late * MICROSECOND)
+    timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
+    body = {"deadline": "答复期限", "ends_at": to_text(at("2027-01-05 17:30")), "why": "calendar"}
+    told = [(m["message"], m["recipient"], m["body"]) for m in timed.wf.messages(timed.round)]
+    assert told == ([] if late else [("deadline_runs", "applicant:e1", body)])
+    timed.wf.tick()
+    assert timed.state == ("asking.silent" if late else "asking.asked")
+
+
 # ── who brings the year, and what else waits ──
 
 
