@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.audit.tampering import Bench, Record
-from tests.engine.test_calendar_import import CALENDAR, NEW_YEAR
-from tests.engine.timed_process import OFFICE, Timed
+from tests.engine.test_calendar_import import NEW_YEAR
+from tests.engine.timed_process import CALENDAR, OFFICE, Timed
 
 IMPORT = "ganchu_calendar_import"
 

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.engine.small_process import Small
+from tests.engine.timed_process import CALENDAR, Timed
 
 
 @pytest.fixture
@@ -27,3 +28,17 @@ def make(database_url: str) -> Iterator[Callable[..., Small]]:
 def small(make: Callable[..., Small]) -> Small:
     """A started round of the five stages, an hour after its first window has opened."""
     return make().open_round()
+
+
+@pytest.fixture
+def make_timed(database_url: str) -> Iterator[Callable[..., Timed]]:
+    """Makes rounds of the one stage whose deadline has everything, by the calendar up to 2026 if no other is given."""
+    made: list[Timed] = []
+
+    def one(**settings: Any) -> Timed:
+        made.append(Timed(database_url, **{"calendar": CALENDAR, **settings}))
+        return made[-1]
+
+    yield one
+    for timed in made:
+        timed.wf.database.dispose()

@@ -1,8 +1,7 @@
 """What another calendar means for each end of a round that runs, has run out, or was printed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
-from typing import Any
 
 import pytest
 
@@ -11,8 +10,8 @@ from ganchu_workflow.clock import to_text
 from ganchu_workflow.engine import adopting, crash_points
 from ganchu_workflow.timing import Overlay
 from tests.engine.small_process import refusal_of
-from tests.engine.test_calendar_import import CALENDAR, NEW_YEAR, ends, make_rival, notice
-from tests.engine.timed_process import FIRM, OFFICE, Timed, at
+from tests.engine.test_calendar_import import NEW_YEAR, ends, make_rival, notice
+from tests.engine.timed_process import CALENDAR, FIRM, OFFICE, Timed, at
 
 DUE = "asking.answer_due"
 SECOND = Actor(Role.APPLICANT, "e2")
@@ -29,19 +28,6 @@ def with_day_off(day: date) -> Overlay:
     return Overlay(2026, "测试用修订通知", "", None, off, work, dict.fromkeys([*off, *work], "测试用"))
 
 
-@pytest.fixture
-def make(database_url: str) -> Iterator[Callable[..., Timed]]:
-    made: list[Timed] = []
-
-    def one(**settings: Any) -> Timed:
-        made.append(Timed(database_url, calendar=CALENDAR, **settings))
-        return made[-1]
-
-    yield one
-    for timed in made:
-        timed.wf.database.dispose()
-
-
 def utc(text: str) -> str:
     """A wall-clock time of 2026 in Beijing, as the record has it."""
     return to_text(at(f"2026-{text}"))
@@ -51,8 +37,8 @@ def utc(text: str) -> str:
 
 
 @pytest.mark.parametrize("fixed", [False, True])
-def test_a_grace_that_the_notice_lengthens_is_lengthened(make: Callable[..., Timed], fixed: bool) -> None:
-    timed = make(answer="5 working days" if fixed else "67 working days", grace="1 working day")
+def test_a_grace_that_the_notice_lengthens_is_lengthened(make_timed: Callable[..., Timed], fixed: bool) -> None:
+    timed = make_timed(answer="5 working days" if fixed else "67 working days", grace="1 working day")
     if fixed:
         timed.extend("2026-12-28 17:30")
     timed.to("2026-11-20 10:00")
@@ -69,8 +55,8 @@ def test_a_grace_that_the_notice_lengthens_is_lengthened(make: Callable[..., Tim
     assert timed.wf.verify().problems == []
 
 
-def test_in_a_longer_grace_an_act_is_in_time_at_its_last_instant(make: Callable[..., Timed]) -> None:
-    timed = make(answer="67 working days", grace="1 working day")
+def test_in_a_longer_grace_an_act_is_in_time_at_its_last_instant(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="67 working days", grace="1 working day")
     timed.to("2026-11-20 10:00")
     timed.wf.import_calendar(DAY_AFTER_OFF, actor=OFFICE)
     timed.to("2026-12-30 17:30")
@@ -78,8 +64,8 @@ def test_in_a_longer_grace_an_act_is_in_time_at_its_last_instant(make: Callable[
     assert timed.state == "asking.answered"
 
 
-def test_a_grace_that_the_notice_shortens_stays(make: Callable[..., Timed]) -> None:
-    timed = make(answer="66 working days", grace="1 working day")
+def test_a_grace_that_the_notice_shortens_stays(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="66 working days", grace="1 working day")
     timed.to("2026-11-20 10:00")
     before = timed.deadlines[DUE.partition(".")[2]]
     assert before[1] == "12-28 17:30"  # after Friday 25 December
@@ -87,9 +73,9 @@ def test_a_grace_that_the_notice_shortens_stays(make: Callable[..., Timed]) -> N
     assert (adopted.later, timed.deadlines["answer_due"]) == ((), before)
 
 
-def test_a_grace_that_now_reaches_into_a_year_without_calendar_waits_for_it(make: Callable[..., Timed]) -> None:
+def test_a_grace_that_now_reaches_into_a_year_without_calendar_waits_for_it(make_timed: Callable[..., Timed]) -> None:
     """In mid-year a day more is given off: the end moves to the last day of the year, and its grace beyond."""
-    timed = make(answer="69 working days", grace="1 working day")
+    timed = make_timed(answer="69 working days", grace="1 working day")
     [found] = timed.wf.deadlines(timed.case)
     assert (found.ends_at, found.due_at) == (at("2026-12-30 17:30"), at("2026-12-31 17:30"))
     timed.to("2026-11-20 10:00")
@@ -108,8 +94,8 @@ def test_a_grace_that_now_reaches_into_a_year_without_calendar_waits_for_it(make
 # ── alerts ──
 
 
-def test_an_escalation_that_reaches_into_the_year_waits_for_it_and_is_sent(make: Callable[..., Timed]) -> None:
-    timed = make(handling="70 working days")
+def test_an_escalation_that_reaches_into_the_year_waits_for_it_and_is_sent(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(handling="70 working days")
     timed.to("2026-09-18 11:00")
     timed.fire("answer", {}, FIRM)
     assert [a.at for a in timed.wf.deadlines(timed.case)[0].alerts] == [None, None]
@@ -129,8 +115,8 @@ def test_an_escalation_that_reaches_into_the_year_waits_for_it_and_is_sent(make:
     assert timed.wf.verify().problems == []
 
 
-def test_an_escalation_of_what_has_run_out_already_is_sent_too(make: Callable[..., Timed]) -> None:
-    timed = make(handling="70 working days")
+def test_an_escalation_of_what_has_run_out_already_is_sent_too(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(handling="70 working days")
     timed.to("2026-09-18 11:00")
     timed.fire("answer", {}, FIRM)
     timed.to("2026-12-31 17:30", microseconds=1)
@@ -145,8 +131,8 @@ def test_an_escalation_of_what_has_run_out_already_is_sent_too(make: Callable[..
 # ── what has passed ──
 
 
-def test_what_is_due_and_has_not_fired_is_moved(make: Callable[..., Timed]) -> None:
-    timed = make(answer="68 working days")
+def test_what_is_due_and_has_not_fired_is_moved(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="68 working days")
     timed.to("2026-12-29 17:30", microseconds=1)
 
     [adopted] = timed.wf.import_calendar(EVE_OFF, actor=OFFICE)
@@ -158,8 +144,8 @@ def test_what_is_due_and_has_not_fired_is_moved(make: Callable[..., Timed]) -> N
     assert timed.wf.verify().problems == []
 
 
-def test_what_has_fired_since_the_first_changed_day_is_named(make: Callable[..., Timed]) -> None:
-    timed = make(answer="68 working days")
+def test_what_has_fired_since_the_first_changed_day_is_named(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="68 working days")
     timed.to("2026-12-29 17:30", microseconds=1)
     timed.wf.tick()
     assert timed.state == "asking.silent"
@@ -172,9 +158,11 @@ def test_what_has_fired_since_the_first_changed_day_is_named(make: Callable[...,
 
 
 @pytest.mark.parametrize("when", ["before the first changed day", "not a day longer"])
-def test_what_fired_as_it_would_have_by_the_new_calendar_is_not_named(make: Callable[..., Timed], when: str) -> None:
+def test_what_fired_as_it_would_have_by_the_new_calendar_is_not_named(
+    make_timed: Callable[..., Timed], when: str
+) -> None:
     before = when.startswith("before")
-    timed = make(answer="66 working days" if before else "68 working days")
+    timed = make_timed(answer="66 working days" if before else "68 working days")
     timed.to("2026-12-29 17:30", microseconds=1)
     timed.wf.tick()
     [adopted] = timed.wf.import_calendar(EVE_OFF if before else NEW_YEAR, actor=OFFICE)
@@ -184,8 +172,8 @@ def test_what_fired_as_it_would_have_by_the_new_calendar_is_not_named(make: Call
 # ── who is told ──
 
 
-def test_the_party_is_told_of_an_end_that_moves(make: Callable[..., Timed]) -> None:
-    timed = make(answer="68 working days")
+def test_the_party_is_told_of_an_end_that_moves(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="68 working days")
     timed.to("2026-11-20 10:00")
     timed.wf.import_calendar(EVE_OFF, actor=OFFICE)
     assert timed.told == [("deadline_extended", "applicant:e1")]
@@ -200,8 +188,8 @@ def test_the_party_is_told_of_an_end_that_moves(make: Callable[..., Timed]) -> N
 # ── what cannot be reckoned ──
 
 
-def test_one_that_cannot_be_reckoned_stands_and_keeps_no_other_from_it(make: Callable[..., Timed]) -> None:
-    timed = make(answer="1 working day, start day counted", handling="75 working days")
+def test_one_that_cannot_be_reckoned_stands_and_keeps_no_other_from_it(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="1 working day, start day counted", handling="75 working days")
     timed.to("2026-09-18 11:00")
     timed.fire("answer", {}, FIRM)
     timed.to("2026-12-26 18:00")
@@ -220,10 +208,10 @@ def test_one_that_cannot_be_reckoned_stands_and_keeps_no_other_from_it(make: Cal
 
 
 def test_what_the_event_of_the_round_has_no_room_for_stands_on_its_case(
-    make: Callable[..., Timed], monkeypatch: pytest.MonkeyPatch
+    make_timed: Callable[..., Timed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adopting, "SHOWN", 2)
-    timed = make(answer="68 working days")
+    timed = make_timed(answer="68 working days")
     for n in range(3):
         timed.wf.open("application", {}, actor=Actor(Role.APPLICANT, f"x{n}"))
     timed.to("2026-11-20 10:00")
@@ -240,10 +228,10 @@ def test_what_the_event_of_the_round_has_no_room_for_stands_on_its_case(
 
 
 def test_who_comes_second_is_given_what_the_first_has_found(
-    make: Callable[..., Timed], monkeypatch: pytest.MonkeyPatch
+    make_timed: Callable[..., Timed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The notice is kept; before this process adopts it, another node's sweep does."""
-    timed = make(answer="75 working days")
+    timed = make_timed(answer="75 working days")
     timed.to("2026-11-20 10:00")
     rival = make_rival(timed)
     seen: list[str] = []
@@ -260,8 +248,8 @@ def test_who_comes_second_is_given_what_the_first_has_found(
     assert [e["trigger"] for e in timed.wf.history(timed.round)][2:] == ["round:adopt_calendar"]
 
 
-def test_a_round_is_not_asked_to_adopt_what_it_goes_by(make: Callable[..., Timed]) -> None:
-    timed = make()
+def test_a_round_is_not_asked_to_adopt_what_it_goes_by(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed()
     with pytest.raises(Refused) as refused:
         timed.wf.fire(timed.round, "round:adopt_calendar", actor=OFFICE)
     assert refused.value.code == "calendar_adopted"

@@ -1,9 +1,8 @@
 """An office imports a year's notice: what waited runs, what it lengthens is lengthened, and what is printed stands."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,16 +10,9 @@ from ganchu_workflow import Actor, Role, SeededEntropy, Workflow
 from ganchu_workflow.engine import crash_points
 from ganchu_workflow.engine.calendar_import import Adopted
 from ganchu_workflow.errors import CalendarInvalid, YearNotPublished
-from ganchu_workflow.timing import Overlay, WorkingCalendar, read_overlay
+from ganchu_workflow.timing import Overlay, read_overlay
 from tests.engine.small_process import Small, plan, refusal_of
-from tests.engine.timed_process import FIRM, OFFICE, SUPERVISOR, Timed
-
-UP_TO_2026 = {
-    **WorkingCalendar.built_in().document(),
-    "years": {y: b for y, b in WorkingCalendar.built_in().document()["years"].items() if int(y) <= 2026},
-}
-CALENDAR = WorkingCalendar.from_document(UP_TO_2026)
-"""Up to the last year that was published when this was written, whatever is installed."""
+from tests.engine.timed_process import CALENDAR, FIRM, OFFICE, SUPERVISOR, Timed
 
 
 def notice(*, off: list[str], work: list[str] = [], number: str = "测试1号") -> Overlay:  # noqa: B006
@@ -36,25 +28,12 @@ def notice(*, off: list[str], work: list[str] = [], number: str = "测试1号") 
 NEW_YEAR = notice(off=["2027-01-01", "2027-01-02", "2027-01-03"])
 
 
-@pytest.fixture
-def make(database_url: str) -> Iterator[Callable[..., Timed]]:
-    made: list[Timed] = []
-
-    def one(**settings: Any) -> Timed:
-        made.append(Timed(database_url, calendar=CALENDAR, **settings))
-        return made[-1]
-
-    yield one
-    for timed in made:
-        timed.wf.database.dispose()
-
-
 def ends(found: tuple[tuple[str | None, ...], ...]) -> list[tuple[str | None, ...]]:
     return [row[1:] for row in found]
 
 
-def test_what_waited_for_the_year_runs_once_it_is_imported(make: Callable[..., Timed]) -> None:
-    timed = make(answer="75 working days")
+def test_what_waited_for_the_year_runs_once_it_is_imported(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="75 working days")
     assert timed.deadlines == {"answer_due": ("awaiting_calendar", None, "75 working days")}
     timed.to("2026-11-20 10:00")
 
@@ -78,8 +57,8 @@ def test_what_waited_for_the_year_runs_once_it_is_imported(make: Callable[..., T
     assert timed.state == "asking.answered"
 
 
-def test_a_december_that_the_notice_lengthens_moves_what_is_not_printed(make: Callable[..., Timed]) -> None:
-    timed = make(answer="68 working days")
+def test_a_december_that_the_notice_lengthens_moves_what_is_not_printed(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="68 working days")
     assert timed.deadlines["answer_due"] == ("armed", "12-29 17:30", None)
     timed.to("2026-11-20 10:00")
     with_eve = notice(off=["2026-12-28", "2027-01-01"])
@@ -99,8 +78,8 @@ def test_a_december_that_the_notice_lengthens_moves_what_is_not_printed(make: Ca
     assert timed.wf.verify().problems == []
 
 
-def test_no_end_that_runs_moves_earlier(make: Callable[..., Timed]) -> None:
-    timed = make(answer="68 working days")
+def test_no_end_that_runs_moves_earlier(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="68 working days")
     timed.to("2026-11-20 10:00")
     with_saturday = notice(off=["2027-01-01"], work=["2026-12-26"])
 
@@ -117,8 +96,8 @@ def test_no_end_that_runs_moves_earlier(make: Callable[..., Timed]) -> None:
     assert timed.told == []
 
 
-def test_what_an_act_fixed_is_left_alone(make: Callable[..., Timed]) -> None:
-    timed = make(answer="68 working days")
+def test_what_an_act_fixed_is_left_alone(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="68 working days")
     timed.extend("2026-12-30 12:00")
     timed.to("2026-11-20 10:00")
     before = timed.deadlines["answer_due"]
@@ -128,8 +107,8 @@ def test_what_an_act_fixed_is_left_alone(make: Callable[..., Timed]) -> None:
     assert timed.deadlines["answer_due"] == before
 
 
-def test_a_dry_run_lists_what_would_change_and_changes_nothing(make: Callable[..., Timed]) -> None:
-    timed = make(answer="68 working days")
+def test_a_dry_run_lists_what_would_change_and_changes_nothing(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="68 working days")
     timed.to("2026-11-20 10:00")
     overlay = notice(off=["2026-12-28", "2027-01-01"])
 
@@ -140,8 +119,8 @@ def test_a_dry_run_lists_what_would_change_and_changes_nothing(make: Callable[..
     assert timed.wf.import_calendar(overlay, actor=OFFICE) == would
 
 
-def test_the_same_notice_twice_is_kept_once_and_an_amendment_replaces_it(make: Callable[..., Timed]) -> None:
-    timed = make(answer="75 working days")
+def test_the_same_notice_twice_is_kept_once_and_an_amendment_replaces_it(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="75 working days")
     timed.to("2026-11-20 10:00")
     timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
     assert timed.wf.import_calendar(NEW_YEAR, actor=OFFICE) == ()
@@ -156,8 +135,8 @@ def test_the_same_notice_twice_is_kept_once_and_an_amendment_replaces_it(make: C
     assert timed.wf.verify().problems == []
 
 
-def test_a_new_round_goes_by_what_was_imported_before_it(make: Callable[..., Timed]) -> None:
-    timed = make()
+def test_a_new_round_goes_by_what_was_imported_before_it(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed()
     timed.to("2026-11-20 10:00")
     timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
     stage = {"use": "asking", "answer": "40 working days"}
@@ -171,8 +150,8 @@ def test_a_new_round_goes_by_what_was_imported_before_it(make: Callable[..., Tim
     assert timed.wf.history(case)[0]["deadlines"][0]["status"] == "armed"
 
 
-def test_a_workflow_that_has_not_met_the_import_goes_by_it_too(make: Callable[..., Timed]) -> None:
-    timed = make(handling="5 working days")
+def test_a_workflow_that_has_not_met_the_import_goes_by_it_too(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(handling="5 working days")
     rival = make_rival(timed)
     assert rival.case(timed.case).state == "asking.asked"
     timed.to("2026-12-28 10:00")
@@ -185,14 +164,14 @@ def test_a_workflow_that_has_not_met_the_import_goes_by_it_too(make: Callable[..
 
 
 @pytest.mark.parametrize("actor", [FIRM, SUPERVISOR, Actor(Role.AUDITOR)])
-def test_only_the_office_imports(make: Callable[..., Timed], actor: Actor) -> None:
-    timed = make()
+def test_only_the_office_imports(make_timed: Callable[..., Timed], actor: Actor) -> None:
+    timed = make_timed()
     assert refusal_of(lambda: timed.wf.import_calendar(NEW_YEAR, actor=actor)).code == "not_allowed"
     assert timed.wf.case(timed.round).facts["calendars"] == {"base": CALENDAR.version}
 
 
-def test_a_file_that_cannot_be_used_is_refused(make: Callable[..., Timed], tmp_path: Path) -> None:
-    timed = make()
+def test_a_file_that_cannot_be_used_is_refused(make_timed: Callable[..., Timed], tmp_path: Path) -> None:
+    timed = make_timed()
     path = tmp_path / "2027.toml"
     path.write_text("", "utf-8")
     with pytest.raises(CalendarInvalid):
@@ -211,8 +190,8 @@ def test_what_is_printed_into_a_year_without_notice_is_refused(database_url: str
     small.wf.database.dispose()
 
 
-def test_the_import_is_a_row_that_says_who_and_which_paper(make: Callable[..., Timed]) -> None:
-    timed = make()
+def test_the_import_is_a_row_that_says_who_and_which_paper(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed()
     timed.to("2026-11-20 10:00")
     timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
     with timed.wf.database.connect() as connection:
@@ -221,10 +200,10 @@ def test_the_import_is_a_row_that_says_who_and_which_paper(make: Callable[..., T
 
 
 def test_an_act_under_way_when_the_calendar_comes_is_computed_again(
-    make: Callable[..., Timed], monkeypatch: pytest.MonkeyPatch
+    make_timed: Callable[..., Timed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The act has read the round; the import adopts it before the act commits."""
-    timed = make(handling="75 working days")
+    timed = make_timed(handling="75 working days")
     timed.to("2026-09-21 10:00")
     rival = make_rival(timed)
     seen: list[tuple[Adopted, ...]] = []

@@ -1,9 +1,8 @@
 """Nodes with different calendars, clocks and stages: a round goes by one calendar, which knows more each time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
-from typing import Any
 
 import pytest
 
@@ -16,24 +15,11 @@ from ganchu_workflow.timing import WorkingCalendar, read_overlay
 from tests.audit.tampering import Bench, Record
 from tests.engine.small_process import registry
 from tests.engine.test_adopting import EVE_OFF, with_day_off
-from tests.engine.test_calendar_import import CALENDAR, NEW_YEAR, ends, make_rival, notice
-from tests.engine.timed_process import FIRM, OFFICE, Timed, at
+from tests.engine.test_calendar_import import NEW_YEAR, ends, make_rival, notice
+from tests.engine.timed_process import CALENDAR, FIRM, OFFICE, Timed, at
 
 Make = Callable[..., Timed]
 SECOND = Actor(Role.APPLICANT, "e2")
-
-
-@pytest.fixture
-def make(database_url: str) -> Iterator[Make]:
-    made: list[Timed] = []
-
-    def one(**settings: Any) -> Timed:
-        made.append(Timed(database_url, calendar=CALENDAR, **settings))
-        return made[-1]
-
-    yield one
-    for timed in made:
-        timed.wf.database.dispose()
 
 
 def node(timed: Timed, calendar: WorkingCalendar, name: str = "up") -> Workflow:
@@ -59,8 +45,8 @@ def adoptions(timed: Timed) -> list[str]:
 # ── the calendar of the library ──
 
 
-def test_a_library_that_knows_one_year_more_lengthens_what_runs(make: Make) -> None:
-    timed = make(answer="68 working days")
+def test_a_library_that_knows_one_year_more_lengthens_what_runs(make_timed: Make) -> None:
+    timed = make_timed(answer="68 working days")
     timed.to("2026-11-20 10:00")
     newer = EVE_OFF.on(CALENDAR)
     up = node(timed, newer)
@@ -76,17 +62,17 @@ def test_a_library_that_knows_one_year_more_lengthens_what_runs(make: Make) -> N
     assert timed.wf.verify().problems == []
 
 
-def test_what_was_reckoned_before_an_earlier_adoption_is_compared_with_its_own_calendar(make: Make) -> None:
+def test_what_was_reckoned_before_an_earlier_adoption_is_compared_with_its_own_calendar(make_timed: Make) -> None:
     """The first import changes nothing on its way, so the row still names the calendar of before."""
-    timed = make(answer="68 working days")
+    timed = make_timed(answer="68 working days")
     timed.to("2026-11-20 10:00")
     timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
     timed.wf.import_calendar(with_day_off(date(2026, 12, 25)), actor=OFFICE)
     assert timed.deadlines["answer_due"] == ("armed", "12-30 17:30", None)
 
 
-def test_a_node_with_the_older_library_goes_by_the_newer_calendar_and_never_takes_it_back(make: Make) -> None:
-    timed = make(answer="5 working days")
+def test_a_node_with_the_older_library_goes_by_the_newer_calendar_and_never_takes_it_back(make_timed: Make) -> None:
+    timed = make_timed(answer="5 working days")
     timed.to("2026-12-24 10:00")
     newer = EVE_OFF.on(CALENDAR)
     node(timed, newer).tick()
@@ -101,8 +87,8 @@ def test_a_node_with_the_older_library_goes_by_the_newer_calendar_and_never_take
     assert timed.wf.overdue().behind == ()
 
 
-def test_an_import_by_the_older_node_loses_no_year(make: Make) -> None:
-    timed = make()
+def test_an_import_by_the_older_node_loses_no_year(make_timed: Make) -> None:
+    timed = make_timed()
     timed.to("2026-12-24 10:00")
     node(timed, EVE_OFF.on(CALENDAR)).tick()
 
@@ -113,8 +99,8 @@ def test_an_import_by_the_older_node_loses_no_year(make: Make) -> None:
     assert [in_force.is_working_day(date(2026, 12, day)) for day in (28, 29, 30)] == [False, True, False]
 
 
-def test_two_nodes_whose_tables_of_one_year_differ_do_not_take_turns(make: Make) -> None:
-    timed = make()
+def test_two_nodes_whose_tables_of_one_year_differ_do_not_take_turns(make_timed: Make) -> None:
+    timed = make_timed()
     other = node(timed, with_day_off(date(2026, 12, 30)).on(CALENDAR), "other")
     third = node(timed, with_day_off(date(2026, 12, 25)).on(CALENDAR), "third")
 
@@ -128,8 +114,8 @@ def test_two_nodes_whose_tables_of_one_year_differ_do_not_take_turns(make: Make)
 # ── imports ──
 
 
-def test_the_last_import_counts_though_its_clock_is_behind(make: Make) -> None:
-    timed = make()
+def test_the_last_import_counts_though_its_clock_is_behind(make_timed: Make) -> None:
+    timed = make_timed()
     timed.to("2026-11-20 10:05")
     timed.wf.import_calendar(notice(off=["2027-01-01", "2027-01-04"], number="错1号"), actor=OFFICE)
     slow = SimulatedClock(at("2026-11-20 10:01"))
@@ -147,8 +133,8 @@ def test_the_last_import_counts_though_its_clock_is_behind(make: Make) -> None:
         assert wf.calendar_in_force(timed.round).describe(date(2027, 1, 4)).works
 
 
-def test_a_table_that_leaves_days_out_is_refused_with_their_names(make: Make) -> None:
-    timed = make()
+def test_a_table_that_leaves_days_out_is_refused_with_their_names(make_timed: Make) -> None:
+    timed = make_timed()
     only_changes = read_overlay(
         'year = 2026\nnotice = "关于延长2026年国庆节假期的通知"\n[[holiday]]\nname = "国庆节"\noff = [2026-10-08]\n'
     )
@@ -162,8 +148,8 @@ def test_a_table_that_leaves_days_out_is_refused_with_their_names(make: Make) ->
     assert adoptions(timed) == []
 
 
-def test_an_import_whose_body_was_altered_is_not_reckoned_by(make: Make) -> None:
-    timed = make()
+def test_an_import_whose_body_was_altered_is_not_reckoned_by(make_timed: Make) -> None:
+    timed = make_timed()
     timed.to("2026-12-24 10:00")
     timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
     with Record(timed.wf.database, {}).disarmed() as bench:
@@ -174,8 +160,8 @@ def test_an_import_whose_body_was_altered_is_not_reckoned_by(make: Make) -> None
             using.open("application", {}, actor=SECOND, round=timed.round)
 
 
-def test_an_end_whose_own_calendar_cannot_be_read_is_reckoned_anew(make: Make) -> None:
-    timed = make(answer="68 working days")
+def test_an_end_whose_own_calendar_cannot_be_read_is_reckoned_anew(make_timed: Make) -> None:
+    timed = make_timed(answer="68 working days")
     timed.to("2026-11-20 10:00")
     timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
     meddle(timed, "ganchu_calendar_version", {"body": "no JSON"}, version=CALENDAR.version)
@@ -187,8 +173,8 @@ def test_an_end_whose_own_calendar_cannot_be_read_is_reckoned_anew(make: Make) -
 # ── a round that cannot ──
 
 
-def test_a_round_that_cannot_adopt_is_told_by_the_sweep_and_among_what_is_overdue(make: Make) -> None:
-    timed = make(answer="75 working days")
+def test_a_round_that_cannot_adopt_is_told_by_the_sweep_and_among_what_is_overdue(make_timed: Make) -> None:
+    timed = make_timed(answer="75 working days")
     timed.to("2026-11-20 10:00")
     fewer = Workflow(
         timed.wf.database, clock=timed.clock, entropy=SeededEntropy("few"), calendar=CALENDAR, stages=registry()
@@ -217,8 +203,8 @@ def test_a_round_that_cannot_adopt_is_told_by_the_sweep_and_among_what_is_overdu
 
 
 @pytest.mark.parametrize(("damaged", "code"), [("round", "unknown"), ("case", "fault")])
-def test_a_round_that_is_damaged_holds_up_no_other_and_no_sweep(make: Make, damaged: str, code: str) -> None:
-    timed = make(answer="1 working day")
+def test_a_round_that_is_damaged_holds_up_no_other_and_no_sweep(make_timed: Make, damaged: str, code: str) -> None:
+    timed = make_timed(answer="1 working day")
     stage = {"use": "asking", "answer": "75 working days"}
     plan = {"title": "二", "code": "T-2", "demonstration": True, "stage": [stage]}
     second = timed.wf.open_round(plan, actor=OFFICE).case_id

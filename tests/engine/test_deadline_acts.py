@@ -1,6 +1,6 @@
 """Suspending, extending and ending a deadline; its grace, its reminders and the rungs of its escalation."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -13,12 +13,6 @@ from ganchu_workflow.timing import WorkingCalendar, read_overlay
 from tests.engine.small_process import refusal_of
 from tests.engine.timed_process import BEGUN, FIRM, OFFICE, SUPERVISOR, Timed, at
 
-UP_TO_2026 = WorkingCalendar.from_document(
-    {
-        **WorkingCalendar.built_in().document(),
-        "years": {y: b for y, b in WorkingCalendar.built_in().document()["years"].items() if int(y) <= 2026},
-    }
-)
 YEAR_2027 = read_overlay(
     'year = 2027\nnotice = "测试用通知"\n[[holiday]]\nname = "元旦"\noff = ["2027-01-01..2027-01-03"]\n'
 )
@@ -29,21 +23,8 @@ REMINDERS = {
 
 
 @pytest.fixture
-def make(database_url: str) -> Iterator[Callable[..., Timed]]:
-    made: list[Timed] = []
-
-    def one(**settings: Any) -> Timed:
-        made.append(Timed(database_url, **settings))
-        return made[-1]
-
-    yield one
-    for timed in made:
-        timed.wf.database.dispose()
-
-
-@pytest.fixture
-def timed(make: Callable[..., Timed]) -> Timed:
-    return make()
+def timed(make_timed: Callable[..., Timed]) -> Timed:
+    return make_timed()
 
 
 # ── suspended and going on ──
@@ -61,7 +42,7 @@ def test_what_is_suspended_keeps_its_working_days_across_a_long_holiday(timed: T
     timed.act("resume")
 
     assert stopped == {"answer_due": ("suspended", None, "3 working days")}
-    # 8, 9 and the make-up Saturday 10 October are left, to the hour at which it would have ended.
+    # 8, 9 and the make_timed-up Saturday 10 October are left, to the hour at which it would have ended.
     assert timed.deadlines == {
         "answer_due": ("armed", "10-10 17:30", None),
         "answer_due 3 working days before": ("armed", "09-30 17:30", None),
@@ -261,8 +242,8 @@ def test_under_a_key_the_same_act_is_done_once(timed: Timed) -> None:
 # ── grace ──
 
 
-def test_the_grace_is_apart_from_the_end_that_is_shown(make: Callable[..., Timed]) -> None:
-    timed = make(grace="1 working day, to 12:00")
+def test_the_grace_is_apart_from_the_end_that_is_shown(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(grace="1 working day, to 12:00")
     event = timed.wf.history(timed.case)[0]
     main = event["deadlines"][0]
 
@@ -272,8 +253,8 @@ def test_the_grace_is_apart_from_the_end_that_is_shown(make: Callable[..., Timed
 
 
 @pytest.mark.parametrize(("microseconds", "state"), [(0, "asking.answered"), (1, "asking.silent")])
-def test_in_its_grace_an_act_is_in_time(make: Callable[..., Timed], microseconds: int, state: str) -> None:
-    timed = make(grace="1 working day, to 12:00")
+def test_in_its_grace_an_act_is_in_time(make_timed: Callable[..., Timed], microseconds: int, state: str) -> None:
+    timed = make_timed(grace="1 working day, to 12:00")
     timed.to("2026-09-28 12:00", microseconds=microseconds)
     if microseconds:
         assert refusal_of(lambda: timed.fire("answer", {}, FIRM)).code == "window_closed"
@@ -309,8 +290,8 @@ def test_the_firm_is_told_of_each_act_on_its_deadline(timed: Timed) -> None:
     ]
 
 
-def test_of_what_waits_for_the_office_no_party_is_told(make: Callable[..., Timed]) -> None:
-    timed = make(handling="3 working days")
+def test_of_what_waits_for_the_office_no_party_is_told(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(handling="3 working days")
     timed.fire("answer", {}, FIRM)
     for verb in ("suspend", "resume", "end"):
         timed.act(verb, SUPERVISOR, "handling_due")
@@ -362,17 +343,17 @@ def test_what_is_done_needs_no_reminder(timed: Timed) -> None:
     assert timed.told == []
 
 
-def test_an_end_too_near_to_remind_of_has_no_such_reminder(make: Callable[..., Timed]) -> None:
-    timed = make(answer="1 working day")
-    # It ends on the make-up Sunday; three working days before lie in the past, and one day before is tomorrow.
+def test_an_end_too_near_to_remind_of_has_no_such_reminder(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="1 working day")
+    # It ends on the make_timed-up Sunday; three working days before lie in the past, and one day before is tomorrow.
     assert timed.deadlines == {
         "answer_due": ("armed", "09-20 17:30", None),
         "answer_due 1 calendar day before": ("armed", "09-19 17:30", None),
     }
 
 
-def test_the_ladder_is_climbed_while_nothing_is_done(make: Callable[..., Timed]) -> None:
-    timed = make(handling="2 working days")
+def test_the_ladder_is_climbed_while_nothing_is_done(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(handling="2 working days")
     timed.fire("answer", {}, FIRM)
     assert timed.deadlines == {
         "handling_due": ("armed", "09-21 17:30", None),
@@ -388,8 +369,8 @@ def test_the_ladder_is_climbed_while_nothing_is_done(make: Callable[..., Timed])
     assert timed.wf.verify().problems == []
 
 
-def test_the_ladder_ends_where_the_case_moves_on(make: Callable[..., Timed]) -> None:
-    timed = make(handling="2 working days")
+def test_the_ladder_ends_where_the_case_moves_on(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(handling="2 working days")
     timed.fire("answer", {}, FIRM)
     timed.to("2026-09-23 09:00")
     timed.wf.tick()
@@ -400,8 +381,8 @@ def test_the_ladder_ends_where_the_case_moves_on(make: Callable[..., Timed]) -> 
     assert timed.told == [("deadline_escalated", "office")]
 
 
-def test_an_extension_lifts_the_ladder(make: Callable[..., Timed]) -> None:
-    timed = make(handling="2 working days")
+def test_an_extension_lifts_the_ladder(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(handling="2 working days")
     timed.fire("answer", {}, FIRM)
     timed.extend("2026-09-29 12:00", SUPERVISOR, "handling_due")
 
@@ -415,10 +396,10 @@ def test_an_extension_lifts_the_ladder(make: Callable[..., Timed]) -> None:
 # ── a year that is not published ──
 
 
-def test_without_its_calendar_an_extended_grace_waits(make: Callable[..., Timed]) -> None:
+def test_without_its_calendar_an_extended_grace_waits(make_timed: Callable[..., Timed]) -> None:
     document = WorkingCalendar.built_in().document()
     years = {year: body for year, body in document["years"].items() if int(year) <= 2026}
-    timed = make(answer="90 working days", calendar=WorkingCalendar.from_document({**document, "years": years}))
+    timed = make_timed(answer="90 working days", calendar=WorkingCalendar.from_document({**document, "years": years}))
     assert timed.deadlines == {"answer_due": ("awaiting_calendar", None, "90 working days")}
 
     later = timed.wf.calendar.with_year(2027, [date(2027, 1, 1)], [], "测试用通知")
@@ -429,8 +410,8 @@ def test_without_its_calendar_an_extended_grace_waits(make: Callable[..., Timed]
     assert set(timed.deadlines) == {"answer_due", *REMINDERS}
 
 
-def test_what_waits_for_a_year_can_be_stopped_and_starts_only_where_it_runs(make: Callable[..., Timed]) -> None:
-    timed = make(answer="75 working days", calendar=UP_TO_2026)
+def test_what_waits_for_a_year_can_be_stopped_and_starts_only_where_it_runs(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="75 working days")
     timed.to("2026-09-22 10:00")  # 20 and 21 September have passed
     timed.fire("pause")
     assert timed.deadlines == {"answer_due": ("stopped", None, "73 working days")}
@@ -443,8 +424,8 @@ def test_what_waits_for_a_year_can_be_stopped_and_starts_only_where_it_runs(make
     assert timed.deadlines["answer_due"] == ("armed", "01-11 17:30", None)
 
 
-def test_what_waits_for_a_year_can_be_suspended_extended_and_ended(make: Callable[..., Timed]) -> None:
-    timed = make(answer="75 working days", calendar=UP_TO_2026)
+def test_what_waits_for_a_year_can_be_suspended_extended_and_ended(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="75 working days")
     timed.act("suspend")
     assert timed.deadlines == {"answer_due": ("suspended", None, "75 working days")}
     timed.act("resume")
@@ -455,8 +436,8 @@ def test_what_waits_for_a_year_can_be_suspended_extended_and_ended(make: Callabl
     assert timed.state == "asking.silent"
 
 
-def test_an_end_whose_grace_is_not_known_yet_is_known(make: Callable[..., Timed]) -> None:
-    timed = make(grace="3 working days", calendar=UP_TO_2026)
+def test_an_end_whose_grace_is_not_known_yet_is_known(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(grace="3 working days")
     timed.extend("2026-12-31 17:30")
     [shown] = timed.wf.deadlines(timed.case)
     assert (shown.status, shown.ends_at, shown.due_at) == ("awaiting_calendar", at("2026-12-31 17:30"), None)
@@ -474,8 +455,8 @@ def test_an_end_whose_grace_is_not_known_yet_is_known(make: Callable[..., Timed]
     assert timed.wf.verify().problems == []
 
 
-def test_what_is_left_of_a_grace_is_left_when_it_is_suspended(make: Callable[..., Timed]) -> None:
-    timed = make(grace="3 working days")  # counted from the 24th: 28, 29 and 30 September
+def test_what_is_left_of_a_grace_is_left_when_it_is_suspended(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(grace="3 working days")  # counted from the 24th: 28, 29 and 30 September
     timed.to("2026-09-29 10:00")
     timed.wf.tick()
     timed.act("suspend")
@@ -487,8 +468,8 @@ def test_what_is_left_of_a_grace_is_left_when_it_is_suspended(make: Callable[...
     assert (found.ends_at, found.due_at) == (at("2026-09-24 17:30"), at("2026-10-10 17:30"))
 
 
-def test_a_grace_of_which_nobody_knows_the_end_is_left_when_it_is_suspended(make: Callable[..., Timed]) -> None:
-    timed = make(grace="3 working days", calendar=UP_TO_2026)
+def test_a_grace_of_which_nobody_knows_the_end_is_left_when_it_is_suspended(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(grace="3 working days")
     timed.extend("2026-12-31 17:30")
     timed.to("2026-12-31 18:00")
     timed.act("suspend")
@@ -501,8 +482,8 @@ def test_a_grace_of_which_nobody_knows_the_end_is_left_when_it_is_suspended(make
     assert (found.ends_at, found.due_at) == (at("2026-12-31 17:30"), at("2027-01-08 17:30"))
 
 
-def test_a_grace_that_is_suspended_at_its_last_instant_has_that_day_left(make: Callable[..., Timed]) -> None:
-    timed = make(grace="1 working day")
+def test_a_grace_that_is_suspended_at_its_last_instant_has_that_day_left(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(grace="1 working day")
     timed.to("2026-09-28 17:30")
     timed.act("suspend")
     timed.to("2026-10-08 10:00")
@@ -512,8 +493,8 @@ def test_a_grace_that_is_suspended_at_its_last_instant_has_that_day_left(make: C
     assert (found.ends_at, found.due_at) == (at("2026-09-24 17:30"), at("2026-10-09 17:30"))
 
 
-def test_a_fixed_end_that_was_extended_stays_extended(make: Callable[..., Timed]) -> None:
-    timed = make(answer="not later than 2026-09-24 17:30 +08:00")
+def test_a_fixed_end_that_was_extended_stays_extended(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="not later than 2026-09-24 17:30 +08:00")
     timed.extend("2026-09-30 12:00")
     timed.act("suspend")
     timed.to("2026-09-25 09:00")
@@ -526,8 +507,8 @@ def test_a_fixed_end_that_was_extended_stays_extended(make: Callable[..., Timed]
     timed.fire("answer", {}, FIRM)
 
 
-def test_what_comes_to_stand_after_a_fixed_end_has_run_out_at_once(make: Callable[..., Timed]) -> None:
-    timed = make(answer="not later than 2026-09-17 17:30 +08:00")
+def test_what_comes_to_stand_after_a_fixed_end_has_run_out_at_once(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="not later than 2026-09-17 17:30 +08:00")
     assert timed.deadlines["answer_due"] == ("armed", "09-18 10:00", None)
     timed.to("2026-09-18 10:00", microseconds=1)
     assert [r.trigger for r in timed.wf.tick().fired] == ["asking.lapse"]
@@ -540,8 +521,8 @@ def test_an_alert_is_nobodys_act(timed: Timed, trigger: str, actor: Actor) -> No
     assert len(timed.wf.attempts(timed.round)) == 1
 
 
-def test_a_rung_is_climbed_only_while_the_case_stands_there(make: Callable[..., Timed]) -> None:
-    timed = make(handling="2 working days")
+def test_a_rung_is_climbed_only_while_the_case_stands_there(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(handling="2 working days")
     timed.fire("answer", {}, FIRM)
     timed.to("2026-09-22 09:00")
     assert [r.trigger for r in timed.wf.tick().fired] == ["asking.overdue"]
@@ -551,8 +532,10 @@ def test_a_rung_is_climbed_only_while_the_case_stands_there(make: Callable[..., 
     assert timed.told == []
 
 
-def test_what_was_put_into_a_year_without_a_calendar_stays_put_when_it_is_stopped(make: Callable[..., Timed]) -> None:
-    timed = make(calendar=UP_TO_2026)
+def test_what_was_put_into_a_year_without_a_calendar_stays_put_when_it_is_stopped(
+    make_timed: Callable[..., Timed],
+) -> None:
+    timed = make_timed()
     timed.extend("2027-01-15 12:00")
     timed.fire("pause")
     assert timed.deadlines == {"answer_due": ("stopped", None, "not later than 2027-01-15 12:00 +08:00")}
@@ -561,8 +544,8 @@ def test_what_was_put_into_a_year_without_a_calendar_stays_put_when_it_is_stoppe
     assert timed.deadlines["answer_due"] == ("armed", "01-15 12:00", None)
 
 
-def test_what_waited_into_the_year_without_a_calendar_keeps_its_whole_length(make: Callable[..., Timed]) -> None:
-    timed = make(answer="75 working days", calendar=UP_TO_2026)
+def test_what_waited_into_the_year_without_a_calendar_keeps_its_whole_length(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="75 working days")
     timed.to("2027-01-04 10:00")
     timed.fire("pause")
     assert timed.deadlines == {"answer_due": ("stopped", None, "75 working days")}

@@ -1,6 +1,6 @@
 """What a person can ask of a deadline: where it stands, what is left, and how its end was reckoned."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -8,25 +8,11 @@ import pytest
 
 from ganchu_workflow.errors import Unknown
 from tests.engine.small_process import Small, refusal_of
-from tests.engine.test_calendar_import import CALENDAR
-from tests.engine.timed_process import FIRM, OFFICE, SUPERVISOR, Timed, at
+from tests.engine.timed_process import CALENDAR, FIRM, OFFICE, SUPERVISOR, Timed, at
 
 
-@pytest.fixture
-def make(database_url: str) -> Iterator[Callable[..., Timed]]:
-    made: list[Timed] = []
-
-    def one(**settings: Any) -> Timed:
-        made.append(Timed(database_url, calendar=CALENDAR, **settings))
-        return made[-1]
-
-    yield one
-    for timed in made:
-        timed.wf.database.dispose()
-
-
-def test_a_deadline_says_how_it_stands(make: Callable[..., Timed]) -> None:
-    timed = make(grace="1 working day, to 12:00")
+def test_a_deadline_says_how_it_stands(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(grace="1 working day, to 12:00")
     [found] = timed.wf.deadlines(timed.case)
 
     assert (found.name, found.label, found.status) == ("asking.answer_due", "答复期限", "armed")
@@ -45,9 +31,9 @@ def test_a_deadline_says_how_it_stands(make: Callable[..., Timed]) -> None:
 
 @pytest.mark.parametrize(("length", "provisional"), [("68", True), ("45", False), ("75", False)])
 def test_an_end_in_a_december_that_may_change_is_provisional(
-    make: Callable[..., Timed], length: str, provisional: bool
+    make_timed: Callable[..., Timed], length: str, provisional: bool
 ) -> None:
-    timed = make(answer=f"{length} working days")
+    timed = make_timed(answer=f"{length} working days")
     assert [d.provisional for d in timed.wf.deadlines(timed.case)] == [provisional]
 
 
@@ -64,16 +50,16 @@ def test_an_end_in_a_december_that_may_change_is_provisional(
     ],
 )
 def test_an_end_is_said_to_be_provisional_as_its_explanation_says(
-    make: Callable[..., Timed], rule: str, provisional: bool
+    make_timed: Callable[..., Timed], rule: str, provisional: bool
 ) -> None:
-    timed = make(answer=rule)
+    timed = make_timed(answer=rule)
     [found] = timed.wf.deadlines(timed.case)
     explained = timed.wf.explain(timed.case, "answer_due").reckoning
     assert (found.provisional, explained and explained.provisional) == (provisional, provisional)
 
 
-def test_an_end_is_explained_day_by_day(make: Callable[..., Timed]) -> None:
-    timed = make()
+def test_an_end_is_explained_day_by_day(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed()
     found = timed.wf.explain(timed.case, "answer_due")
 
     assert found.reckoning is not None
@@ -90,8 +76,8 @@ def test_an_end_is_explained_day_by_day(make: Callable[..., Timed]) -> None:
     assert CALENDAR.version in found.text_en()
 
 
-def test_it_is_explained_by_the_calendar_of_then(make: Callable[..., Timed]) -> None:
-    timed = make()
+def test_it_is_explained_by_the_calendar_of_then(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed()
     before = timed.wf.explain(timed.case, "answer_due")
     rival = CALENDAR.with_year(2026, [date(2026, 9, n) for n in (18, 21, 22)], [], "测试用")
     timed.wf.calendar = rival
@@ -99,8 +85,8 @@ def test_it_is_explained_by_the_calendar_of_then(make: Callable[..., Timed]) -> 
 
 
 @pytest.mark.parametrize("case", ["suspended", "extended", "awaiting"])
-def test_what_was_not_reckoned_says_so(make: Callable[..., Timed], case: str) -> None:
-    timed = make(answer="90 working days" if case == "awaiting" else "5 working days")
+def test_what_was_not_reckoned_says_so(make_timed: Callable[..., Timed], case: str) -> None:
+    timed = make_timed(answer="90 working days" if case == "awaiting" else "5 working days")
     if case == "suspended":
         timed.act("suspend")
     if case == "extended":
@@ -142,9 +128,9 @@ def test_an_end_that_an_act_has_stated_is_said_to_be_stated(database_url: str) -
     ],
 )
 def test_an_end_that_an_act_puts_on_a_day_off_says_so(
-    make: Callable[..., Timed], until: str, rest_day: bool | None
+    make_timed: Callable[..., Timed], until: str, rest_day: bool | None
 ) -> None:
-    timed = make()
+    timed = make_timed()
     assert [d.rest_day for d in timed.wf.deadlines(timed.case)] == [False]
     timed.extend(until)
     assert [d.rest_day for d in timed.wf.deadlines(timed.case)] == [rest_day]
@@ -152,8 +138,8 @@ def test_an_end_that_an_act_puts_on_a_day_off_says_so(
     assert [d.rest_day for d in timed.wf.deadlines(timed.case)] == [None]
 
 
-def test_what_may_be_done_with_a_deadline_is_told_to_whoever_may_do_it(make: Callable[..., Timed]) -> None:
-    timed = make()
+def test_what_may_be_done_with_a_deadline_is_told_to_whoever_may_do_it(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed()
 
     def told(actor: Any) -> set[str]:
         return {a.trigger for a in timed.wf.allowed(timed.case, actor) if a.trigger.startswith("deadline:")}
@@ -166,8 +152,8 @@ def test_what_may_be_done_with_a_deadline_is_told_to_whoever_may_do_it(make: Cal
     assert (extend.may, extend.required) == (True, ("deadline", "ground"))
 
 
-def test_an_alert_that_is_late_is_called_one(make: Callable[..., Timed]) -> None:
-    timed = make()
+def test_an_alert_that_is_late_is_called_one(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed()
     timed.to("2026-09-29 10:00")  # nobody has swept since the 18th
     found = timed.wf.overdue().late
     assert [each.label for each in found] == [

@@ -25,8 +25,8 @@ from ganchu_workflow.process import (
 from ganchu_workflow.timing import Period
 from tests.engine.small_process import refusal_of, registry
 from tests.engine.test_adopting import DAY_AFTER_OFF, EVE_OFF, utc
-from tests.engine.test_calendar_import import CALENDAR, NEW_YEAR, ends, notice
-from tests.engine.timed_process import FIRM, OFFICE, at
+from tests.engine.test_calendar_import import NEW_YEAR, ends, notice
+from tests.engine.timed_process import CALENDAR, FIRM, OFFICE, at
 
 
 class PrintSettings(BaseModel):

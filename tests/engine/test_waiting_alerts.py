@@ -1,8 +1,7 @@
 """A reminder or a rung whose own day lies in a year that nobody has published: it waits, is listed, and is sent."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any
 
 import pytest
 
@@ -11,8 +10,8 @@ from ganchu_workflow.clock import to_text
 from ganchu_workflow.engine.deadlines import AWAITING
 from tests.engine.small_process import MICROSECOND, registry
 from tests.engine.test_adopting import with_day_off
-from tests.engine.test_calendar_import import CALENDAR, NEW_YEAR, notice
-from tests.engine.timed_process import FIRM, OFFICE, Asking, Timed, at
+from tests.engine.test_calendar_import import NEW_YEAR, notice
+from tests.engine.timed_process import CALENDAR, FIRM, OFFICE, Asking, Timed, at
 from tests.listening import hearing
 
 LAST_DAY, FIRST_RUNG, SECOND_RUNG = at("2026-12-31 17:30"), at("2027-01-04 17:30"), at("2027-01-06 17:30")
@@ -23,31 +22,18 @@ RUNGS = ["1 working day after", "3 working days after"]
 
 
 @pytest.fixture
-def make(database_url: str) -> Iterator[Callable[..., Timed]]:
-    made: list[Timed] = []
-
-    def one(**settings: Any) -> Timed:
-        made.append(Timed(database_url, calendar=CALENDAR, **settings))
-        return made[-1]
-
-    yield one
-    for timed in made:
-        timed.wf.database.dispose()
-
-
-@pytest.fixture
-def handled(make: Callable[..., Timed]) -> Timed:
+def handled(make_timed: Callable[..., Timed]) -> Timed:
     """An answer that is to be handled until the last day of 2026; both rungs stand in 2027."""
-    timed = make(handling="70 working days")
+    timed = make_timed(handling="70 working days")
     timed.to("2026-09-18 11:00")
     timed.fire("answer", {}, FIRM)
     return timed
 
 
 @pytest.fixture
-def extended(make: Callable[..., Timed]) -> Timed:
+def extended(make_timed: Callable[..., Timed]) -> Timed:
     """An answer that an act has extended to Wednesday 6 January: three working days before it is the 31 December."""
-    timed = make()
+    timed = make_timed()
     timed.to("2026-09-21 10:00")
     timed.extend("2027-01-06 17:30")
     return timed
@@ -133,9 +119,9 @@ def test_no_rung_is_left_of_what_was_done_in_time(handled: Timed) -> None:
 
 
 def test_what_waited_for_its_end_has_its_rungs_too_however_late_the_year_is_imported(
-    make: Callable[..., Timed],
+    make_timed: Callable[..., Timed],
 ) -> None:
-    timed = make(handling="71 working days")
+    timed = make_timed(handling="71 working days")
     timed.to("2026-09-18 11:00")
     timed.fire("answer", {}, FIRM)
     assert waiting(timed) == [("办理期限", 2027)]
@@ -209,8 +195,10 @@ def test_nobody_is_reminded_of_what_ran_out_while_the_year_was_missing(extended:
     assert extended.wf.verify().problems == []
 
 
-def test_a_reminder_that_was_too_near_when_the_end_was_fixed_is_not_sent_later(make: Callable[..., Timed]) -> None:
-    timed = make(answer="70 working days")
+def test_a_reminder_that_was_too_near_when_the_end_was_fixed_is_not_sent_later(
+    make_timed: Callable[..., Timed],
+) -> None:
+    timed = make_timed(answer="70 working days")
     timed.to("2026-12-31 17:30")
     timed.extend("2027-01-05 17:30")
     assert alerts(timed)[0] == ("3 working days before", None, AWAITING)
@@ -222,9 +210,9 @@ def test_a_reminder_that_was_too_near_when_the_end_was_fixed_is_not_sent_later(m
 
 
 def test_a_firm_is_reminded_of_an_end_that_is_known_only_after_the_day_of_the_reminder(
-    make: Callable[..., Timed],
+    make_timed: Callable[..., Timed],
 ) -> None:
-    timed = make(answer="72 working days")
+    timed = make_timed(answer="72 working days")
     timed.to("2027-01-02 10:00")
     timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
     [found] = timed.wf.deadlines(timed.case)
@@ -234,8 +222,10 @@ def test_a_firm_is_reminded_of_an_end_that_is_known_only_after_the_day_of_the_re
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_a_firm_is_told_the_end_that_a_notice_gives_while_there_is_time(make: Callable[..., Timed], late: bool) -> None:
-    timed = make(answer="72 working days")
+def test_a_firm_is_told_the_end_that_a_notice_gives_while_there_is_time(
+    make_timed: Callable[..., Timed], late: bool
+) -> None:
+    timed = make_timed(answer="72 working days")
     timed.to(at("2027-01-05 17:30") + late * MICROSECOND)
     timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
     body = {"deadline": "答复期限", "ends_at": to_text(at("2027-01-05 17:30")), "why": "calendar"}
@@ -265,9 +255,9 @@ def test_a_library_that_knows_the_year_starts_what_waited(handled: Timed) -> Non
 
 @pytest.mark.parametrize("fixed", [True, False])
 def test_of_an_end_that_waits_for_its_grace_alone_the_missing_year_is_named(
-    make: Callable[..., Timed], fixed: bool
+    make_timed: Callable[..., Timed], fixed: bool
 ) -> None:
-    timed = make(answer="5 working days" if fixed else "70 working days", grace="1 working day")
+    timed = make_timed(answer="5 working days" if fixed else "70 working days", grace="1 working day")
     if fixed:
         timed.extend("2026-12-31 17:30")
     assert ("答复期限", 2027) in waiting(timed)
@@ -281,8 +271,8 @@ def statements(timed: Timed) -> int:
     return len(sent)
 
 
-def test_a_sweep_asks_once_under_each_calendar_whether_what_waits_can_run(make: Callable[..., Timed]) -> None:
-    timed = make(answer="75 working days")
+def test_a_sweep_asks_once_under_each_calendar_whether_what_waits_can_run(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="75 working days")
     for n in range(2):
         timed.wf.open("application", {}, actor=Actor(Role.APPLICANT, f"x{n}"))
     of_three, of_none = statements(timed), statements(timed)

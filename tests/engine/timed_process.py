@@ -31,6 +31,12 @@ FIRM = Actor(Role.APPLICANT, "e1")
 BEGUN = datetime(2026, 9, 18, 10, tzinfo=SHANGHAI)
 """A Friday; the Sunday after it is a make-up working day."""
 EVIDENCE = {"name": "收文登记簿", "sha256": "a" * 64, "uri": "oa:///1"}
+UP_TO_2026 = {
+    **WorkingCalendar.built_in().document(),
+    "years": {y: b for y, b in WorkingCalendar.built_in().document()["years"].items() if int(y) <= 2026},
+}
+CALENDAR = WorkingCalendar.from_document(UP_TO_2026)
+"""Up to the last year that was published when this was written, whatever is installed."""
 
 
 class Answer(Data):
