@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ganchu_workflow.clock import Clock, SimulatedClock, SystemClock
     from ganchu_workflow.engine.bulk import Bulk, Item
     from ganchu_workflow.engine.events import Receipt
-    from ganchu_workflow.engine.overdue import AwaitingCalendar, Late, Overdue, Tally, Unserved
+    from ganchu_workflow.engine.overdue import AwaitingCalendar, Late, Overdue, Suspended, Tally, Unserved
     from ganchu_workflow.engine.queries import Allowed, Task
     from ganchu_workflow.engine.stuck import Stuck
     from ganchu_workflow.engine.sweep import Swept
@@ -54,6 +54,7 @@ _WHERE = {
     "SeededEntropy": "entropy",
     "SimulatedClock": "clock",
     "Stuck": "engine.stuck",
+    "Suspended": "engine.overdue",
     "Swept": "engine.sweep",
     "SystemClock": "clock",
     "SystemEntropy": "entropy",
@@ -93,6 +94,7 @@ __all__ = [
     "SeededEntropy",
     "SimulatedClock",
     "Stuck",
+    "Suspended",
     "Swept",
     "SystemClock",
     "SystemEntropy",

@@ -28,11 +28,11 @@ STATUS = {
 
 def left_of(remainder: str | None) -> str:
     """What is left of a deadline that does not run, zh first."""
-    from ganchu_workflow.timing import parse_limit
+    from ganchu_workflow.timing.left import read_left
 
     if remainder is None:
         return "已无剩余 / nothing is left"
-    limit = parse_limit(remainder)
+    limit = read_left(remainder)
     return f"剩余{limit.label_zh('恢复当日')} / left: {limit.label_en('day of resuming')}"
 
 

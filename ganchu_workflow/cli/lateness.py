@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganchu_workflow.cli.ends import STATUS, standing_of
+from ganchu_workflow.cli.ends import STATUS, left_of, standing_of
 from ganchu_workflow.cli.selecting import Naming, case_of
 from ganchu_workflow.cli.terminal import (
     BROKEN,
@@ -32,7 +32,7 @@ from ganchu_workflow.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from ganchu_workflow.engine.overdue import AwaitingCalendar, Late, Overdue, Unserved
+    from ganchu_workflow.engine.overdue import Overdue, Place
     from ganchu_workflow.workflow import Workflow
 
 app = typer.Typer(help="期限 / deadlines")
@@ -120,11 +120,12 @@ def deadline_list(case: CaseId, database: Database, as_json: AsJson = False) -> 
         runs = f"{STATUS['armed']}  " if each.status == "armed" else ""
         stands = standing_of(workflow, round_id, each.status, each.ends_at, each.remainder)
         provisional = "  暂定 / provisional" if each.provisional else ""
+        provisional += f"  缺 {each.awaits} 年 / {each.awaits} is missing" if each.awaits else ""
         typer.echo(f"{each.label} ({each.name})  {runs}{stands}{provisional}")
         typer.echo(f"    {each.rule}  {each.calendar or ''}".rstrip())
         for alert in each.alerts:
             when = local_time(workflow, round_id, alert.at) if alert.at else "-"
-            typer.echo(f"    {alert.distance}  {when}  {STATUS[alert.status]}")
+            typer.echo(f"    {alert.label} / {alert.distance}  {when}  {STATUS[alert.status]}")
     return None
 
 
@@ -189,6 +190,7 @@ def overdue_row(found: Overdue) -> dict[str, Any]:
         "oldest": counted.oldest,
         "late": [asdict(each) | {"late_by": each.late_by.total_seconds()} for each in found.late],
         "awaiting_calendar": [asdict(each) for each in found.awaiting],
+        "suspended": [asdict(each) for each in found.suspended],
         "unserved": [asdict(each) for each in found.unserved],
         "unrunnable": found.unrunnable,
         "behind": [asdict(each) for each in found.behind],
@@ -206,7 +208,7 @@ def show_overdue(workflow: Workflow, found: Overdue) -> None:
             if number:
                 typer.echo(f"    {' / '.join(_WHY[reason])}: {number}")
     # Of a round that cannot be run nobody knows what its cases are called.
-    listed: list[Late | AwaitingCalendar | Unserved] = [*found.late, *found.awaiting, *found.unserved]
+    listed: list[Place] = [*found.late, *found.awaiting, *found.suspended, *found.unserved]
     named = {each.round for each in listed} - set(found.unrunnable)
     naming = {round_id: Naming(workflow, round_id) for round_id in named}
     for late in found.late:
@@ -225,8 +227,13 @@ def show_overdue(workflow: Workflow, found: Overdue) -> None:
     _rest("待放假安排 / waiting for a year's calendar", found.awaiting)
     for waiting in found.awaiting:
         loaded = "下次运行即起算 / starts at the next sweep"
-        year = f"缺 {waiting.year} 年 / {waiting.year} is missing" if waiting.year else loaded
+        missing = f"缺 {waiting.year} 年,请导入 / {waiting.year} is missing: ganchu calendar import"
+        year = missing if waiting.year else loaded
         _line(naming, waiting, f"起于 {local_time(workflow, waiting.round, waiting.since)}", year)
+    _rest("已中止,须以办理恢复 / suspended, until an act lets it go on", found.suspended)
+    for suspended in found.suspended:
+        since = local_time(workflow, suspended.round, suspended.since)
+        _line(naming, suspended, f"自 {since}", left_of(suspended.left))
     _rest("起算事实未登记 / the fact is missing that a period starts at", found.unserved)
     for unserved in found.unserved:
         since = local_time(workflow, unserved.round, unserved.since)
@@ -252,7 +259,7 @@ def span(late_by: timedelta) -> str:
     return f"{minutes}分{seconds}秒 / {minutes} min {seconds} s"
 
 
-def _line(naming: Mapping[str, Naming], item: Late | AwaitingCalendar | Unserved, *rest: str) -> None:
+def _line(naming: Mapping[str, Naming], item: Place, *rest: str) -> None:
     owner = item.owner or "-"
     named = item.deadline if item.label == item.deadline else f"{item.label} ({item.deadline})"
     number = _number(naming.get(item.round), item.case)

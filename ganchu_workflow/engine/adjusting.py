@@ -20,10 +20,20 @@ from ganchu_workflow.engine.admission import has_authority, not_allowed, round_s
 from ganchu_workflow.engine.adopting import adopt
 from ganchu_workflow.engine.calendars import FACT
 from ganchu_workflow.engine.cases import CaseState, Running
-from ganchu_workflow.engine.deadlines import ARMED, AWAITING, ESCALATE, REMIND, STOPPED, SUSPENDED, Settling, alerts_of
+from ganchu_workflow.engine.deadlines import (
+    ARMED,
+    AWAITING,
+    ESCALATE,
+    FIRED,
+    REMIND,
+    STOPPED,
+    SUSPENDED,
+    Settling,
+    alerts_of,
+)
 from ganchu_workflow.engine.events import ADJUSTED, ALERTED
 from ganchu_workflow.engine.given import Given, read_given
-from ganchu_workflow.engine.outage import BY, Outage, extend_for_outage, stands_against
+from ganchu_workflow.engine.outage import BY, FARTHEST, Outage, extend_for_outage, stands_against
 from ganchu_workflow.engine.recorder import Note, Recorder
 from ganchu_workflow.engine.requests import ADOPT, EXTEND_ROUND, Due, Request, Step
 from ganchu_workflow.engine.workspace import Workspace
@@ -32,6 +42,7 @@ from ganchu_workflow.process.deadlines import Alert, FactRule
 from ganchu_workflow.process.definition import KindDefinition, Process, Timer
 from ganchu_workflow.process.language import Data, Private
 from ganchu_workflow.process.values import Message
+from ganchu_workflow.timing.reckoning import shown_end
 
 SUSPEND, RESUME, EXTEND, END = "deadline:suspend", "deadline:resume", "deadline:extend", "deadline:end"
 
@@ -55,6 +66,14 @@ FORMS: Mapping[str, type[OnDeadline]] = {SUSPEND: OnDeadline, RESUME: OnDeadline
 """The acts on a deadline, by trigger, and what each takes."""
 LABELS = {SUSPEND: "中止计算期限", RESUME: "恢复计算期限", EXTEND: "延长期限", END: "提前结束期限"}
 ALERTS = (REMIND, ESCALATE)
+_STANDS = {
+    ARMED: ("正在计算", "runs"),
+    AWAITING: ("待放假安排公布", "waits for a year's calendar"),
+    STOPPED: ("因本案所处环节停止计算", "is stopped by where its case stands"),
+    SUSPENDED: ("已中止,请先恢复(deadline:resume)", "is suspended: let it go on first (deadline:resume)"),
+    FIRED: ("已届满", "has run out"),
+    "none": ("在此状态下不计算", "does not run where its case stands"),
+}
 Refuse = Callable[[Step, CaseState, Refusal], Refused]
 
 
@@ -176,18 +195,39 @@ class Adjusting:
             return _not_running(timer, before, "该期限已届满", "it has run out")
         if step.trigger == EXTEND:
             until = getattr(given.model, "until", settling.at)
-            if until <= settling.at or (before.end is not None and until <= before.end):
-                return Refusal(
-                    "end_not_later",
-                    "新的截止时间必须晚于现在和原截止时间",
-                    "the new end must be later than now and than the old end",
-                    {"ends_at": to_text(before.end) if before.end else None},
-                )
-            return settling.moved(timer, before, until)
+            return self._against_the_end(before, until) or settling.moved(timer, before, until)
         if step.trigger == SUSPEND:
             stopped = settling.stopped(timer, before, SUSPENDED)
             return before if stopped is None else stopped
         return settling.ended(before)
+
+    def _against_the_end(self, before: Running, until: datetime) -> Refusal | None:
+        """Why a deadline cannot be extended to that end, if so."""
+        zone, now = self.work.around.zone, self.request.effective_at
+        if before.end is None:
+            return Refusal(
+                "end_not_known",
+                "原截止时间待放假安排公布后才能推算,无从判断是否延长;请先导入该年度放假安排(ganchu calendar import)",
+                "its end waits for a year's calendar, so nobody can say whether the new one is later; import that "
+                "calendar first (ganchu calendar import)",
+            )
+        if until <= now or until <= before.end:
+            stands, present = (shown_end(each.astimezone(zone)) for each in (before.end, now))
+            return Refusal(
+                "end_not_later",
+                f"新的截止时间必须晚于原截止时间({stands})和现在({present})",
+                f"the new end must be later than the old one ({stands}) and than now ({present})",
+                {"ends_at": to_text(before.end)},
+            )
+        if until - now > FARTHEST:
+            year = until.astimezone(zone).year
+            return Refusal(
+                "end_too_far",
+                f"新的截止时间在{year}年,距今超过五年,请核对年份",
+                f"the new end lies in {year}, more than five years from now: see whether the year is right",
+                {"until": to_text(until)},
+            )
+        return None
 
     # ── an alert ──
 
@@ -215,16 +255,16 @@ def _told(
     given: Given,
 ) -> list[Message]:
     """What the party hears of the act: the ground and the document, and never the reason, which is private text."""
-    case, was = settling.case, before.end if before is not None else None
+    case, was, ends_at = settling.case, settling.open_until(before), settling.open_until(after)
     said = {key: given.plain.get(key) for key in ("ground", "document")}
     if trigger == SUSPEND:
         return telling.suspended(kind, case, timer, settling.at, after.remainder, **said)
     if trigger == RESUME:
-        return [] if after.status == STOPPED else telling.runs(kind, case, timer, after.end, **said)
-    assert after.end is not None
+        return [] if after.status == STOPPED else telling.runs(kind, case, timer, ends_at, **said)
+    assert ends_at is not None
     if trigger == EXTEND:
-        return telling.extended(kind, case, timer, was, after.end, **said)
-    return telling.ended(kind, case, timer, was, after.end, **said)
+        return telling.extended(kind, case, timer, was, ends_at, **said)
+    return telling.ended(kind, case, timer, was, ends_at, **said)
 
 
 def _message(kind: KindDefinition, case: CaseState, timer: Timer, alert: Alert, end: datetime) -> Message:
@@ -256,4 +296,8 @@ def _printed(timer: Timer) -> Refusal:
 
 def _not_running(timer: Timer, before: Running | None, zh: str, en: str) -> Refusal:
     status = before.status if before else "none"
-    return Refusal("deadline_not_running", zh, f"{en}: {timer.name} is {status}", {"status": status})
+    stands_zh, stands_en = _STANDS.get(status, _STANDS["none"])
+    label = timer.deadline.label or timer.name
+    return Refusal(
+        "deadline_not_running", f"{zh}:{label}{stands_zh}", f"{en}: {timer.name} {stands_en}", {"status": status}
+    )

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ganchu_workflow.actors import RESERVED, SCOPED, Actor, Role
 from ganchu_workflow.clock import from_text, to_text
-from ganchu_workflow.engine.cases import CaseState
-from ganchu_workflow.engine.deadlines import AWAITING, STOPPED
+from ganchu_workflow.engine.cases import CaseState, Running
+from ganchu_workflow.engine.deadlines import AWAITING, STOPPED, limit_of, started_by
 from ganchu_workflow.engine.looking_back import CLOSED, NOT_OPEN, begun_at, deadline_at, ended_by_itself, phase_at
 from ganchu_workflow.engine.requests import Request
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.deadlines import FactRule
 from ganchu_workflow.process.definition import Edge, Process, Timer
-from ganchu_workflow.timing import closes_in_time
+from ganchu_workflow.timing import Period, Unit, closes_in_time
+from ganchu_workflow.timing.left import read_left
 
 LIVE_WITHOUT_ROUND = ("round", "phase")
 """Kinds that may move whatever the round's state: the round itself, and its phases."""
@@ -69,7 +71,7 @@ def window_refusal(
     against: dict[str, list[Refusal | None]] = {}
     asked = _was_late if entered_late else _deadline_refusal
     for host, timer in _governing(work, process, edge, case):
-        against.setdefault(host.id, []).append(asked(work, host, timer, received_at))
+        against.setdefault(host.id, []).append(asked(work, process, host, timer, received_at))
     for found in against.values():
         # Of several windows of one case, for its several states, one that runs is enough.
         if None not in found:
@@ -90,7 +92,22 @@ def _governing(work: Workspace, process: Process, edge: Edge, case: CaseState) -
                 break
 
 
-def _deadline_refusal(work: Workspace, host: CaseState, timer: Timer, received_at: datetime) -> Refusal | None:
+def _open_for_sure(work: Workspace, process: Process, host: CaseState, timer: Timer, running: Running) -> datetime:
+    """Until when a deadline is open whose end is known, and whose grace is not: as if every day of that were worked."""
+    assert running.shown_at is not None
+    grace = limit_of(process, timer, timer.deadline.grace, host.stage) if timer.deadline.grace else None
+    start, left = running.armed_at, read_left(running.remainder) if running.remainder else None
+    if left is None and grace is not None:
+        start, left = started_by(grace, running.shown_at), grace
+    if not isinstance(left, Period) or left.unit.in_hours:
+        return running.shown_at
+    unit = Unit.CALENDAR_DAYS if left.unit is Unit.WORKING_DAYS else left.unit
+    return work.reckon(replace(left, unit=unit, rolls=False, at_least=None), start).due_at
+
+
+def _deadline_refusal(
+    work: Workspace, process: Process, host: CaseState, timer: Timer, received_at: datetime
+) -> Refusal | None:
     running = work.deadlines(host).get(timer.name)
     if running is None:
         if host.state in timer.runs_in | timer.stops_in:
@@ -100,7 +117,9 @@ def _deadline_refusal(work: Workspace, host: CaseState, timer: Timer, received_a
         if printed is not None and not closes_in_time(received_at, from_text(printed)):
             return _closed("已超过截止时间", "the window has closed", {"window": timer.name, "closes_at": printed})
         return _closed("期限未开始或已结束", "its window is not running", {"window": timer.name})
-    if running.status == AWAITING and running.shown_at is not None and received_at > running.shown_at:
+    if running.status == AWAITING and running.shown_at is not None:
+        if received_at <= _open_for_sure(work, process, host, timer, running):
+            return None
         return Refusal(
             "awaiting_calendar",
             "宽限期涉及的年度放假安排尚未导入,暂不能确认是否逾期",
@@ -147,7 +166,9 @@ def _may_enter_late(edge: Edge, actor: Actor, case: CaseState) -> Refusal | None
     )
 
 
-def _was_late(work: Workspace, host: CaseState, timer: Timer, received_at: datetime) -> Refusal | None:
+def _was_late(
+    work: Workspace, process: Process, host: CaseState, timer: Timer, received_at: datetime
+) -> Refusal | None:
     """Why an act received then was out of this window as it ran, whatever has become of it since."""
     if timer.name not in work.deadlines(host) and host.state in timer.runs_in | timer.stops_in:
         return None  # the settings give this window no end

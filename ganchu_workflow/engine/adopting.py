@@ -17,7 +17,7 @@ from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.engine import telling
 from ganchu_workflow.engine.calendars import BASE, FACT
 from ganchu_workflow.engine.cases import CaseState, Running
-from ganchu_workflow.engine.deadlines import ARMED, AWAITING, FIRED, Settling
+from ganchu_workflow.engine.deadlines import ARMED, AWAITING, FIRED, Settling, limit_of, started_by
 from ganchu_workflow.engine.events import ADJUSTED, MOVED, RESOLVED, Cause
 from ganchu_workflow.engine.looking_back import running_of
 from ganchu_workflow.engine.recorder import Note, Recorder
@@ -124,7 +124,7 @@ class _Adopting:
             waited = {name: running.end for name, running in deadlines.items() if running.status == AWAITING}
             for timer in self.process.kind(case.kind).timers:
                 self._brought_in_line(settling, timer, tells)
-            runs = [name for name in waited if name in deadlines and deadlines[name].status == ARMED]
+            runs = [n for n in waited if n in deadlines and _is_known_now(waited[n], deadlines[n])]
             for name in runs:
                 self.found.add("resolved", case, name, waited[name], deadlines[name].end)
             yield case, RESOLVED if runs else ADJUSTED, settling.changes, tells
@@ -168,9 +168,9 @@ class _Adopting:
         if before is None:
             return
         try:
-            if before.status == AWAITING:
+            if before.status == AWAITING and before.end is None:
                 self._resolved(settling, timer, before, tells)
-            elif before.status == ARMED and before.due_at is not None:
+            elif before.status in (ARMED, AWAITING):
                 self._reckoned_anew(settling, timer, before, tells)
             elif before.status == FIRED:
                 settling.becomes(timer, before)  # its escalation may have waited for the year
@@ -180,17 +180,17 @@ class _Adopting:
             self.found.add("unreckoned", settling.case, timer.name, before.end, None)
 
     def _resolved(self, settling: Settling, timer: Timer, before: Running, tells: list[Message]) -> None:
-        case, after = settling.case, settling.resolved(timer, before)
-        if after is not None and after.end is not None and before.end is None:
-            tells += telling.known(self.process.kind(case.kind), case, timer, after.end, self.now)
-        # One whose end is known, and whose grace is not yet, may have alerts that waited for the year.
-        settling.becomes(timer, after or before)
-        if after is not None and isinstance(timer.deadline.rule, FactRule) and after.end is not None:
-            self._printed(case, timer, after, after.end)
+        after = settling.known(timer, before)
+        if after is None or after.end is None:
+            return
+        settling.becomes(timer, after)
+        case = settling.case
+        tells += telling.known(self.process.kind(case.kind), case, timer, after.end, self.now)
 
     def _reckoned_anew(self, settling: Settling, timer: Timer, before: Running, tells: list[Message]) -> None:
+        """One whose end is known. It may still lack that of its grace."""
         case, end, due_at = settling.case, before.end, before.due_at
-        assert end is not None and due_at is not None
+        assert end is not None
         try:
             given = self._given(case, timer, before, end)
         except DatabaseFault:
@@ -199,18 +199,18 @@ class _Adopting:
             given = None  # its end stands; what follows from that end is reckoned all the same
             self.found.add("unreckoned", case, timer.name, end, None)
         shown = end if given is None else max(end, given)
-        after = self._with_grace(settling, timer, before, shown, due_at)
-        moved = after.due_at is not None and after.due_at > due_at
+        after = self._with_grace(settling, timer, before, shown)
+        lengthened = due_at is not None and after.due_at is not None and after.due_at > due_at
         if shown > end:
             self.found.add("later", case, timer.name, end, shown)
-            kind = self.process.kind(case.kind)
-            tells += telling.extended(kind, case, timer, end, shown, why="calendar")
-        elif moved:
+            tells += telling.extended(self.process.kind(case.kind), case, timer, end, shown, why="calendar")
+        elif lengthened:
             self.found.add("later", case, timer.name, due_at, after.due_at)
         if given is not None and given < end:
             self.found.add("kept", case, timer.name, end, given)
         # Also where nothing moves: an alert may have waited for the year.
-        settling.becomes(timer, after if shown > end or moved else before)
+        changed = shown > end or lengthened or due_at is None
+        settling.becomes(timer, after if changed else before)
 
     def _given(self, case: CaseState, timer: Timer, before: Running, end: datetime) -> datetime | None:
         """The end by the new calendar, of a deadline that was reckoned and that it may concern.
@@ -224,19 +224,19 @@ class _Adopting:
             return None
         return self.work.reckon(parse_limit(_limit_of(before)), before.armed_at).due_at
 
-    def _with_grace(
-        self, settling: Settling, timer: Timer, before: Running, shown: datetime, due_at: datetime
-    ) -> Running:
+    def _with_grace(self, settling: Settling, timer: Timer, before: Running, shown: datetime) -> Running:
         """The deadline with that end, and due no earlier than until now."""
         version = before.calendar if shown == before.end else self.after.version
-        ends = replace(before, due_at=shown, shown_at=None, calendar=version)
-        after = settling.with_grace(timer, ends)
-        if after is None and shown != before.end:
+        ends = replace(before, due_at=None, shown_at=shown, calendar=version)
+        due_at = settling.grace_end(timer, ends)
+        if due_at is None:
             # When its grace ends depends on a year that nobody has published: it waits for that, in the party's favour.
-            return replace(ends, status=AWAITING, due_at=None, shown_at=shown)
-        if after is None or after.due_at is None or after.due_at < due_at:
-            return replace(ends, due_at=due_at, shown_at=shown)
-        return after
+            known = before.due_at is not None and shown == before.end
+            return before if known else replace(ends, status=AWAITING)
+        if before.due_at is not None:
+            due_at = max(due_at, before.due_at)
+        after = replace(ends, status=ARMED, due_at=due_at, shown_at=shown if due_at > shown else None)
+        return after if before.due_at is not None else settling.past_outages(timer, after, before.armed_at)
 
     def _printed(self, case: CaseState, timer: Timer, before: Running, end: datetime) -> None:
         """A printed end stands; it is named where it is now short of the rule that its act kept beside it, or, where
@@ -304,14 +304,23 @@ class _Adopting:
                 begins = from_text(start) if isinstance(start, str) else ran.armed_at
             else:
                 limit, begins = None if ran.calendar is None else _limit_of(ran), ran.armed_at
-            if not isinstance(limit, str):
-                return
-            until_now, now = self._by_both(parse_limit(limit), begins)
+            until_now, now = self._by_both(parse_limit(limit), begins) if isinstance(limit, str) else (None, None)
         except Invalid:
             self.found.add("unreckoned", case, name, ran.end, None)
             return
         if now is not None and ran.end < now and (until_now is None or until_now < now):
             self.found.add("fired_already", case, name, ran.end, now)
+            return
+        grace = limit_of(self.process, timer, timer.deadline.grace, case.stage) if timer.deadline.grace else None
+        if grace is not None and ran.shown_at is not None and ran.due_at is not None:
+            until_now, now = self._by_both(grace, started_by(grace, ran.shown_at))
+            if now is not None and ran.due_at < now and (until_now is None or until_now < now):
+                self.found.add("fired_already", case, name, ran.due_at, now)
+
+
+def _is_known_now(end: datetime | None, running: Running) -> bool:
+    """Whether what waited for the year has its end now, though its grace may still wait; `end`: that of before."""
+    return running.status == ARMED or (end is None and running.end is not None)
 
 
 def _first_change(before: WorkingCalendar, after: WorkingCalendar) -> date | None:

@@ -7,40 +7,50 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from ganchu_workflow.clock import from_text, to_text
+from ganchu_workflow.actors import Role
+from ganchu_workflow.clock import MICROSECOND, from_text, to_text
+from ganchu_workflow.engine import telling
 from ganchu_workflow.engine.cases import CaseState, Running
+from ganchu_workflow.engine.looking_back import outages_since
+from ganchu_workflow.engine.remainders import counted, left_until, not_used, whole
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import YearNotPublished
 from ganchu_workflow.process.deadlines import EXTENDED, Alert, FactRule, SettingRule
 from ganchu_workflow.process.definition import KindDefinition, Process, Timer
-from ganchu_workflow.timing import NotLaterThan, Period, Unit, parse_limit, remaining
+from ganchu_workflow.process.values import Message
+from ganchu_workflow.timing import NotLaterThan, Period, parse_limit
+from ganchu_workflow.timing.left import Uncounted, read_left
 
 ARMED, STOPPED, SUSPENDED, FIRED = "armed", "stopped", "suspended", "fired"
 """Running; stopped by the state of its case; suspended by an act; run out."""
 AWAITING = "awaiting_calendar"
 REMIND, ESCALATE = "deadline:remind", "deadline:escalate"
 """What an alert fires: a message, and no transition."""
-_UNBOUNDED = 10**6
 _Changes = list[dict[str, Any]]
 
 
 def settle_after(
     work: Workspace, process: Process, kind: KindDefinition, case: CaseState, source: str | None, at: datetime
-) -> _Changes:
-    """Bring the case's deadlines in line with the state it has just reached; the changes, for the event.
+) -> tuple[_Changes, list[Message]]:
+    """Bring the case's deadlines in line with the state it has just reached; the changes, for the event, and who is
+    told of one that goes on.
 
     `at` is when the step takes effect: periods run from it.
     """
+    tells: list[Message] = []
     if not kind.timers:
-        return []
+        return [], tells
     settling = Settling(work, process, case, at)
     for timer in kind.timers:
         before = work.deadlines(case).get(timer.name)
-        settling.becomes(timer, settling.after(timer, before, source))
-    return settling.changes
+        after = settling.after(timer, before, source)
+        settling.becomes(timer, after)
+        if before is not None and before.status == STOPPED and after is not None and after.status != STOPPED:
+            tells += telling.runs(kind, case, timer, settling.open_until(after))
+    return settling.changes, tells
 
 
 def describe(running: Running) -> dict[str, Any]:
@@ -72,12 +82,13 @@ class Settling:
         """A deadline changes, or is gone; its alerts go with it."""
         before = self.work.deadlines(self.case).get(timer.name)
         waited = before is not None and before.status == AWAITING and before.end is None
+        same_end = before is not None and after is not None and before.end == after.end
         # One that gets its end only now has been running all the while: whom it concerns is told of what has passed.
         since = before.armed_at if before is not None and waited else self.at
         self._note(timer.name, after)
         for alert in timer.deadline.alerts:
-            name = timer.alert_name(alert)
-            self._note(name, self._alert(timer, alert, name, after, since))
+            beside = self._alert(timer, alert, after, since, same_end=same_end)
+            self._note(timer.alert_name(alert), beside)
 
     def _note(self, name: str, after: Running | None) -> None:
         deadlines = self.work.deadlines(self.case)
@@ -121,11 +132,6 @@ class Settling:
         begun = self.at if before is None else before.armed_at
         return self._graced(timer, Running(timer.name, ARMED, end, str(rule), _fires(timer), begun))
 
-    def _graced(self, timer: Timer, running: Running) -> Running:
-        """A deadline whose end is known, with its grace; while that cannot be reckoned, only the end is known."""
-        known = self.with_grace(timer, running)
-        return known or replace(running, status=AWAITING, due_at=None, shown_at=running.due_at, remainder=None)
-
     def _started(self, timer: Timer, rule: SettingRule) -> Running | None:
         period = self._limit(timer, rule)
         start = self.at
@@ -142,37 +148,91 @@ class Settling:
         waiting = Running(timer.name, AWAITING, None, rule, _fires(timer), start, remainder=written)
         return self.resolved(timer, waiting) or waiting
 
+    # ── what waits for a year ──
+
+    def known(self, timer: Timer, waiting: Running) -> Running | None:
+        """As `resolved`; and an outage that was told while nobody knew the end moves it as it moved those of others."""
+        found = self.resolved(timer, waiting)
+        return None if found is None else self.past_outages(timer, found, waiting.armed_at)
+
     def resolved(self, timer: Timer, waiting: Running) -> Running | None:
-        """The deadline with its end, reckoned from where it started; None while a year it needs is not loaded, or where
-        the case does not stand in a state in which it runs."""
+        """The deadline with its end, reckoned from where it started, or with the end of its grace, which was all that
+        it lacked; None while a year that needs is not loaded, or where the case does not stand where it runs."""
         if self.case.state not in timer.runs_in:
             return None
-        if waiting.remainder is None:  # its end is known, and its grace was not
-            return self.with_grace(timer, replace(waiting, status=ARMED, due_at=waiting.shown_at, shown_at=None))
-        limit = parse_limit(waiting.remainder)
+        if waiting.shown_at is not None:
+            due_at = self.grace_end(timer, waiting)
+            return None if due_at is None else replace(waiting, status=ARMED, due_at=due_at)
+        limit = counted(self.work, waiting.remainder or "", period_of(waiting))
+        if limit is None:
+            return None
+        rule = waiting.rule
+        if str(limit) != waiting.remainder:  # only now could it be counted
+            rule = f"{timer.deadline.rule} = {limit}"
         if isinstance(limit, NotLaterThan):
             # What comes to stand here after that instant has run out as soon as it does.
-            due_at = max(limit.instant, waiting.armed_at)
-            return self.with_grace(timer, replace(waiting, status=ARMED, due_at=due_at, remainder=None))
-        try:
-            reckoning = self.work.reckon(limit, waiting.armed_at)
-        except YearNotPublished:
-            return None
-        if waiting.shown_at is not None:  # what was left is of its grace
-            return replace(waiting, status=ARMED, due_at=reckoning.due_at, remainder=None)
-        version = reckoning.calendar_version
-        armed = replace(waiting, status=ARMED, due_at=reckoning.due_at, remainder=None, calendar=version)
-        return self.with_grace(timer, armed)
+            due_at, version = max(limit.instant, waiting.armed_at), None
+        else:
+            try:
+                reckoning = self.work.reckon(limit, waiting.armed_at)
+            except YearNotPublished:
+                return None
+            due_at, version = reckoning.due_at, reckoning.calendar_version
+        armed = replace(waiting, status=ARMED, due_at=due_at, rule=rule, remainder=None, calendar=version)
+        return self._graced(timer, armed)
 
-    def with_grace(self, timer: Timer, armed: Running) -> Running | None:
-        """The deadline, due at the end of its grace if it has one; None while a year that needs is not loaded."""
-        grace = self._limit(timer, timer.deadline.grace) if timer.deadline.grace else None
-        if grace is None or armed.due_at is None:
-            return armed
+    def past_outages(self, timer: Timer, running: Running, since: datetime) -> Running:
+        """The deadline, moved by every outage that was told from `since` on and that its end lies in."""
+        for began, until in outages_since(self.work, self.case.round, since):
+            running = self.past_outage(timer, running, began, until)
+        return running
+
+    def past_outage(self, timer: Timer, running: Running, began: datetime, until: datetime) -> Running:
+        """The deadline, moved to `until` where its end, or its grace alone, lies in the outage that began then."""
+        end, due_at = running.end, running.due_at
+        if end is None or not self.is_an_end(timer):
+            return running
+        if began <= end < until:
+            return self.moved(timer, running, until)
+        if due_at is not None and end < began <= due_at < until:
+            return replace(running, due_at=until)
+        return running
+
+    def is_an_end(self, timer: Timer) -> bool:
+        """Whether somebody has until then to act: not the opening of a phase, nor the term of a validity."""
+        if timer.deadline.validity:
+            return False
+        owner = self.process.kind(self.case.kind).states[self.case.state].owner
+        return owner is not Role.CLOCK or bool(timer.deadline.admits)
+
+    # ── its grace ──
+
+    def grace_end(self, timer: Timer, running: Running) -> datetime | None:
+        """When the grace after its shown end is over; that end itself where it has none, and None while a year that
+        needs is not loaded. A grace that was stopped goes on with what was left of it, from when it went on."""
+        grace, end = self._grace(timer), running.end
+        if grace is None or end is None:
+            return end
+        left, start = grace, started_by(grace, end)
+        if running.remainder is not None:
+            rest = counted(self.work, running.remainder, grace)
+            if rest is None:
+                return None
+            left, start = rest, running.armed_at
+        if isinstance(left, NotLaterThan):
+            return max(left.instant, start)
         try:
-            return replace(armed, due_at=self.work.reckon(grace, armed.due_at).due_at, shown_at=armed.due_at)
+            return self.work.reckon(left, start).due_at
         except YearNotPublished:
             return None
+
+    def _graced(self, timer: Timer, running: Running) -> Running:
+        """A deadline whose end is known, with its grace; while that cannot be reckoned, only the end is known."""
+        if self._grace(timer) is None or running.due_at is None:
+            return running
+        graced = replace(running, shown_at=running.due_at)
+        due_at = self.grace_end(timer, graced)
+        return replace(graced, status=running.status if due_at else AWAITING, due_at=due_at)
 
     # ── what an act does to a deadline ──
 
@@ -180,28 +240,24 @@ class Settling:
         """The deadline with what is left of it, in the rule's own units; one that ran out, or stands, as it is."""
         if before is None or isinstance(timer.deadline.rule, FactRule) or not self._runs_now(before):
             return before
+        if before.shown_at is not None and before.shown_at < self.at:
+            # Only its grace is left: the end that was shown stays shown.
+            left = self._grace_left(timer, before)
+            return replace(before, status=status, due_at=None, remainder=left, calendar=None)
         # Of one that has gone on before, this is what was left then.
-        period = parse_limit(before.rule.removesuffix(EXTENDED).partition(" = ")[2])
+        period = period_of(before)
         if isinstance(period, NotLaterThan):
             # A fixed end stays where it is, also while nobody counts; an act may have put it elsewhere.
             end = before.end.astimezone(self.work.around.zone) if before.end is not None else period.instant
             stays = NotLaterThan(end)
             return replace(before, status=status, due_at=None, remainder=str(stays), shown_at=None)
-        if before.status == AWAITING and before.shown_at is None:
-            left = str(self._not_used(period, before.armed_at))
+        if before.end is None:
+            left = str(not_used(self.work, self.at, read_left(before.remainder or ""), before.armed_at))
             return replace(before, status=status, remainder=left)
-        if before.rule.endswith(EXTENDED) and not period.unit.in_hours:
-            # An act gave it more than its period: all of that is left, to the last day.
-            whole = Unit.WORKING_DAYS if period.unit is Unit.WORKING_DAYS else Unit.CALENDAR_DAYS
-            period = Period(_UNBOUNDED, whole, ends_at=period.ends_at, rolls=period.rolls)
-        end = before.end or self.at
-        if end < self.at:
-            # Only its grace is left: the end that was shown stays shown.
-            grace = self._limit(timer, timer.deadline.grace) if timer.deadline.grace else None
-            rest = str(self._grace_left(grace, end, before.due_at)) if isinstance(grace, Period) else None
-            return replace(before, status=status, due_at=None, remainder=rest, calendar=None, shown_at=end)
-        rest = str(self._left(period, end))
-        return replace(before, status=status, due_at=None, remainder=rest, calendar=None, shown_at=None)
+        # Where an act gave it more than its period, all of that is left, to the last day.
+        of = whole(period) if before.rule.endswith(EXTENDED) else period
+        left = str(left_until(self.work, self.at, of, before.end))
+        return replace(before, status=status, due_at=None, remainder=left, calendar=None, shown_at=None)
 
     def _runs_now(self, running: Running) -> bool:
         """Whether something is left of it to be stopped."""
@@ -209,68 +265,67 @@ class Settling:
             return True
         return running.status == ARMED and running.due_at is not None and running.due_at >= self.at
 
-    def _not_used(self, period: Period, start: datetime) -> Period:
-        """What is left of a period whose end is not known yet: less the days that have passed before today."""
-        self.work.pending.calendar_used = True
-        zone = self.work.around.zone
-        first, today = start.astimezone(zone).date(), self.at.astimezone(zone).date()
-        days = [first + timedelta(days=n) for n in range((today - first).days)]
-        passed = days if period.counts_start else days[1:]
-        if period.unit not in (Unit.WORKING_DAYS, Unit.CALENDAR_DAYS):
-            return period
-        try:
-            each = [period.unit is Unit.CALENDAR_DAYS or self.work.calendar.is_working_day(day) for day in passed]
-        except YearNotPublished:
-            return period  # nobody knows how many of them were worked
-        used = sum(each)
-        return replace(period, length=max(1, period.length - used), counts_start=False)
-
-    def _grace_left(self, grace: Period, end: datetime, due_at: datetime | None) -> Period | NotLaterThan:
-        """What is left of a grace that began at `end`; `due_at`: when it would be over, if that is known."""
-        return self._not_used(grace, end) if due_at is None else self._left(grace, due_at)
-
-    def _left(self, period: Period, end: datetime) -> Period | NotLaterThan:
-        self.work.pending.calendar_used = True
-        # At its very last instant it has not run out: the day of stopping is not used up.
-        stopped_at = min(self.at, end - timedelta(microseconds=1))
-        try:
-            return remaining(period, stopped_at, end, self.work.calendar, self.work.around.zone)
-        except YearNotPublished:
-            return NotLaterThan(
-                end.astimezone(self.work.around.zone)
-            )  # an act has put it into a year whose days nobody can count
+    def _grace_left(self, timer: Timer, before: Running) -> str | None:
+        grace, end = self._grace(timer), before.end
+        if grace is None or end is None:
+            return None
+        left = grace if before.remainder is None else read_left(before.remainder)
+        if before.due_at is None:  # nobody knows when it would be over
+            start = started_by(grace, end) if before.remainder is None else before.armed_at
+            return str(not_used(self.work, self.at, left, start))
+        of = left if isinstance(left, Period) else grace
+        if not isinstance(of, Period):
+            return str(NotLaterThan(before.due_at))
+        # Where an act has lengthened it, all of that is left.
+        lengthened = self.grace_end(timer, before) != before.due_at
+        return str(left_until(self.work, self.at, whole(of) if lengthened else of, before.due_at))
 
     def resumed(self, timer: Timer, before: Running) -> Running:
         """The deadline goes on with what is left of it, from now."""
         if before.remainder is None:
             # Stopped when its end had passed: nothing is left to run.
             return Running(timer.name, ARMED, self.at, before.rule, before.fires, self.at)
-        if before.shown_at is not None:  # what is left is of its grace
-            waiting = replace(before, status=AWAITING, armed_at=self.at)
-            return self.resolved(timer, waiting) or waiting
-        return self._armed(timer, self.at, parse_limit(before.remainder))
+        waiting = replace(before, status=AWAITING, armed_at=self.at)
+        if before.shown_at is None and not isinstance(read_left(before.remainder), Uncounted):
+            waiting.rule = f"{timer.deadline.rule} = {before.remainder}"
+        return self.resolved(timer, waiting) or waiting
 
     def moved(self, timer: Timer, before: Running, end: datetime) -> Running:
-        """The deadline ends at another instant, which an act has fixed: no calendar moves it any more."""
+        """The deadline ends at another instant, which an act has fixed: no calendar moves it any more. What an act has
+        made of its grace stands."""
         rule = before.rule if before.rule.endswith(EXTENDED) else before.rule + EXTENDED
         moved = replace(before, status=ARMED, due_at=end, rule=rule, remainder=None, calendar=None, shown_at=None)
-        return self._graced(timer, moved)
+        graced = self._graced(timer, moved)
+        if before.due_at is not None and graced.due_at is not None and graced.due_at < before.due_at:
+            return replace(graced, due_at=before.due_at, shown_at=end)
+        return graced
 
     def ended(self, before: Running) -> Running:
         """The deadline ends now, by an act."""
         rule = before.rule if before.rule.endswith(EXTENDED) else before.rule + EXTENDED
         return replace(before, status=ARMED, due_at=self.at, rule=rule, remainder=None, calendar=None, shown_at=None)
 
+    def open_until(self, running: Running | None) -> datetime | None:
+        """Until when an act is in time, as the party is told: its shown end or, when that is past, its grace."""
+        if running is None:
+            return None
+        return running.end if running.end is not None and running.end >= self.at else running.due_at
+
     # ── alerts ──
 
-    def _alert(self, timer: Timer, alert: Alert, name: str, main: Running | None, since: datetime) -> Running | None:
+    def _alert(
+        self, timer: Timer, alert: Alert, main: Running | None, since: datetime, *, same_end: bool
+    ) -> Running | None:
         """The alert beside a deadline that is now `main`: at its instant, or, while a year that needs is not loaded,
-        without one."""
+        without one. For one and the same end it goes out once."""
+        name = timer.alert_name(alert)
         earlier = self.work.deadlines(self.case).get(name)
         if main is None or main.end is None or main.status in (STOPPED, SUSPENDED):
             return None
         if main.status == FIRED and not (alert.after and self.case.state in timer.runs_in):
-            return None
+            # Where its case has been put aside since, a rung of which nobody knew the day is not lost.
+            aside = alert.after and self.case.state in timer.stops_in
+            return earlier if aside and earlier is not None and earlier.status == AWAITING else None
         told = earlier is not None and earlier.status == FIRED
         if earlier is not None and not told:
             since = earlier.armed_at
@@ -281,7 +336,7 @@ class Settling:
             at = alert.instant(main.end, calendar, zone=zone, close_of_business=hour)
         except YearNotPublished:
             return waiting
-        if earlier is not None and (earlier.due_at == at or (told and at <= self.at)):
+        if earlier is not None and (earlier.due_at == at or (told and (same_end or at <= self.at))):
             return earlier
         if at <= since or not (alert.after or self.at < main.end):
             return None  # nobody is reminded of what was nearer than that from the first, or is over
@@ -289,14 +344,28 @@ class Settling:
 
     # ── what its settings say ──
 
+    def _grace(self, timer: Timer) -> Period | NotLaterThan | None:
+        return self._limit(timer, timer.deadline.grace) if timer.deadline.grace else None
+
     def _limit(self, timer: Timer, rule: SettingRule) -> Period | NotLaterThan | None:
         return limit_of(self.process, timer, rule, self.case.stage)
+
+
+def started_by(limit: Period | NotLaterThan, end: datetime) -> datetime:
+    """From when a period runs that follows an end: one at 24:00 is of the day that is over then, and not of the next.
+    Hours run from the end itself."""
+    return end if isinstance(limit, Period) and limit.unit.in_hours else end - MICROSECOND
 
 
 def limit_of(process: Process, timer: Timer, rule: SettingRule, stage: str) -> Period | NotLaterThan | None:
     """What the settings say, for a deadline of a case that stands in `stage`; None: there is no such period."""
     value = getattr(process.stage(timer.stage or stage).settings, rule.key)
     return value if value is None or isinstance(value, Period | NotLaterThan) else parse_limit(str(value))
+
+
+def period_of(running: Running) -> Period | NotLaterThan:
+    """The period that a deadline was reckoned by, or what was left of it when it last went on."""
+    return parse_limit(running.rule.removesuffix(EXTENDED).partition(" = ")[2])
 
 
 def alerts_of(kind: KindDefinition) -> Iterator[tuple[Timer, Alert, str]]:

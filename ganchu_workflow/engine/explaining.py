@@ -9,9 +9,10 @@ from typing import Any
 
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import from_text, to_text
+from ganchu_workflow.engine.awaiting import missing_year
 from ganchu_workflow.engine.calendars import FACT, Calendars
 from ganchu_workflow.engine.cases import CaseState, Running
-from ganchu_workflow.engine.deadlines import alerts_of
+from ganchu_workflow.engine.deadlines import AWAITING, alerts_of
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.errors import DatabaseFault, Invalid, Unknown, WorkflowError, YearNotPublished
@@ -19,6 +20,8 @@ from ganchu_workflow.process.deadlines import EXTENDED, FactRule
 from ganchu_workflow.process.definition import Timer
 from ganchu_workflow.timing import Reckoning, WorkingCalendar, parse_limit, reckon
 from ganchu_workflow.timing.days import day_it_ends
+from ganchu_workflow.timing.left import read_left
+from ganchu_workflow.timing.reckoning import shown_end
 
 _DECEMBER = 12
 
@@ -29,6 +32,8 @@ class RunningAlert:
 
     distance: str
     """`3 working days before`."""
+    label: str
+    """`届满前3个工作日提醒`."""
     at: datetime | None
     status: str
 
@@ -46,9 +51,11 @@ class RunningDeadline:
     due_at: datetime | None
     """When it fires: later than `ends_at` by its grace."""
     remainder: str | None
-    """What is left of one that does not run."""
+    """What is left of one that does not run; of a grace that was stopped and goes on, what was left of it."""
     since: datetime
     """From when it runs."""
+    awaits: int | None
+    """The year whose calendar it waits for; None where it waits for none."""
     rule: str
     calendar: str | None
     """The version of the working-day calendar it was reckoned by; None where none had a part in its end."""
@@ -91,9 +98,11 @@ def deadlines_of(rows: Rows, book: Rulebook, calendars: Calendars, case: CaseSta
         running = stored.get(timer.name)
         if running is not None:
             alerts = [(a, stored[name]) for t, a, name in alerts_of(kind) if t is timer and name in stored]
-            beside = tuple(RunningAlert(str(a), r.due_at, r.status) for a, r in alerts)
+            beside = tuple(RunningAlert(str(a), a.label_zh, r.due_at, r.status) for a, r in alerts)
             rests = rest_day(running.end.astimezone(book.zone), calendar) if running.end and calendar else None
-            found.append(_view(rows, book, timer, running, rests, beside))
+            waits = running.status == AWAITING and calendar is not None
+            awaits = missing_year(book, kind, case.stage, timer.name, stored, calendar) if waits and calendar else None
+            found.append(_view(rows, book, timer, running, awaits, rests, beside))
     return found
 
 
@@ -110,24 +119,36 @@ def explain(rows: Rows, book: Rulebook, calendars: Calendars, case: CaseState, n
 
     Raises `Unknown` when the case has no such deadline now.
     """
-    timer = book.process.kind(case.kind).timer(name, case.stage)
+    kind = book.process.kind(case.kind)
+    timer = kind.timer(name, case.stage) or next((t for t in kind.timers if t.deadline.label == name), None)
     found = deadlines_of(rows, book, calendars, case)
     view = next((d for d in found if timer is not None and d.name == timer.name), None)
     if timer is None or view is None:
         there = ", ".join(d.name for d in found) or "none"
-        raise Unknown(f"no deadline '{name}' runs on the case {case.id} now; there are: {there}", case=case.id)
+        raise Unknown(
+            f"本案现无名为“{name}”的期限,已结束的见 ganchu history / no deadline '{name}' runs on the case {case.id} "
+            f"now; there are: {there}; of what is over see ganchu history",
+            case=case.id,
+        )
     if isinstance(timer.deadline.rule, FactRule):
         return _of_an_act(rows, book, case, timer.deadline.rule, view)
-    if view.status == "awaiting_calendar":
-        return Explanation(case.id, view, None, "所涉年度的放假安排尚未导入", "a year it reaches into is not published")
-    if view.ends_at is None:
-        left = f"剩余{parse_limit(view.remainder).label_zh('恢复当日')}" if view.remainder else "已无剩余"
+    if view.status == "awaiting_calendar" and view.ends_at is None:
+        zh = f"待{view.awaits or '所涉'}年放假安排公布并导入后推算(ganchu calendar import)"
+        en = f"its end waits for the calendar of {view.awaits or 'a year that is not loaded'} (ganchu calendar import)"
+        return Explanation(case.id, view, None, zh, en)
+    if view.status in ("stopped", "suspended"):
+        left = f"剩余{read_left(view.remainder).label_zh('恢复当日')}" if view.remainder else "已无剩余"
         return Explanation(case.id, view, None, f"期限未在计算,{left}", f"it does not run; left: {view.remainder}")
+    if view.remainder is not None:
+        return _of_a_grace(rows, book, case.id, view, view.remainder, _goes_by(rows, calendars, case.round))
     if view.rule.endswith(EXTENDED):
-        fixed = next((e for e in _newest_first(rows, case) if _fixes(e, view)), None)
-        return _stated(case.id, view, fixed)
-    reckoning = _reckoned(rows, book, view.rule.partition(" = ")[2], to_text(view.since), view.calendar)
-    return _agreeing(case.id, view, reckoning)
+        *_, fixed = [None, *(e for e in _newest_first(rows, case) if _fixes(e, view))]
+        return _stated(book, case.id, view, fixed)
+    rule = view.rule.partition(" = ")[2]
+    reckoning = _reckoned(rows, book, rule, to_text(view.since), view.calendar)
+    present = _goes_by(rows, calendars, case.round)
+    anew = _reckoned(rows, book, rule, to_text(view.since), present) if present is not None else None
+    return _agreeing(book, case.id, view, reckoning, anew)
 
 
 def _of_an_act(rows: Rows, book: Rulebook, case: CaseState, rule: FactRule, view: RunningDeadline) -> Explanation:
@@ -141,23 +162,38 @@ def _of_an_act(rows: Rows, book: Rulebook, case: CaseState, rule: FactRule, view
                 break
             calendar, opens_at = facts.get("calendar", event["calendar"]), facts.get("opens_at")
             begins = opens_at if isinstance(opens_at, str) else event["effective_at"]
-            return _agreeing(case.id, view, _reckoned(rows, book, said, begins, calendar))
-    return _stated(case.id, view, fixed)
+            return _agreeing(book, case.id, view, _reckoned(rows, book, said, begins, calendar))
+    return _stated(book, case.id, view, fixed)
+
+
+def _of_a_grace(
+    rows: Rows, book: Rulebook, case_id: str, view: RunningDeadline, left: str, calendar: WorkingCalendar | None
+) -> Explanation:
+    """A grace that was stopped and goes on: what was left of it is reckoned from then."""
+    reckoning = _reckoned(rows, book, left, to_text(view.since), calendar)
+    zh = f"已过截止时间,宽限期自恢复时起计算剩余的{read_left(left).label_zh('恢复当日')}"
+    en = f"its end is past; its grace goes on with what was left of it: {left}"
+    return Explanation(case_id, view, reckoning, zh, en)
 
 
 def _fixes(event: Mapping[str, Any], view: RunningDeadline) -> bool:
     change = next((c for c in event["deadlines"] if c["name"] == view.name), None)
-    if change is None or view.due_at is None or not (change["rule"] or "").endswith(EXTENDED):
+    if change is None or view.ends_at is None or not (change.get("rule") or "").endswith(EXTENDED):
         return False
-    return bool(change["due_at"] == to_text(view.due_at))
+    return bool((change["shown_at"] or change["due_at"]) == to_text(view.ends_at))
 
 
-def _stated(case_id: str, view: RunningDeadline, event: Mapping[str, Any] | None) -> Explanation:
-    """An end that an act has fixed, and which one; its event holds the document and the ground."""
-    if event is None:
+def _stated(book: Rulebook, case_id: str, view: RunningDeadline, event: Mapping[str, Any] | None) -> Explanation:
+    """An end that an act has fixed: which end, which act, and what that rests on."""
+    if event is None or view.ends_at is None:
         return Explanation(case_id, view, None, "截止时间由办理事项确定", "an act has fixed this end: see the history")
-    seq, trigger = event["seq"], event["trigger"]
-    zh, en = f"截止时间由本案第{seq}号记录({trigger})确定", f"fixed by event {seq} of the case ({trigger})"
+    seq, trigger, data = event["seq"], event["trigger"], event["data"]
+    end = shown_end(view.ends_at.astimezone(book.zone))
+    rests = [text for text in (data.get("ground"), data.get("document")) if isinstance(text, str)]
+    zh = f"截止时间{end}由本案第{seq}号记录({trigger})确定" + (f",依据{'、'.join(rests)}" if rests else "")
+    en = f"its end, {end}, was fixed by event {seq} of the case ({trigger})" + (
+        f": {', '.join(rests)}" if rests else ""
+    )
     return Explanation(case_id, view, None, zh, en)
 
 
@@ -165,21 +201,31 @@ def _newest_first(rows: Rows, case: CaseState) -> Iterator[Mapping[str, Any]]:
     return (decode(text) for text in rows.history(case.id))
 
 
-def _agreeing(case_id: str, view: RunningDeadline, reckoning: Reckoning | None) -> Explanation:
+def _agreeing(
+    book: Rulebook, case_id: str, view: RunningDeadline, reckoning: Reckoning | None, anew: Reckoning | None = None
+) -> Explanation:
+    """`anew`: as the calendar that the round goes by now would have it."""
     if reckoning is None:
         return Explanation(case_id, view, None, "无法复算", "it cannot be reckoned once more")
     if reckoning.due_at != view.ends_at:
         return Explanation(
             case_id, view, reckoning, "印发的截止时间与推算不一致,以印发为准", "the stated end differs, and stands"
         )
+    if anew is not None and anew.due_at != reckoning.due_at:
+        other = shown_end(anew.due_at.astimezone(book.zone))
+        zh = f"按当时的日历逐日推算;按现行日历为{other},已起算的截止不提前"
+        en = f"reckoned day by day by the calendar of then; by the present one it were {other}: no end moves earlier"
+        return Explanation(case_id, view, reckoning, zh, en)
     return Explanation(case_id, view, reckoning, "按规则逐日推算", "reckoned day by day by its rule")
 
 
-def _reckoned(rows: Rows, book: Rulebook, rule: str, begins: str, version: object) -> Reckoning | None:
-    """None also where a stage has called something else by the names of these facts."""
-    body = rows.calendar(version) if isinstance(version, str) else None
-    calendar = WorkingCalendar.from_document(decode(body)) if body else WorkingCalendar({})
+def _reckoned(rows: Rows, book: Rulebook, rule: str, begins: str, by: object) -> Reckoning | None:
+    """By a calendar, or by the stored one of that version. None also where a stage has called something else by the
+    names of these facts."""
     try:
+        body = rows.calendar(by) if isinstance(by, str) else None
+        stored = WorkingCalendar.from_document(decode(body)) if body else WorkingCalendar({})
+        calendar = by if isinstance(by, WorkingCalendar) else stored
         limit, start = parse_limit(rule), from_text(begins)
         return reckon(limit, start, calendar, zone=book.zone, close_of_business=book.close_of_business)
     except (Invalid, YearNotPublished):
@@ -196,7 +242,13 @@ def _goes_by(rows: Rows, calendars: Calendars, round_id: str) -> WorkingCalendar
 
 
 def _view(
-    rows: Rows, book: Rulebook, timer: Timer, running: Running, rests: bool | None, alerts: tuple[RunningAlert, ...]
+    rows: Rows,
+    book: Rulebook,
+    timer: Timer,
+    running: Running,
+    awaits: int | None,
+    rests: bool | None,
+    alerts: tuple[RunningAlert, ...],
 ) -> RunningDeadline:
     return RunningDeadline(
         running.name,
@@ -206,6 +258,7 @@ def _view(
         running.due_at,
         running.remainder,
         running.armed_at,
+        awaits,
         running.rule,
         running.calendar,
         _provisional(rows, book, running),

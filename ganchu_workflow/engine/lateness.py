@@ -17,22 +17,32 @@ from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import from_text
 from ganchu_workflow.engine import queries
 from ganchu_workflow.engine.attempts import ATTEMPT
+from ganchu_workflow.engine.awaiting import missing_year
 from ganchu_workflow.engine.behind import Behind, stands, to_be
 from ganchu_workflow.engine.calendars import Calendars
 from ganchu_workflow.engine.cases import Running
-from ganchu_workflow.engine.deadlines import AWAITING, alerts_of, limit_of
-from ganchu_workflow.engine.overdue import NO_WORKER, REASONS, STEPS, AwaitingCalendar, Late, Overdue, Tally, Unserved
+from ganchu_workflow.engine.deadlines import AWAITING, SUSPENDED, alerts_of, limit_of
+from ganchu_workflow.engine.overdue import (
+    NO_WORKER,
+    REASONS,
+    STEPS,
+    AwaitingCalendar,
+    Late,
+    Overdue,
+    Suspended,
+    Tally,
+    Unserved,
+)
 from ganchu_workflow.engine.requests import ADOPT
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.sql import CASE, DEADLINE, EVENT, IN_TROUBLE, NOT_CALLED_OFF, STUCK
 from ganchu_workflow.engine.stuck import UNRUNNABLE
-from ganchu_workflow.errors import DatabaseFault, DefinitionChanged, Invalid, WorkflowError, YearNotPublished
+from ganchu_workflow.errors import DatabaseFault, DefinitionChanged, Invalid, WorkflowError
 from ganchu_workflow.process.deadlines import FactRule
 from ganchu_workflow.process.definition import KindDefinition
 from ganchu_workflow.store.link import Link
 from ganchu_workflow.store.statements import IDS, Statement
-from ganchu_workflow.timing import WorkingCalendar, parse_limit, reckon
 
 LISTED = 1000
 """How many of each sort are listed, if nothing else is said."""
@@ -70,20 +80,24 @@ _LATE = (
     .limit(bindparam("most"))
 )
 _AWAITING = (
-    select(*_PLACE, DEADLINE.c.armed_at, DEADLINE.c.shown_at, DEADLINE.c.remainder)
+    select(*_PLACE, DEADLINE.c.armed_at)
     .select_from(DEADLINE)
     .join(CASE, CASE.c.id == DEADLINE.c.case_id)
     .where(DEADLINE.c.status == AWAITING, NOT_CALLED_OFF)
     .order_by(DEADLINE.c.armed_at, DEADLINE.c.case_id, DEADLINE.c.name)
     .limit(bindparam("most"))
 )
-_OF_ALL = {"counts": Statement(_COUNTS), "late": Statement(_LATE), "awaiting": Statement(_AWAITING)}
-_THE_ROUND = DEADLINE.c.round_id == bindparam("round")
-_OF_ROUND = {
-    "counts": Statement(_COUNTS.where(_THE_ROUND)),
-    "late": Statement(_LATE.where(_THE_ROUND)),
-    "awaiting": Statement(_AWAITING.where(_THE_ROUND)),
-}
+_SUSPENDED_NOW = (
+    select(*_PLACE, DEADLINE.c.remainder)
+    .select_from(DEADLINE)
+    .join(CASE, CASE.c.id == DEADLINE.c.case_id)
+    .where(DEADLINE.c.status == SUSPENDED, NOT_CALLED_OFF)
+    .order_by(DEADLINE.c.case_id, DEADLINE.c.name)
+    .limit(bindparam("most"))
+)
+_ASKED = {"counts": _COUNTS, "late": _LATE, "awaiting": _AWAITING, "suspended": _SUSPENDED_NOW}
+_OF_ALL = {name: Statement(asked) for name, asked in _ASKED.items()}
+_OF_ROUND = {name: Statement(asked.where(DEADLINE.c.round_id == bindparam("round"))) for name, asked in _ASKED.items()}
 _WITHOUT = Statement(
     select(CASE.c.id, CASE.c.kind, CASE.c.stage, CASE.c.state, CASE.c.facts)
     .where(CASE.c.round_id == bindparam("round"), CASE.c.kind == bindparam("kind"))
@@ -130,10 +144,10 @@ def overdue(link: Link, books: Books, calendars: Calendars, now: datetime, round
     asking = _Asking(link, books, calendars, now, round_id, limit)
     late = tuple(asking.late())
     awaiting = tuple(asking.awaiting())
-    unserved = tuple(asking.unserved())
+    suspended, unserved = tuple(asking.suspended()), tuple(asking.unserved())
     counted = tally(link, now, round_id, asking.unrunnable)
     why = {r: why for r, (_, why) in asking.unrunnable.items()}
-    return Overdue(counted, late, awaiting, unserved, why, tuple(asking.behind()))
+    return Overdue(counted, late, awaiting, suspended, unserved, why, tuple(asking.behind()))
 
 
 class _Asking:
@@ -179,6 +193,12 @@ class _Asking:
         for row in found:
             missing = self._missing(row, beside.get(row.case_id, {}))
             yield AwaitingCalendar(**self._place(row), since=row.armed_at, year=missing)
+
+    def suspended(self) -> Iterator[Suspended]:
+        """Every deadline that an act has suspended."""
+        for row in self._ask("suspended"):
+            since = self._suspended_since(row.case_id, row.name)
+            yield Suspended(**self._place(row), left=row.remainder, since=since)
 
     def unserved(self) -> Iterator[Unserved]:
         """Every case that stands where a period would run, if the fact were declared that it starts at."""
@@ -256,14 +276,18 @@ class _Asking:
             return None
         try:
             calendar = to_be(self.calendars, self.latest, self.chosen[row.round_id], self.rows)
-            _reckon_all(row, beside, book, calendar)
-        except YearNotPublished as error:
-            return int(error.fields["year"])
+            return missing_year(book, book.process.kind(row.kind), row.stage or "", row.name, beside, calendar)
         except DatabaseFault:
             raise
         except WorkflowError:
             return None  # what stands in its way is told of the round, or by the sweep
-        return None
+
+    def _suspended_since(self, case_id: str, name: str) -> datetime:
+        for row in self.link.execute(_EVENTS, {"case": case_id}):
+            event = decode(row.body)
+            if any((c["name"], c["status"]) == (name, SUSPENDED) for c in event["deadlines"]):
+                return from_text(event["effective_at"])
+        return self.now
 
     def _stands_since(self, case_id: str, state: str) -> datetime:
         since = self.now
@@ -273,27 +297,6 @@ class _Asking:
             if event["target"] == state and event["source"] != state:
                 break
         return since
-
-
-def _reckon_all(row: Any, beside: Mapping[str, Running], book: Rulebook, calendar: WorkingCalendar) -> None:
-    """Reckon whatever it is that waits: an alert, a deadline, or only its grace. Raises `YearNotPublished`."""
-    hours: dict[str, Any] = {"zone": book.zone, "close_of_business": book.close_of_business}
-    kind = book.process.kind(row.kind)
-    for timer, alert, name in alerts_of(kind):
-        main = beside.get(timer.name)
-        if name == row.name and main is not None and main.end is not None:
-            alert.instant(main.end, calendar, **hours)
-    timer_of_row = kind.timer(row.name)
-    if timer_of_row is None:
-        return
-    end = row.shown_at
-    if row.remainder is not None:
-        end = reckon(parse_limit(row.remainder), row.armed_at, calendar, **hours).due_at
-    rule = timer_of_row.deadline.grace
-    grace = limit_of(book.process, timer_of_row, rule, row.stage or "") if rule else None
-    only_grace_is_left = row.remainder is not None and row.shown_at is not None
-    if grace is not None and not only_grace_is_left:
-        reckon(grace, end, calendar, **hours)
 
 
 def _label(kind: KindDefinition, name: str) -> str:

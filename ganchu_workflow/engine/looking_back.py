@@ -10,6 +10,7 @@ from ganchu_workflow.actors import RESERVED, Role
 from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import from_text
 from ganchu_workflow.engine.cases import CaseState, Running
+from ganchu_workflow.engine.requests import EXTEND_ROUND
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.timing import closes_in_time
 
@@ -32,6 +33,18 @@ def begun_at(work: Workspace, case: CaseState) -> datetime | None:
     for event in _newest_first(work, case):
         first = event
     return None if first is None else from_text(first["effective_at"])
+
+
+def outages_since(work: Workspace, round_id: str, since: datetime) -> list[tuple[datetime, datetime]]:
+    """(began, until) of every outage of the round that an act has told from `since` on, the oldest first."""
+    found: list[tuple[datetime, ...]] = []
+    for event in _newest_first(work, work.get(round_id)):
+        if from_text(event["effective_at"]) < since:
+            break
+        if (event["trigger"], event["outcome"]) == (EXTEND_ROUND, "deadline_adjusted"):
+            # As they were given, with an offset of their own.
+            found.append(tuple(datetime.fromisoformat(event["data"][name]) for name in ("began", "until")))
+    return [(began, until) for began, until in reversed(found)]
 
 
 def deadline_at(work: Workspace, case: CaseState, name: str, received_at: datetime) -> Standing:

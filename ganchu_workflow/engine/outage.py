@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field, ValidationError
@@ -14,18 +13,20 @@ from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import EPOCH, from_text, to_text
 from ganchu_workflow.engine import telling
 from ganchu_workflow.engine.cases import CaseState
-from ganchu_workflow.engine.deadlines import Settling
+from ganchu_workflow.engine.deadlines import ARMED, AWAITING, Settling
 from ganchu_workflow.engine.events import ADJUSTED
 from ganchu_workflow.engine.recorder import Note, Recorder, plain
 from ganchu_workflow.engine.requests import EXTEND_ROUND, Request, Step
 from ganchu_workflow.engine.workspace import Workspace
 from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.deadlines import FactRule
-from ganchu_workflow.process.definition import KindDefinition, Process, Timer
+from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.language import Data
 from ganchu_workflow.process.values import Message
 
 BY = frozenset({Role.OFFICE})
+FARTHEST = timedelta(days=5 * 366)
+"""No act puts an end further away: a year that was mistyped could never be taken back."""
 EXTENSIONS = "outage_extensions"
 """The fact that says which ends of a case an outage has moved, from where to where, on what ground."""
 
@@ -45,14 +46,19 @@ class Outage(Data):
 
 def stands_against(outage: Outage, now: datetime) -> Refusal | None:
     """Why these instants cannot be an outage and its extension, if so."""
-    if outage.began < outage.ended <= now and outage.ended <= outage.until and outage.until > now:
+    if outage.began >= outage.ended:
+        zh, en = "故障的止(ended)应晚于起(began)", "an outage ends (ended) after it begins (began)"
+    elif outage.ended > now:
+        zh, en = "故障的止(ended)晚于现在:故障结束后再办理", "the outage has not ended yet (ended): ask once it is over"
+    elif outage.until <= now or outage.until < outage.ended:
+        zh, en = "顺延后的截止时间(until)应晚于现在", "the new end (until) must lie ahead"
+    elif outage.until - now > FARTHEST:
+        zh = "顺延后的截止时间(until)距今超过五年,请核对年份"
+        en = "the new end (until) lies more than five years ahead: see whether the year is right"
+    else:
         return None
-    return Refusal(
-        "outage_invalid",
-        "故障起止或顺延时间有误:故障应已结束,顺延后的截止时间应晚于现在",
-        "an outage begins before it ends, has ended by now, and is followed by the new end, which lies ahead",
-        {"began": to_text(outage.began), "ended": to_text(outage.ended), "until": to_text(outage.until)},
-    )
+    instants = {"began": to_text(outage.began), "ended": to_text(outage.ended), "until": to_text(outage.until)}
+    return Refusal("outage_invalid", zh, en, instants)
 
 
 def settled_until(request: Request) -> datetime:
@@ -110,36 +116,24 @@ def _move(work: Workspace, process: Process, recorder: Recorder, step: Step, out
     tells: list[Message] = []
     for timer in kind.timers:
         running = work.deadlines(case).get(timer.name)
-        if running is None or running.status != "armed" or not _is_an_end(kind, case, timer):
+        if running is None or running.status not in (ARMED, AWAITING) or not settling.is_an_end(timer):
             continue
-        end, due_at, rule = running.end, running.due_at, timer.deadline.rule
-        if end is None or due_at is None:
-            continue
-        if end < outage.began <= due_at < outage.until:
-            settling.becomes(timer, replace(running, due_at=outage.until))  # its grace fell into the outage
-            continue
-        if not outage.began <= end < outage.until:
-            continue
-        if isinstance(rule, FactRule):
+        end, rule = running.end, timer.deadline.rule
+        moves = end is not None and outage.began <= end < outage.until
+        if end is not None and moves and isinstance(rule, FactRule):
             facts |= _moved_fact(case, rule, end, outage)
             case.facts = {**case.facts, **facts}
         else:
-            settling.becomes(timer, settling.moved(timer, running, outage.until))
-        about = {"ground": outage.ground, "document": outage.document}
-        tells += telling.extended(kind, case, timer, end, outage.until, **about)
+            settling.becomes(timer, settling.past_outage(timer, running, outage.began, outage.until))
+        if end is not None and moves:
+            about = {"ground": outage.ground, "document": outage.document}
+            tells += telling.extended(kind, case, timer, end, outage.until, **about)
     for timer in kind.timers:
         before = work.deadlines(case).get(timer.name)
         if isinstance(timer.deadline.rule, FactRule) and before is not None and facts:
             settling.becomes(timer, settling.after(timer, before, case.state))
     if settling.changes:
         recorder.noted(step, ADJUSTED, Note({"document": outage.document}, (), facts, settling.changes, tells))
-
-
-def _is_an_end(kind: KindDefinition, case: CaseState, timer: Timer) -> bool:
-    """Whether somebody has until then to act: not the opening of a phase, nor the term of a validity."""
-    if timer.deadline.validity:
-        return False
-    return kind.states[case.state].owner is not Role.CLOCK or bool(timer.deadline.admits)
 
 
 def _moved_fact(case: CaseState, rule: FactRule, end: datetime, outage: Outage) -> dict[str, Any]:

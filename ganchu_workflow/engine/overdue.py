@@ -61,6 +61,15 @@ class AwaitingCalendar(Place):
 
 
 @dataclass(frozen=True, slots=True)
+class Suspended(Place):
+    """A deadline that an act has suspended: it is not late, and goes on only by another act."""
+
+    left: str | None
+    """What is left of it, as `timing.left.read_left` reads it."""
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Unserved(Place):
     """A wait whose period starts at a declared fact that is still missing, such as 送达: it has no end yet.
 
@@ -99,6 +108,7 @@ class Overdue:
     late: tuple[Late, ...] = ()
     """The latest first, at most as many as were asked for; `tally` counts them all."""
     awaiting: tuple[AwaitingCalendar, ...] = ()
+    suspended: tuple[Suspended, ...] = ()
     unserved: tuple[Unserved, ...] = ()
     unrunnable: Mapping[str, str] = field(default_factory=dict)
     """The rounds that the installed stages cannot run, and why: of these nobody knows what is unserved."""

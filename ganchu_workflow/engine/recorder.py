@@ -76,9 +76,10 @@ class Recorder:
         if members is not None:
             work.set_members(case, [(m.id, work.get(m.id).visit) for m in members])
         changes = [self.fired(case, step.due.name)] if step.due is not None else []
-        changes += deadlines.settle_after(
+        settled, tells = deadlines.settle_after(
             work, self.book.process, self.book.process.kind(case.kind), case, edge.source, self.request.effective_at
         )
+        changes += settled
         event = self._event(step, case, edge, MOVED)
         event.data, event.request = taken.given, taken.request
         event.entry = self._entry(case) if step.cause is None else None
@@ -90,7 +91,7 @@ class Recorder:
             event.members = [[m, v] for m, v in case.members or []]
         event.opening = {"parent": case.parent, "of": case.of} if opens else None
         event.deadlines = changes
-        event.tells = self._tell(case, [m for e in taken.effects for m in e.tell])
+        event.tells = self._tell(case, [*(m for e in taken.effects for m in e.tell), *tells])
         if work.pending.calendar_used:
             event.calendar = work.calendar.version
         work.pending.private += taken.private

@@ -22,7 +22,7 @@ def resolve(work: Workspace, book: Rulebook, case_id: str, name: str) -> bool:
         return False
     settling = Settling(work, book.process, case, work.around.now)
     timer, tells = kind.timer(name), list[Message]()
-    running = settling.resolved(timer, deadlines[name]) if timer is not None else None
+    running = settling.known(timer, deadlines[name]) if timer is not None else None
     if timer is None:
         timer = next((t for t, _, alert in alerts_of(kind) if alert == name), None)
         running = deadlines.get(timer.name) if timer is not None else None

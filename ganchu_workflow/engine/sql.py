@@ -94,6 +94,7 @@ AWAITING = Statement(
     .outerjoin(STUCK, IN_TROUBLE)
     .where(
         DEADLINE.c.status == "awaiting_calendar",
+        NOT_CALLED_OFF,
         or_(
             DEADLINE.c.case_id > bindparam("after"),
             and_(DEADLINE.c.case_id == bindparam("after"), DEADLINE.c.name > bindparam("then")),
@@ -105,8 +106,13 @@ AWAITING = Statement(
 )
 RUNNING_FROM = Statement(
     select(DEADLINE.c.case_id, DEADLINE.c.name)
-    .where(DEADLINE.c.status == "armed", DEADLINE.c.round_id == bindparam("round"))
-    .where(DEADLINE.c.due_at >= bindparam("first"))
+    .where(DEADLINE.c.round_id == bindparam("round"))
+    .where(
+        or_(
+            and_(DEADLINE.c.status == "armed", DEADLINE.c.due_at >= bindparam("first")),
+            and_(DEADLINE.c.status == "awaiting_calendar", DEADLINE.c.shown_at >= bindparam("first")),
+        )
+    )
     .order_by(DEADLINE.c.case_id, DEADLINE.c.name)
 )
 SINCE = Statement(

@@ -7,6 +7,7 @@ from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 from ganchu_workflow.actors import Role
+from ganchu_workflow.clock import MICROSECOND
 from ganchu_workflow.errors import DefinitionInvalid
 from ganchu_workflow.process.language import OWNER, Mark, Named, Slot, State, Transition, many
 from ganchu_workflow.timing import Period, Unit, WorkingCalendar, reckon
@@ -72,6 +73,8 @@ class Alert:
     def instant(self, end: datetime, calendar: WorkingCalendar, *, zone: ZoneInfo, close_of_business: time) -> datetime:
         """When it goes out, for a deadline with that end. Raises `YearNotPublished`: the calendar lacks a year."""
         if self.after:
+            if not self.distance.unit.in_hours:
+                end -= MICROSECOND  # an end at 24:00 is of the day that is over then
             return reckon(self.distance, end, calendar, zone=zone, close_of_business=close_of_business).due_at
         return ahead_of(end, self.distance, calendar, zone)
 

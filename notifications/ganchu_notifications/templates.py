@@ -35,7 +35,7 @@ from ganchu_workflow.actors import ROLE_LABELS, Role
 from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.errors import Invalid
 from ganchu_workflow.messages import LANGUAGES, Delivery, MessageKind
-from ganchu_workflow.timing import parse_limit
+from ganchu_workflow.timing.left import read_left
 
 LONGEST_SUBJECT = 300
 LAYOUT = Path(__file__).parent / "layout"
@@ -265,4 +265,4 @@ def _day_en(value: str) -> str:
 
 def _period_zh(value: str, start_day: str = "收到当日") -> str:
     _there(value)
-    return parse_limit(value).label_zh(start_day)
+    return read_left(value).label_zh(start_day)

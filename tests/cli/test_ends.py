@@ -133,7 +133,9 @@ def test_a_refusal_says_what_had_run_out_and_was_fired_first(desk: Desk) -> None
         f"已先行届满并触发 / had run out, and was fired first: {case}  {NAME}  2026-09-24 17:30:00+08:00  → withdrawn"
     )
     assert (first.code, first.err.splitlines()[0]) == (3, "不予办理 / refused [deadline_not_running]")
-    assert first.err.splitlines()[1].startswith("[deadline:extend @ withdrawn]: 该期限当前未在计算 / ")
+    assert first.err.splitlines()[1].startswith(
+        "[deadline:extend @ withdrawn]: 该期限当前未在计算:补正期限在此状态下不计算 / "
+    )
     assert told in first.err.splitlines()
     assert "fired first" not in again.err
 

@@ -290,6 +290,33 @@ def test_the_firm_is_told_of_each_act_on_its_deadline(timed: Timed) -> None:
     ]
 
 
+def test_the_firm_is_told_when_its_deadline_goes_on_by_the_state_of_its_case(timed: Timed) -> None:
+    timed.act("suspend")
+    timed.fire("pause")
+    timed.act("resume")
+    assert [message for message, _ in timed.told] == ["deadline_suspended"]
+    timed.fire("go_on")
+    last = timed.wf.messages(timed.round)[-1]
+    assert (last["message"], last["recipient"]) == ("deadline_runs", "applicant:e1")
+    assert last["body"] == {"deadline": "答复期限", "ends_at": to_text(at("2026-09-24 17:30"))}
+
+
+@pytest.mark.parametrize(
+    ("until", "code"),
+    [
+        ("2031-09-22 10:00", None),
+        ("2031-09-22 10:01", "end_too_far"),
+        ("2062-10-19 17:30", "end_too_far"),
+        ("2026-09-24 17:30", "end_not_later"),
+    ],
+)
+def test_an_end_is_put_no_further_than_five_years_away(timed: Timed, until: str, code: str | None) -> None:
+    if code is None:
+        timed.extend(until)
+    else:
+        assert refusal_of(lambda: timed.extend(until)).code == code
+
+
 def test_of_what_waits_for_the_office_no_party_is_told(make_timed: Callable[..., Timed]) -> None:
     timed = make_timed(handling="3 working days")
     timed.fire("answer", {}, FIRM)
@@ -424,16 +451,40 @@ def test_what_waits_for_a_year_can_be_stopped_and_starts_only_where_it_runs(make
     assert timed.deadlines["answer_due"] == ("armed", "01-11 17:30", None)
 
 
-def test_what_waits_for_a_year_can_be_suspended_extended_and_ended(make_timed: Callable[..., Timed]) -> None:
+def test_what_waits_for_a_year_can_be_suspended_and_ended_and_not_extended(make_timed: Callable[..., Timed]) -> None:
     timed = make_timed(answer="75 working days")
     timed.act("suspend")
     assert timed.deadlines == {"answer_due": ("suspended", None, "75 working days")}
     timed.act("resume")
     assert timed.deadlines == {"answer_due": ("awaiting_calendar", None, "75 working days")}
-    timed.extend("2026-12-01 12:00")
-    assert timed.deadlines["answer_due"] == ("armed", "12-01 12:00", None)
+    # Whether it would be later than the end that nobody knows yet, nobody can say.
+    assert refusal_of(lambda: timed.extend("2026-12-01 12:00")).code == "end_not_known"
     timed.act("end")
     assert timed.state == "asking.silent"
+
+
+def test_what_has_run_into_the_year_without_a_calendar_keeps_only_what_is_not_used_for_sure(
+    make_timed: Callable[..., Timed],
+) -> None:
+    timed = make_timed(answer="73 working days")  # 70 of them are over with the year
+    timed.to("2027-01-04 10:00")
+    timed.act("suspend")
+    assert timed.deadlines == {"answer_due": ("suspended", None, "3 working days")}
+    timed.act("resume")
+    timed.wf.import_calendar(YEAR_2027, actor=OFFICE)
+    assert timed.deadlines["answer_due"][:2] == ("armed", "01-07 17:30")
+
+
+def test_an_end_that_is_known_is_shown_while_only_its_grace_is_not(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="70 working days", grace="1 working day")
+    [shown] = timed.wf.deadlines(timed.case)
+    assert (shown.status, shown.ends_at, shown.due_at) == ("awaiting_calendar", at("2026-12-31 17:30"), None)
+    assert [(a.distance, a.at) for a in shown.alerts] == [
+        ("3 working days before", at("2026-12-28 17:30")),
+        ("1 calendar day before", at("2026-12-30 17:30")),
+    ]
+    timed.to("2026-12-28 17:30", microseconds=1)
+    assert [r.trigger for r in timed.wf.tick().fired] == ["deadline:remind"]
 
 
 def test_an_end_whose_grace_is_not_known_yet_is_known(make_timed: Callable[..., Timed]) -> None:
@@ -441,7 +492,8 @@ def test_an_end_whose_grace_is_not_known_yet_is_known(make_timed: Callable[..., 
     timed.extend("2026-12-31 17:30")
     [shown] = timed.wf.deadlines(timed.case)
     assert (shown.status, shown.ends_at, shown.due_at) == ("awaiting_calendar", at("2026-12-31 17:30"), None)
-    timed.to("2026-12-31 17:30", microseconds=1)
+    # Were every day worked, its grace would end on 3 January: until then it is open for sure.
+    timed.to("2027-01-03 17:30", microseconds=1)
     refusal = refusal_of(lambda: timed.fire("answer", {}, FIRM))
     assert (refusal.code, timed.state) == ("awaiting_calendar", "asking.asked")
 
@@ -532,20 +584,55 @@ def test_a_rung_is_climbed_only_while_the_case_stands_there(make_timed: Callable
     assert timed.told == []
 
 
-def test_what_was_put_into_a_year_without_a_calendar_stays_put_when_it_is_stopped(
+UNCOUNTED = "from 2026-12-28 10:00 +08:00 to 2027-01-20 17:30 +08:00"
+
+
+@pytest.mark.parametrize(
+    ("stop", "go_on", "status"), [("suspend", "resume", "suspended"), ("pause", "go_on", "stopped")]
+)
+@pytest.mark.parametrize("imported_first", [True, False])
+def test_what_was_put_into_a_year_without_a_calendar_keeps_its_days_until_they_can_be_counted(
+    make_timed: Callable[..., Timed], stop: str, go_on: str, status: str, imported_first: bool
+) -> None:
+    timed = make_timed()
+
+    def do(what: str) -> None:
+        timed.act(what) if what in ("suspend", "resume") else timed.fire(what)
+
+    timed.extend("2027-01-20 17:30")
+    timed.to("2026-12-28 10:00")
+    do(stop)
+    assert timed.deadlines["answer_due"] == (status, None, UNCOUNTED)
+    timed.to("2027-01-25 10:00")
+    if imported_first:
+        timed.wf.import_calendar(YEAR_2027, actor=OFFICE)
+    do(go_on)
+    if not imported_first:
+        assert timed.deadlines["answer_due"] == ("awaiting_calendar", None, UNCOUNTED)
+        timed.wf.import_calendar(YEAR_2027, actor=OFFICE)
+    # Four of December, and thirteen of January but for the 1st.
+    assert timed.wf.deadlines(timed.case)[0].rule == "setting:answer = 17 working days"
+    assert [d.ends_at for d in timed.wf.deadlines(timed.case)] == [at("2027-02-17 17:30")]
+    assert timed.wf.verify().problems == []
+
+
+def test_of_days_that_nobody_can_count_none_is_lost_when_it_is_suspended_once_more(
     make_timed: Callable[..., Timed],
 ) -> None:
     timed = make_timed()
-    timed.extend("2027-01-15 12:00")
-    timed.fire("pause")
-    assert timed.deadlines == {"answer_due": ("stopped", None, "not later than 2027-01-15 12:00 +08:00")}
-    timed.to("2026-10-09 09:00")
-    timed.fire("go_on")
-    assert timed.deadlines["answer_due"] == ("armed", "01-15 12:00", None)
+    timed.extend("2027-01-20 17:30")
+    timed.to("2026-12-28 10:00")
+    for when in ("2026-12-28 10:00", "2026-12-30 10:00"):
+        timed.to(when)
+        timed.act("suspend")
+        assert timed.deadlines["answer_due"] == ("suspended", None, UNCOUNTED)
+        timed.act("resume")
+    suspended = timed.wf.messages(timed.round)[1]
+    assert (suspended["message"], suspended["body"]["left"]) == ("deadline_suspended", UNCOUNTED)
 
 
-def test_what_waited_into_the_year_without_a_calendar_keeps_its_whole_length(make_timed: Callable[..., Timed]) -> None:
-    timed = make_timed(answer="75 working days")
-    timed.to("2027-01-04 10:00")
-    timed.fire("pause")
-    assert timed.deadlines == {"answer_due": ("stopped", None, "75 working days")}
+@pytest.mark.parametrize("until", [1793000000, 1793000000.5, "1793000000"])
+def test_a_number_is_no_instant(timed: Timed, until: Any) -> None:
+    data = {"deadline": "answer_due", "ground": "方案第五条", "until": until}
+    refusal = refusal_of(lambda: timed.fire("deadline:extend", data))
+    assert (refusal.code, refusal.detail["fields"]) == ("data_invalid", ["until: a number is no instant"])

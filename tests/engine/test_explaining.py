@@ -97,8 +97,8 @@ def test_what_was_not_reckoned_says_so(make_timed: Callable[..., Timed], case: s
         found.en
         == {
             "suspended": "it does not run; left: 5 working days",
-            "extended": "fixed by event 2 of the case (deadline:extend)",
-            "awaiting": "a year it reaches into is not published",
+            "extended": "its end, 2026-09-30 12:00, was fixed by event 2 of the case (deadline:extend): 方案第五条",
+            "awaiting": "its end waits for the calendar of 2027 (ganchu calendar import)",
         }[case]
     )
     assert found.zh in found.text_zh()
@@ -108,7 +108,10 @@ def test_an_end_that_an_act_has_stated_is_said_to_be_stated(database_url: str) -
     small = Small(database_url).open_round()
     notice = small.notice(small.listed())
     found = small.wf.explain(notice, "window")
-    assert (found.reckoning, found.en) == (None, "fixed by event 2 of the case (publish)")
+    assert (found.reckoning, found.en) == (
+        None,
+        "its end, 2021-08-06 14:00, was fixed by event 2 of the case (publish)",
+    )
     extension = {"deadline": "window", "ground": "g", "until": "2090-01-01T00:00:00+08:00"}
     refusal = refusal_of(lambda: small.wf.fire(notice, "deadline:extend", extension, actor=OFFICE))
     assert (refusal.code, refusal.detail) == ("printed_end", {"deadline": "window"})

@@ -157,6 +157,42 @@ def test_a_rung_that_was_sent_is_not_sent_again_for_an_amendment(handled: Timed)
     assert handled.wf.verify().problems == []
 
 
+def test_a_rung_is_sent_once_for_one_end_however_a_notice_moves_its_day(handled: Timed) -> None:
+    handled.wf.import_calendar(NEW_YEAR, actor=OFFICE)
+    handled.to(FIRST_RUNG + MICROSECOND)
+    handled.wf.tick()
+    later = notice(off=["2027-01-01", "2027-01-02", "2027-01-03", "2027-01-04"], number="测试3号")
+    handled.wf.import_calendar(later, actor=OFFICE)  # a working day later, the rung would be of the next day
+    handled.to("2027-01-05 18:00")
+    assert (sent(handled), handled.told) == ([], [("deadline_escalated", "office")])
+
+
+def test_a_reminder_is_sent_once_for_one_end_however_a_notice_moves_its_day(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed()
+    timed.extend("2026-12-29 17:30")
+    timed.to("2026-12-24 18:00")
+    assert [due for _, due in sent(timed)] == [to_text(at("2026-12-24 17:30"))]
+    timed.wf.import_calendar(notice(off=["2027-01-01"], work=["2026-12-27"]), actor=OFFICE)
+    timed.to("2026-12-26 18:00")
+    assert (sent(timed), [m for m, _ in timed.told]) == ([], ["deadline_extended", "deadline_reminder"])
+    timed.extend("2026-12-31 17:30")  # another end has another reminder
+    timed.to("2026-12-28 18:00")
+    assert [due for _, due in sent(timed)] == [to_text(at("2026-12-28 17:30"))]
+
+
+def test_a_rung_that_waits_is_not_lost_while_its_case_is_put_aside(handled: Timed) -> None:
+    handled.to(LAST_DAY + MICROSECOND)
+    handled.wf.tick()
+    handled.to("2027-01-05 10:00")
+    handled.fire("shelve")
+    assert waiting(handled) == [("办理期限:届满后1个工作日督办", 2027), ("办理期限:届满后3个工作日督办", 2027)]
+    handled.to("2027-01-05 11:00")
+    handled.fire("take_up")
+    handled.to("2027-01-08 10:00")
+    handled.wf.import_calendar(NEW_YEAR, actor=OFFICE)
+    assert [due for _, due in sent(handled)] == [to_text(FIRST_RUNG), to_text(SECOND_RUNG)]
+
+
 # ── a reminder ──
 
 

@@ -289,7 +289,6 @@ def before_the_notice_of_the_year(script: RoundScript) -> None:
     )
     about = {"deadline": "correction_due", "ground": "方案第五条"}
     on_paper = {**about, "document": "办〔2〕号"}
-    script.fire("extended", "deadline:extend", OFFICE, **about, until="2090-03-20T17:30:00+08:00")
     script.fire("never_known", "deadline:end", OFFICE, **on_paper)
     script.fire("extended", "deadline:suspend", OFFICE, **on_paper)
     script.fire("goes_on", "deadline:suspend", OFFICE, **about)
@@ -297,6 +296,7 @@ def before_the_notice_of_the_year(script: RoundScript) -> None:
     script.fire("extended", "deadline:resume", OFFICE, **on_paper)
     script.fire("goes_on", "deadline:resume", OFFICE, **about)
     script.wf.import_calendar(NEW_YEAR_OF_2090, actor=OFFICE)
+    script.fire("extended", "deadline:extend", OFFICE, **about, until="2090-03-20T17:30:00+08:00")
     script.fire("ended", "deadline:end", OFFICE, **about)
     script.later(days=30)
 
