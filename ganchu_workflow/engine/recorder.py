@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import digest, encode
 from ganchu_workflow.clock import to_text
-from ganchu_workflow.engine import deadlines
+from ganchu_workflow.engine import deadlines, telling
 from ganchu_workflow.engine.cases import CaseState
 from ganchu_workflow.engine.events import MOVED, NOT_CARRIED_OUT, Cause, Event, Receipt
 from ganchu_workflow.engine.privacy import keep_secret, private_values, refuse_leaks
@@ -91,6 +91,8 @@ class Recorder:
             event.members = [[m, v] for m, v in case.members or []]
         event.opening = {"parent": case.parent, "of": case.of} if opens else None
         event.deadlines = changes
+        if event.entry is not None:
+            tells = [*telling.entered_late(step, edge, self.request.received_at), *tells]
         event.tells = self._tell(case, [*(m for e in taken.effects for m in e.tell), *tells])
         if work.pending.calendar_used:
             event.calendar = work.calendar.version

@@ -1,4 +1,5 @@
-"""Who is told of a deadline that an act, or a calendar, has changed: the party that it waits for, and nobody else."""
+"""Who is told of a deadline that an act, or a calendar, has changed, and of a late entry: the party it concerns, and
+nobody else."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from typing import Any
 from ganchu_workflow.actors import SCOPED, Role
 from ganchu_workflow.clock import to_text
 from ganchu_workflow.engine.cases import CaseState
-from ganchu_workflow.process.definition import KindDefinition, Timer
+from ganchu_workflow.engine.requests import Step
+from ganchu_workflow.process.definition import Edge, KindDefinition, Timer
 from ganchu_workflow.process.values import Message
 
 
@@ -48,6 +50,15 @@ def ended(
     """An act has ended it before its time."""
     body = _body(timer, {"was": was, "ends_at": ends_at}, said)
     return [Message("deadline_ended", to=to, body=body) for to in _party(kind, case)]
+
+
+def entered_late(step: Step, edge: Edge, received_at: datetime) -> list[Message]:
+    """What came on paper was entered: whoever it came from is told that it counts as received then."""
+    actor = step.actor
+    if actor.role not in SCOPED or not actor.scope:
+        return []
+    body = {"act": edge.transition.label or edge.trigger, "received_at": to_text(received_at)}
+    return [Message("entered_late", to=actor.role, scope=actor.scope, body=body)]
 
 
 def _party(kind: KindDefinition, case: CaseState) -> list[Role]:
