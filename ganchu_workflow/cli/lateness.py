@@ -119,9 +119,11 @@ def deadline_list(case: CaseId, database: Database, as_json: AsJson = False) -> 
     for each in found:
         runs = f"{STATUS['armed']}  " if each.status == "armed" else ""
         stands = standing_of(workflow, round_id, each.status, each.ends_at, each.remainder)
-        provisional = "  暂定 / provisional" if each.provisional else ""
-        provisional += f"  缺 {each.awaits} 年 / {each.awaits} is missing" if each.awaits else ""
-        typer.echo(f"{each.label} ({each.name})  {runs}{stands}{provisional}")
+        notes = "  暂定 / provisional" if each.provisional else ""
+        if each.due_at is not None and each.due_at != each.ends_at:
+            notes += f"  宽限至 / grace to {local_time(workflow, round_id, each.due_at)}"
+        notes += f"  缺 {each.awaits} 年 / {each.awaits} is missing" if each.awaits else ""
+        typer.echo(f"{each.label} ({each.name})  {runs}{stands}{notes}")
         typer.echo(f"    {each.rule}  {each.calendar or ''}".rstrip())
         for alert in each.alerts:
             when = local_time(workflow, round_id, alert.at) if alert.at else "-"

@@ -1,6 +1,7 @@
 """`ganchu tick`, `overdue` and `deadline`: what they fire, list and release, on each kind of database."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy import update
 
 from ganchu_workflow import Actor, Role
 from ganchu_workflow.store.tables import METADATA
+from ganchu_workflow.testing import OFFICE, RoundScript, usual_plan
 from tests.cli.command import Done, ganchu, meddling, workflow
 from tests.engine.small_process import Small
 from tests.heartbeat.process import ONCE, overdue, triggers
@@ -205,3 +207,34 @@ def test_a_round_whose_calendar_cannot_be_read_is_told_with_the_exit_code(databa
     assert answer(run(database_url, tmp_path, "tick", "--json"))["behind"] == [
         {"round": round_, "code": code, "why": why}
     ]
+
+
+def test_what_waits_for_a_year_and_what_is_suspended_is_listed(sqlite_url: str, tmp_path: Path) -> None:
+    declaring = {"window": {"opens": datetime(2090, 2, 28, 9), "closes": datetime(2090, 4, 24, 17, 30)}}
+    script = RoundScript(usual_plan(self_declaration=declaring), database=sqlite_url)
+    script.at("2090-03-01T09:00")
+    script.declare("水表", "茶油")
+    for name in ("水表", "茶油"):
+        script.fire(name, "return_for_correction", OFFICE, items=["检测报告"])
+    script.fire("茶油", "deadline:suspend", OFFICE, deadline="correction_due", ground="方案第五条")
+    waits, suspended = script.id("水表"), script.id("茶油")
+    script.close()
+    env = {"GANCHU_DB": sqlite_url, "GANCHU_AT": "2090-03-02T09:00"}
+
+    told = ganchu("overdue", cwd=tmp_path, env=env)
+    rows = answer(ganchu("overdue", "--json", cwd=tmp_path, env=env))
+    listed = ganchu("deadline", "list", waits, cwd=tmp_path, env=env)
+
+    at, name = "2090-03-01 09:00:00+08:00", "补正期限 (self_declaration.correction_due)"
+    where = f"application  self_declaration.correcting  {name}  applicant"
+    left = "剩余5个工作日(恢复当日不计) / left: 5 working days (day of resuming not counted)"
+    assert [line.strip() for line in told.out.splitlines()] == [
+        "逾期未触发 0 项 / late: 0",
+        "待放假安排 / waiting for a year's calendar: 1",
+        f"{waits}  {where}  起于 {at}  缺 2090 年,请导入 / 2090 is missing: ganchu calendar import",
+        "已中止,须以办理恢复 / suspended, until an act lets it go on: 1",
+        f"{suspended}  {where}  自 {at}  {left}",
+    ]
+    assert [(row["case"], row["left"]) for row in rows["suspended"]] == [(suspended, "5 working days")]
+    waiting = "待放假安排公布 / waits for a year's calendar  缺 2090 年 / 2090 is missing"
+    assert listed.out.splitlines()[0] == f"{name}  {waiting}"
