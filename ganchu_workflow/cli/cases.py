@@ -23,6 +23,7 @@ from ganchu_workflow.cli.terminal import (
     Person,
     RoundId,
     actor_of,
+    end_time,
     local_time,
     object_of,
     print_json,
@@ -176,7 +177,7 @@ def tasks(database: Database, actor: As, as_json: AsJson = False) -> None:
         )
     else:
         for t in found:
-            due = local_time(workflow, t.case.round, t.due_at) if t.due_at else "-"
+            due = end_time(workflow, t.case.round, t.due_at) if t.due_at else "-"
             typer.echo(f"{t.case.id}  {t.case.kind}  {t.case.stage or '-'}  {t.label}  {due}")
     left_out = unrunnable(workflow)
     for message in left_out:

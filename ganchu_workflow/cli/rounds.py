@@ -26,6 +26,7 @@ from ganchu_workflow.cli.terminal import (
     RoundId,
     actor_of,
     console,
+    end_time,
     local_time,
     object_of,
     print_json,
@@ -165,8 +166,8 @@ def round_status(round_id: RoundId, database: Database, as_json: AsJson = False)
     for stage in process.stage_names:
         phase = phases[stage]
         window = [
-            f"{word} {local_time(workflow, round_.id, from_text(phase.facts[key]))}"
-            for key, word in (("opens_at", "起"), ("closes_at", "止"))
+            f"{word} {shown(workflow, round_.id, from_text(phase.facts[key]))}"
+            for key, word, shown in (("opens_at", "起", local_time), ("closes_at", "止", end_time))
             if key in phase.facts
         ]
         # A stage without a window of its own is open from the start, but nothing reaches it before the round begins.
@@ -179,7 +180,7 @@ def round_status(round_id: RoundId, database: Database, as_json: AsJson = False)
     for kind, state, n in counts:
         definition = process.kind(kind)
         typer.echo(f"  {definition.label}  {definition.states[state].label}  {n}  ({kind} {state})")
-    due = local_time(workflow, round_.id, next_due) if next_due else "无 / none"
+    due = end_time(workflow, round_.id, next_due) if next_due else "无 / none"
     typer.echo(f"  最近到期 / next due: {due}    被拒绝的尝试 / refused attempts: {attempts}")
     return None
 

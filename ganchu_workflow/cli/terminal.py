@@ -205,6 +205,16 @@ def local_time(workflow: Workflow, round_id: str, instant: datetime) -> str:
     return instant.astimezone(zone).isoformat(" ")
 
 
+def end_time(workflow: Workflow, round_id: str, end: datetime) -> str:
+    """A closing instant in the zone of the round's plan: 00:00 is 24:00 of the day before."""
+    from ganchu_workflow.timing import END_OF_DAY
+    from ganchu_workflow.timing.days import day_it_ends
+
+    text = local_time(workflow, round_id, end)
+    local = datetime.fromisoformat(text)
+    return f"{day_it_ends(local)} 24:00:00{text[19:]}" if local.time() == END_OF_DAY else text
+
+
 def receipt_row(receipt: Receipt) -> dict[str, Any]:
     """A receipt as JSON."""
     return {

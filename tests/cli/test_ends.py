@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import pytest
 from ganchu_workflow import Actor, Role
 from ganchu_workflow.testing import OFFICE, RoundScript, usual_plan
 from tests.cli.command import Done, ganchu
+from tests.cli.test_calendar_import import written
+from tests.rounds.script import with_a_day_off
 
 DECLARING = {"window": {"opens": datetime(2026, 9, 1, 9), "closes": datetime(2026, 9, 24, 17, 30)}}
 NAME = "补正期限 (self_declaration.correction_due)"
@@ -37,6 +39,10 @@ class Desk:
     def ask(self, *args: str, at: str = "") -> Done:
         env = {"GANCHU_DB": self.url} | ({"GANCHU_AT": at} if at else {})
         return ganchu(*args, cwd=self.folder, env=env)
+
+    def import_a_day_off(self, at: str, day: date) -> Done:
+        (self.folder / "amended.toml").write_text(written(with_a_day_off(day)), "utf-8")
+        return self.ask("calendar", "import", "amended.toml", at=at)
 
     def fire(self, at: str, case: str, trigger: str, data: dict[str, Any], *more: str) -> Done:
         return self.ask("fire", case, trigger, "--as", "office", "--data", json.dumps(data), *more, at=at)
@@ -81,7 +87,7 @@ def test_an_act_says_which_ends_it_has_changed(desk: Desk) -> None:
     assert ended == Done(0, f"{case}  {STOOD}\n    {NAME}: 不再计算 / over\n    {then}\n", "")
 
 
-def test_an_end_that_an_act_puts_on_a_day_off_is_marked_wherever_it_is_shown(desk: Desk) -> None:
+def test_an_end_that_an_act_puts_on_a_day_off_is_marked_where_it_stands_and_not_in_a_history(desk: Desk) -> None:
     case = desk.script.id("水表")
     on_saturday = ABOUT | {"until": "2026-09-26T12:00:00+08:00"}
     extended = desk.fire("2026-09-22T11:00", case, "deadline:extend", on_saturday)
@@ -90,10 +96,105 @@ def test_an_end_that_an_act_puts_on_a_day_off_is_marked_wherever_it_is_shown(des
     assert extended == Done(0, f"{case}  {STOOD}\n    {NAME}: {marked}\n", "")
     assert desk.ask("deadline", "list", case).out.splitlines()[0] == f"{NAME}  计算中 / runs  {marked}"
     last = desk.ask("history", case).out.splitlines()[-1]
-    assert last.strip() == f"{NAME}: {marked}  原 / was 2026-09-24 17:30:00+08:00"
+    assert last.strip() == f"{NAME}: 2026-09-26 12:00:00+08:00  原 / was 2026-09-24 17:30:00+08:00"
     on_sunday = ABOUT | {"until": "2026-09-27T12:00:00+08:00"}
     again = json.loads(desk.fire("2026-09-22T12:00", case, "deadline:extend", on_sunday, "--json").out)
     assert [row["rest_day"] for row in again["deadlines"]] == [True]
+
+
+def test_a_row_of_a_history_stays_as_it_is_when_a_later_notice_gives_its_day_off(desk: Desk) -> None:
+    case = desk.script.id("水表")
+    desk.fire("2026-09-22T11:00", case, "deadline:extend", ABOUT | {"until": "2026-09-29T12:00:00+08:00"})
+    before = desk.ask("history", case).out.splitlines()
+
+    assert desk.import_a_day_off("2026-09-22T12:00", date(2026, 9, 29)).code == 0
+
+    marked = f"{NAME}  计算中 / runs  2026-09-29 12:00:00+08:00  休息日 / on a day off"
+    assert desk.ask("deadline", "list", case).out.splitlines()[0] == marked
+    assert desk.ask("history", case).out.splitlines()[: len(before)] == before
+
+
+def test_an_end_at_midnight_is_24_of_the_day_before_wherever_it_is_shown(desk: Desk) -> None:
+    case = desk.script.id("水表")
+    to_midnight = ABOUT | {"until": "2026-09-26T00:00:00+08:00"}
+    extended = desk.fire("2026-09-22T11:00", case, "deadline:extend", to_midnight)
+    desk.fire("2026-09-22T11:00", desk.script.id("茶油"), "deadline:extend", to_midnight)
+    shown = "2026-09-25 24:00:00+08:00  休息日 / on a day off"
+
+    assert extended.out.splitlines()[-1] == f"    {NAME}: {shown}"
+    assert desk.ask("deadline", "list", case).out.splitlines()[0] == f"{NAME}  计算中 / runs  {shown}"
+    assert desk.ask("history", case).out.splitlines()[-1] == (
+        f"     {NAME}: 2026-09-25 24:00:00+08:00  原 / was 2026-09-24 17:30:00+08:00"
+    )
+    desk.fire(
+        "2026-09-24T16:00", desk.script.round, "round:extend_for_outage", OUTAGE | {"until": to_midnight["until"]}
+    )
+    assert (
+        desk.ask("history", desk.script.round)
+        .out.splitlines()[-1]
+        .endswith("  顺延至 / until 2026-09-25 24:00:00+08:00")
+    )
+    status = desk.ask("round", "status", desk.script.round).out.splitlines()
+    assert "  起 2026-09-01 09:00:00+08:00  止 2026-09-25 24:00:00+08:00" in status[1]
+    assert "最近到期 / next due: 2026-09-25 24:00:00+08:00" in status[-1]
+    assert desk.ask("tasks", "--as", "applicant:firm-水表").out.endswith("2026-09-25 24:00:00+08:00\n")
+
+
+def test_a_history_tells_which_reminder_reached_somebody_and_which_came_too_late(desk: Desk) -> None:
+    case = desk.script.id("水表")
+    desk.script.at("2026-09-22T10:00")
+    assert desk.ask("tick", at="2026-09-25T10:00").code == 0
+
+    lines = [line.strip() for line in desk.ask("history", case).out.splitlines() if "提醒" in line]
+
+    late = "未提醒(已届满) / nobody was told: it had run out"
+    name = "self_declaration.correction_due"
+    assert lines == [
+        f"补正期限:届满前3个工作日提醒 ({name} 3 working days before): 已提醒 / told",
+        f"补正期限:届满前1日提醒 ({name} 1 calendar day before): {late}",
+    ]
+
+
+def adopted(desk: Desk, **counts: int) -> str:
+    """The line of a history that says what an import has meant for the ends of the round."""
+    found = dict.fromkeys(("resolved", "later", "kept", "printed", "fired_already", "unreckoned"), 0) | counts
+    n = list(found.values())
+    version = desk.script.wf.calendar_in_force(desk.script.round).version
+    return (
+        f"     采用工作日历 / adopted calendar {version}: 开始计算 {n[0]},顺延 {n[1]},不提前、保持不变 {n[2]},"
+        f"以印发为准 {n[3]},此前已触发 {n[4]},无法复算 {n[5]} / run now {n[0]}, later {n[1]}, kept {n[2]}, "
+        f"as printed {n[3]}, fired already {n[4]}, not reckoned {n[5]}"
+    )
+
+
+def test_the_history_of_a_round_says_what_an_import_has_meant_for_its_ends(desk: Desk) -> None:
+    desk.script.at("2026-09-25T10:00")
+    desk.import_a_day_off("2026-09-25T11:00", date(2026, 9, 22))
+
+    done = desk.ask("history", desk.script.round)
+
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[-2:] == [
+        "  3  2026-09-25 11:00:00+08:00  round:adopt_calendar  running → running  office",
+        adopted(desk, fired_already=2),
+    ]
+
+
+def test_a_history_shows_an_import_and_an_outage_each_in_its_own_words(desk: Desk) -> None:
+    desk.import_a_day_off("2026-09-18T11:00", date(2026, 9, 22))
+    desk.fire("2026-09-24T16:00", desk.script.round, "round:extend_for_outage", OUTAGE)
+
+    done = desk.ask("history", desk.script.round)
+
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[2:] == [
+        "  3  2026-09-18 11:00:00+08:00  round:adopt_calendar  running → running  office",
+        adopted(desk, later=2),
+        "  4  2026-09-24 16:00:00+08:00  round:extend_for_outage  running → running  office",
+        "     依据 / ground: 方案第八条  文件 / document: 演函〔2026〕9号(虚构)",
+        "     故障 / outage: 2026-09-24 11:00:00+08:00 – 2026-09-24 15:00:00+08:00"
+        "  顺延至 / until 2026-09-25 17:30:00+08:00",
+    ]
 
 
 def test_an_outage_says_how_many_cases_moved_and_what_had_fired_already(desk: Desk) -> None:
