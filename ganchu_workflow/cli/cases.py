@@ -201,12 +201,18 @@ def history(case: CaseId, database: Database, as_json: AsJson = False) -> None:
 
 @app.command("attempts")
 def attempts(round_id: RoundId, database: Database, as_json: AsJson = False) -> None:
-    """被拒绝的尝试,及人工处置。 / What was refused in a round, or decided by an operator, oldest first."""
+    """被拒绝的尝试,及人工处置。 / What was refused in a round, or decided by an operator, oldest first.
+
+    Each by the instant at which it was tried; of a late entry beneath it who entered it, and the reception it claims.
+    """
     workflow = workflow_on(database)
     found = workflow.attempts(round_of(workflow, round_id))
     if as_json:
         return print_json(found)
     for a in found:
-        at = local_time(workflow, round_id, a["received_at"])
+        at = local_time(workflow, round_id, a["recorded_at"])
         typer.echo(f"{at}  {a['actor']}  {a['name']}  {a['code']}  {a['body']['zh']}")
+        if entry := a["body"].get("entry"):
+            received = local_time(workflow, round_id, a["received_at"])
+            typer.echo(f"    补录 / entered late: {entry['by']}  收到 / received {received}")
     return None

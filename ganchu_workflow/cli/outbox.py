@@ -23,6 +23,8 @@ from ganchu_workflow.cli.terminal import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ganchu_workflow.engine.outbox import Entry, Outbox
     from ganchu_workflow.workflow import Workflow
 
@@ -47,7 +49,7 @@ def outbox_list(
     limit: Annotated[int, typer.Option("--limit", min=1, help="最多条数 / at most so many")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """列出消息及其投递情况,先发生的在前。 / Lists the messages and how far each has come, oldest first."""
+    """列出消息及其投递情况,先发生的在前。 / Lists the messages and how far each has come, in the order of telling."""
     workflow = workflow_on(database)
     if round_id is not None:
         round_of(workflow, round_id)
@@ -115,21 +117,43 @@ def outbox_deliver(
 ) -> None:
     """投递当前应投递的消息。 / Delivers what is due now; exit code 4 when some of it waits for a person."""
     require_real_time("ganchu outbox deliver")
-    dispatcher = workflow_on(database).dispatcher(channels, name=name)
+    workflow = workflow_on(database)
+    dispatcher = workflow.dispatcher(channels, name=name)
     runs = [dispatcher.run_once(limit)]
     while runs[-1].total >= limit:
         runs.append(dispatcher.run_once(limit))
     done = {key: sum(getattr(run, key) for run in runs) for key in ("delivered", "retried", "dead", "stuck", "left")}
+    later = workflow.outbox.not_due()
     if as_json:
-        print_json(done)
+        print_json(done | {"not_due": {status: number for status, number, _ in later}})
     else:
         typer.echo(
             f"送达 {done['delivered']},待重试 {done['retried']},死信 {done['dead']},待查 {done['stuck']} / "
             f"delivered {done['delivered']}, to retry {done['retried']}, dead {done['dead']}, stuck {done['stuck']}"
         )
+        for status, number, first in later:
+            zh, en = _NOT_DUE[status]
+            typer.echo(
+                f"未到投递时刻 {number} 件,最早 {_of_machine(first)}:{zh} / not due yet: {number}, the first at "
+                f"{_of_machine(first)}: {en}"
+            )
     if done["dead"] or done["stuck"]:
         typer.echo("需人工处理 / waits for a person: ganchu outbox list --status dead (stuck)", err=True)
         raise typer.Exit(BROKEN)
+
+
+_NOT_DUE = {
+    "waiting": (
+        "消息所记时刻晚于本机时间(演示批次的模拟时刻),本命令只按本机时间",
+        "they are dated later than this machine's clock, as in a demonstration, and nothing else counts here",
+    ),
+    "retrying": ("前次未送达,到时再试", "they could not be delivered, and are tried again then"),
+}
+"""Why a message is left for later, by its status."""
+
+
+def _of_machine(instant: datetime) -> str:
+    return instant.astimezone().isoformat(" ", "seconds")
 
 
 def _notes(workflow: Workflow, entry: Entry) -> list[str]:

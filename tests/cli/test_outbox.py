@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ganchu_workflow.testing import RoundScript, usual_plan
 from tests.cli.command import Done, dump, ganchu, workflow
 from tests.cli.conftest import DECLARATION, FIRM, OFFICE, Scene
 
@@ -75,6 +76,7 @@ def test_what_is_due_is_delivered_and_listed(scene: Scene, told: str) -> None:
         "dead": 0,
         "stuck": 0,
         "left": 0,
+        "not_due": {},
     }
 
 
@@ -182,6 +184,23 @@ def test_nothing_is_delivered_while_the_time_is_made_up(scene: Scene, told: str)
     assert "GANCHU_AT is set (2021-11-18T10:00), but `ganchu outbox deliver` goes by the machine's clock" in done.err
     assert dump(scene.url) == before
     assert run(scene, "deliver", "--channels", "delivery.toml").code == 0  # it was to be delivered
+
+
+def test_what_is_dated_later_than_the_machine_is_counted_with_the_reason(sqlite_url: str, tmp_path: Path) -> None:
+    script = RoundScript(usual_plan(), database=sqlite_url, start="2099-09-01T09:00")
+    script.declare("水表")
+    script.close()
+    (tmp_path / "delivery.toml").write_text(FILE, "utf-8")
+    later = Scene(sqlite_url, tmp_path, script.round, "")
+
+    done = run(later, "deliver", "--channels", "delivery.toml")
+
+    assert (done.code, done.err) == (0, "")
+    first, why = done.out.splitlines()
+    assert first == "送达 0,待重试 0,死信 0,待查 0 / delivered 0, to retry 0, dead 0, stuck 0"
+    assert why.startswith("未到投递时刻 1 件,最早 2099-09-01 ")
+    assert "消息所记时刻晚于本机时间(演示批次的模拟时刻)" in why
+    assert read(run(later, "deliver", "--channels", "delivery.toml", "--json"))["not_due"] == {"waiting": 1}
 
 
 def test_a_reason_must_be_given(scene: Scene, told: str, tmp_path: Path) -> None:
