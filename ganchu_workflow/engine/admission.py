@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ganchu_workflow.actors import RESERVED, SCOPED, Actor, Role
 from ganchu_workflow.clock import from_text, to_text
@@ -17,9 +18,12 @@ from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.deadlines import FactRule
 from ganchu_workflow.process.definition import Edge, Process, Timer
 from ganchu_workflow.timing import closes_in_time
+from ganchu_workflow.timing.reckoning import shown, shown_end
 
 LIVE_WITHOUT_ROUND = ("round", "phase")
 """Kinds that may move whatever the round's state: the round itself, and its phases."""
+BEIJING = ZoneInfo("Asia/Shanghai")
+"""In what zone an instant is told, with its offset, where that of the plan is not at hand."""
 
 
 def may(edge: Edge, actor: Actor, case: CaseState) -> bool:
@@ -154,12 +158,18 @@ def _was_late(work: Workspace, host: CaseState, timer: Timer, received_at: datet
     return _as_it_stood(*deadline_at(work, host, timer.name, received_at), {"window": timer.name})
 
 
-def _as_it_stood(standing: str, end: datetime | None, detail: dict[str, Any]) -> Refusal | None:
+def _as_it_stood(
+    standing: str, at: datetime | None, detail: dict[str, Any], zone: ZoneInfo = BEIJING
+) -> Refusal | None:
+    """Why an act was out of its window, if it was; `at` is when that opened, or closed, where it is known."""
     if standing == NOT_OPEN:
-        return Refusal("window_not_open", "当时尚未开始受理", "its window had not opened", detail)
+        zh, en = "当时尚未开始受理", "its window had not opened"
+        if at is not None:
+            zh, en = f"{zh},{_when(at, zone)} 起受理", f"{en}: it opened at {_when(at, zone)}"
+        return Refusal("window_not_open", zh, en, detail)
     if standing == CLOSED:
-        closed = {"closes_at": to_text(end)} if end else {}
-        return _closed("当时已超过截止时间", "the window had closed", {**detail, **closed})
+        closed = {"closes_at": to_text(at)} if at else {}
+        return _closed("当时已超过截止时间", "the window had closed", {**detail, **closed}, zone)
     return None
 
 
@@ -189,21 +199,34 @@ def _phase_refusal(
     phase = work.phase(case.round, stage)
     if phase is None:
         return None
+    zone = work.around.zone
     if entered_late:
-        return _as_it_stood(*phase_at(work, phase, received_at), {"stage": stage})
+        return _as_it_stood(*phase_at(work, phase, received_at), {"stage": stage}, zone)
     opens_at, closes_at = phase.facts.get("opens_at"), phase.facts.get("closes_at")
     detail = {"stage": stage, "opens_at": opens_at, "closes_at": closes_at}
-    if opens_at is not None and received_at < from_text(opens_at):
-        return Refusal("window_not_open", "尚未开始受理", "its window has not opened yet", detail)
+    if opens_at is not None and received_at < (opens := from_text(opens_at)):
+        when = _when(opens, zone)
+        zh, en = f"尚未开始受理,{when} 起受理", f"its window has not opened yet: it opens at {when}"
+        return Refusal("window_not_open", zh, en, detail)
     if closes_at is not None:
         in_time = closes_in_time(received_at, from_text(closes_at))
-        return None if in_time else _closed("已超过截止时间", "the window has closed", detail)
-    return _closed("环节已结束", "the phase has closed", detail) if phase.state == "closed" else None
+        return None if in_time else _closed("已超过截止时间", "the window has closed", detail, zone)
+    return _closed("环节已结束", "the phase has closed", detail, zone) if phase.state == "closed" else None
 
 
 def _of_phase(declared: Any, edge: Edge) -> bool:
     return declared is edge.transition or bool(edge.stage)
 
 
-def _closed(zh: str, en: str, detail: dict[str, Any]) -> Refusal:
+def _closed(zh: str, en: str, detail: dict[str, Any], zone: ZoneInfo = BEIJING) -> Refusal:
+    """The words say when it closed, where that is known, and what may be done about paper that came before."""
+    if detail.get("closes_at"):
+        when = _when(from_text(detail["closes_at"]), zone, shown_end)
+        zh = f"{zh}({when});此前收到纸件的,该事项允许时可补录"
+        en = f"{en} ({when}); what was received on paper before that may be entered late, where the act allows it"
     return Refusal("window_closed", zh, en, detail)
+
+
+def _when(instant: datetime, zone: ZoneInfo, read: Callable[[datetime], str] = shown) -> str:
+    here = instant.astimezone(zone)
+    return f"{read(here)}{here.isoformat()[-6:]}"

@@ -493,7 +493,7 @@ def test_nothing_is_declared_before_the_window_opens(database_url: str, plan: Pa
         wf.fire(opened, "start", actor=OFFICE)
     before = dump(database_url)
     done = ganchu(*declare(), "--db", database_url, cwd=plan.parent)
-    said(done, REFUSED, "window_not_open", "尚未开始受理 / ")
+    said(done, REFUSED, "window_not_open", "尚未开始受理,2099-01-01 09:00+08:00 起受理 / ")
     assert without_attempts(dump(database_url)) == without_attempts(before)
 
 

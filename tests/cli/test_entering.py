@@ -65,7 +65,21 @@ def test_a_refused_late_entry_stands_where_it_was_tried_with_what_it_claims_and_
     late = "    补录 / entered late: office#u-17  收到 / received 2021-09-03 17:31:00+08:00"
     assert [line for line in done.out.splitlines() if line.startswith(" ")] == [late]
     before = done.out.splitlines()[done.out.splitlines().index(late) - 1]
-    assert "  applicant:firm-水表  self_declaration.submit  window_closed  当时已超过截止时间" in before
+    words = "当时已超过截止时间(2021-09-03 17:30+08:00);此前收到纸件的,该事项允许时可补录"
+    assert before.endswith(f"  applicant:firm-水表  self_declaration.submit  window_closed  {words}")
+
+
+def test_what_comes_late_is_told_when_the_window_closed_and_that_paper_may_be_entered_late(
+    script: RoundScript, tmp_path: Path
+) -> None:
+    done = submit(script, tmp_path)
+    zh = "当时已超过截止时间(2021-09-03 17:30+08:00);此前收到纸件的,该事项允许时可补录"
+    closed = "the window had closed (2021-09-03 17:30+08:00)"
+    en = f"{closed}; what was received on paper before that may be entered late, where the act allows it"
+    assert (done.code, done.err.splitlines()) == (
+        3,
+        ["不予办理 / refused [window_closed]", f"[submit @ self_declaration.lapsed]: {zh} / {en}"],
+    )
 
 
 @pytest.mark.parametrize(
