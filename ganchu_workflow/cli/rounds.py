@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +28,7 @@ from ganchu_workflow.cli.terminal import (
     console,
     end_time,
     local_time,
+    no_trigger,
     object_of,
     print_json,
     receipt_row,
@@ -106,7 +107,8 @@ def round_act(
     told = with_cases(workflow, round_id, object_of(data))
     naming = Naming(workflow, round_id)
     # The kind that was asked for as well: nobody may stand there today.
-    _known_trigger(naming, {c.kind for c in found} | ({kind} if state or number else set()), trigger)
+    kinds = {c.kind for c in found} | ({kind} if state or number else set())
+    _known_trigger(naming, kinds, {c.state for c in found}, trigger)
     bulk = workflow.fire_many(
         found, trigger, told, actor=actor_of(actor, person), document=document, key=key, dry_run=dry_run
     )
@@ -249,15 +251,17 @@ def round_papers(
         raise typer.Exit(BROKEN)
 
 
-def _known_trigger(naming: Naming, kinds: Iterable[str], trigger: str) -> None:
+def _known_trigger(naming: Naming, kinds: Iterable[str], states: Collection[str], trigger: str) -> None:
     """Refuse a misspelt trigger once, and not again for every case."""
+    from ganchu_workflow.actors import RESERVED
     from ganchu_workflow.errors import Unknown
 
     for kind in kinds:
         definition = naming.process.kind(kind)
         if trigger not in definition.triggers():
-            there = sorted({e.trigger for e in definition.edges if e.source is not None})
-            raise Unknown(f"the kind {kind} has no trigger '{trigger}'; it has: {', '.join(there)}")
+            people = [e for e in definition.edges if e.source is not None and e.by - RESERVED]
+            there = [e.trigger for e in people if not states or e.source in states]
+            raise Unknown(f"{kind}: {no_trigger(trigger, there)}")
 
 
 def _where(naming: Naming, moved: Iterable[Item]) -> Iterator[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -182,6 +182,24 @@ def round_of(workflow: Workflow, round_id: str) -> CaseView:
     if found.kind != "round":
         raise Unknown(f"'{round_id}' is a case of the kind {found.kind}, not a round; see `ganchu round list`")
     return found
+
+
+def no_trigger(trigger: str, possible: Iterable[str]) -> str:
+    """Why a trigger that there is not cannot be fired, and what can where the case stands, the nearest first."""
+    names = sorted(set(possible), key=lambda name: (-_likeness(trigger, name), name))
+    if not names:
+        return (
+            f"没有动作“{trigger}”,此处也没有可办的事项 / there is no trigger '{trigger}', and nothing can be done here"
+        )
+    meant = names[0] if _likeness(trigger, names[0]) >= 0.6 else ""
+    zh, en = (f",是否指 {meant}?", f"; did you mean {meant}?") if meant else (";", ";")
+    there = ", ".join(names)
+    return f"没有动作“{trigger}”{zh}此处可办:{there} / there is no trigger '{trigger}'{en} here there are: {there}"
+
+
+def _likeness(typed: str, name: str) -> float:
+    # One that its stage's name stands before is typed without it.
+    return max(SequenceMatcher(None, typed, each).ratio() for each in (name, name.rpartition(".")[2]))
 
 
 def unrunnable(workflow: Workflow) -> list[str]:

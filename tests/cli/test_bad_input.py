@@ -373,7 +373,7 @@ BAD_ACTS = {
     ),
     "unknown trigger": BadAct(
         ("fire", "{draft}", "sumbit", "--as", "applicant:E1"), BAD_INPUT, "unknown",
-        ("application has no trigger 'sumbit'; it has: ", " submit, "),
+        ("没有动作“sumbit”,是否指 self_declaration.submit?此处可办:self_declaration.submit, ", "no trigger 'sumbit'; "),
     ),
     "unknown role": BadAct(
         ("fire", "{draft}", "submit", "--as", "aplicant:E1"), BAD_INPUT, "invalid",

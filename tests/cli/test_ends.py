@@ -293,7 +293,26 @@ def test_what_is_due_may_not_be_acted_on_and_an_outage_may_be_told(desk: Desk) -
     assert "round:extend_for_outage" not in may(round_id, Actor(Role.SUPERVISOR))
 
 
-def test_a_trigger_that_there_is_not_names_the_acts_on_deadlines_too(desk: Desk) -> None:
+def test_a_trigger_that_there_is_not_names_what_can_be_done_there_the_nearest_first(desk: Desk) -> None:
     done = desk.fire("2026-09-22T11:00", desk.script.id("水表"), "deadline:pause", ABOUT)
-    assert done.code == 2
-    assert done.err.endswith(", withdraw, deadline:suspend, deadline:resume, deadline:extend, deadline:end\n")
+    there = (
+        "deadline:suspend, deadline:end, deadline:extend, self_declaration.resubmit, self_declaration.withdraw, "
+        "self_declaration.amend"
+    )
+    zh = f"没有动作“deadline:pause”,是否指 deadline:suspend?此处可办:{there}"
+    en = f"there is no trigger 'deadline:pause'; did you mean deadline:suspend? here there are: {there}"
+    assert done == Done(2, "", f"错误 / error [unknown]\n{zh} / {en}\n")
+
+
+def test_where_nothing_can_be_done_a_trigger_that_there_is_not_names_none(desk: Desk) -> None:
+    case = desk.script.id("水表")
+    desk.fire("2026-09-23T11:00", case, "deadline:end", ABOUT)
+    done = desk.fire("2026-09-23T11:00", case, "resubmitt", {})
+    words = "没有动作“resubmitt”,此处也没有可办的事项 / there is no trigger 'resubmitt', and nothing can be done here"
+    assert done == Done(2, "", f"错误 / error [unknown]\n{words}\n")
+
+
+def test_the_help_of_fire_names_the_acts_on_deadlines(desk: Desk) -> None:
+    shown = desk.ask("fire", "--help").out
+    acts = ("deadline:suspend", "deadline:resume", "deadline:extend", "deadline:end", "round:extend_for_outage")
+    assert [act for act in acts if act not in shown] == []

@@ -181,7 +181,7 @@ def test_a_misspelt_trigger_is_refused_once_and_not_for_every_case(busy: Busy) -
         done = busy.run("round", "act", busy.round, "acept", "--state", state)
         assert (done.code, done.out) == (2, "")
         assert done.err.startswith(
-            "错误 / error [unknown]\nthe kind application has no trigger 'acept'; it has: accept, amend, "
+            "错误 / error [unknown]\napplication: 没有动作“acept”,是否指 accept?此处可办:accept, "
         )
         assert len(done.err.splitlines()) == 2
     assert busy.run("round", "act", busy.round, "accept", "--state", nobody).code == 0
