@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,11 @@ from ganchu_workflow.cli.terminal import end_time, receipt_row
 if TYPE_CHECKING:
     from ganchu_workflow.engine.events import Receipt
     from ganchu_workflow.process.definition import Process
+    from ganchu_workflow.process.values import CaseView
     from ganchu_workflow.workflow import Workflow
 
+SHOWN = 20
+"""How many deadlines that a sweep has fired are named."""
 STATUS = {
     "armed": "计算中 / runs",
     "stopped": "停止计算 / stopped",
@@ -157,6 +160,40 @@ def show_fired_already(workflow: Workflow, round_id: str, fired: Iterable[Mappin
         ended = end_time(workflow, round_id, from_text(each["due_at"]))
         words = "故障期间已届满触发,未顺延 / had fired already, not moved"
         typer.echo(f"    {words}: {each['case']}  {named(each)}  {ended}")
+
+
+# ── after a sweep ──
+
+
+def show_fired(workflow: Workflow, fired: Sequence[Receipt]) -> None:
+    """A line for each deadline that a sweep has fired: its case, what it is called, when it was due, where it led."""
+    for receipt in fired[:SHOWN]:
+        typer.echo(f"    {_fired_line(workflow, receipt)}")
+    if len(fired) > SHOWN:
+        more = len(fired) - SHOWN
+        typer.echo(f"    另有 {more} 项,见各件的历史 / and {more} more, see the history of each case")
+
+
+def _fired_line(workflow: Workflow, receipt: Receipt) -> str:
+    case = workflow.case(receipt.case_id)
+    name = workflow.history(case)[receipt.seq - 1]["deadline"]["name"]
+    label = label_of(workflow.process(case.round), case.kind, name)
+    due = end_time(workflow, case.round, receipt.effective_at)
+    called = " ".join(filter(None, (_number_of(workflow, case), case.id)))
+    return f"{called}  {label} ({name})  应于 / due {due}  → {receipt.state}"
+
+
+def _number_of(workflow: Workflow, case: CaseView) -> str:
+    """The 申报编号 of a case, or of the one above it; of a phase its stage. Empty where there is none."""
+    if case.kind == "phase":
+        return case.stage
+    at: CaseView | None = case
+    while at is not None and not at.facts.get("number"):
+        at = workflow.case(at.parent) if at.parent else None
+    return str(at.facts["number"]) if at is not None else ""
+
+
+# ── on a refusal ──
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ganchu_workflow import Actor, Role
+from ganchu_workflow.cli.ends import show_fired
 from ganchu_workflow.testing import OFFICE, RoundScript, usual_plan
 from tests.cli.command import Done, ganchu
 from tests.cli.test_calendar_import import written
@@ -222,6 +223,46 @@ def test_an_outage_says_how_many_cases_moved_and_what_had_fired_already(desk: De
         "label": "补正期限",
         "due_at": "2026-09-25T09:30:00.000000Z",
     } in json.loads(as_json.out)["fired_already"]
+
+
+def test_of_what_a_sweep_has_fired_twenty_are_named_each_with_its_number_and_when_it_was_due(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"产品{n:02}" for n in range(20)]
+    desk.script.declare(*names)
+    desk.script.fire_each(names, "return_for_correction", OFFICE, items=["检测报告"])
+    desk.script.at("2026-09-23T18:00")
+    desk.script.at("2026-09-24T17:30:00.000001", tick=False)
+    fired = desk.script.wf.tick().fired
+    capsys.readouterr()
+
+    show_fired(desk.script.wf, fired)
+
+    ran_out = "应于 / due 2026-09-24 17:30:00+08:00"
+    withdrawn = [f"{r.case_id}  {NAME}  {ran_out}  → withdrawn" for r in fired if r.kind == "application"]
+    closed = [
+        f"self_declaration {r.case_id}  环节期限 (closes)  {ran_out}  → closed" for r in fired if r.kind == "phase"
+    ]
+    lines = capsys.readouterr().out.splitlines()
+    assert (len(withdrawn), len(lines)) == (22, 21)
+    assert lines[:-1] == [f"    {line}" for line in (*closed, *withdrawn)][:20]
+    assert lines[-1] == "    另有 3 项,见各件的历史 / and 3 more, see the history of each case"
+
+
+def test_what_a_sweep_has_fired_on_a_numbered_application_is_named_by_its_number(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = desk.script
+    script.declare("灯具", number="GC-7")
+    script.fire("灯具", "return_for_correction", OFFICE, items=["检测报告"])
+    script.at("2026-09-24T17:30:00.000001", tick=False)
+    swept = script.wf.tick()
+    capsys.readouterr()
+
+    case = script.id("灯具")
+    show_fired(script.wf, [r for r in swept.fired if (r.case_id, r.state) == (case, "withdrawn")])
+
+    assert capsys.readouterr().out == f"    GC-7 {case}  {NAME}  应于 / due 2026-09-24 17:30:00+08:00  → withdrawn\n"
 
 
 def test_a_refusal_says_what_had_run_out_and_was_fired_first(desk: Desk) -> None:
