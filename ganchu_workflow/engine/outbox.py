@@ -24,7 +24,7 @@ from ganchu_workflow.engine.attempts import keep_attempt, label
 from ganchu_workflow.engine.decisions import DROP, RETRY, Decision, storable
 from ganchu_workflow.engine.deliveries import CLAIMED, attempt_of, deliveries
 from ganchu_workflow.engine.queries import as_told
-from ganchu_workflow.engine.sql import OUTBOX
+from ganchu_workflow.engine.sql import CASE, OUTBOX
 from ganchu_workflow.engine.transactions import Transactions
 from ganchu_workflow.entropy import Entropy
 from ganchu_workflow.errors import Invalid, Refusal, Refused, Unknown
@@ -55,6 +55,7 @@ class Entry:
     message_id: str
     channel: str | None
     round: str
+    case: str
     message: str
     recipient: str
     status: str
@@ -70,6 +71,19 @@ class Entry:
     reason: str | None
     created_at: datetime
     delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsent:
+    """What the row of a delivery would say of a message that has none."""
+
+    message_id: str
+    channel: str = ""
+    status: str = WAITING
+    attempts: int = 0
+    version: int = 0
+    subject: str | None = None
+    text: str | None = None
 
 
 class Outbox:
@@ -184,9 +198,17 @@ class Outbox:
     # ── what an operator asks for ──
 
     def entries(
-        self, *, round: str | None = None, status: str | None = None, message: str | None = None, limit: int = 1000
+        self,
+        *,
+        round: str | None = None,
+        status: str | None = None,
+        message: str | None = None,
+        case: str | None = None,
+        to: str | None = None,
+        limit: int = 1000,
     ) -> list[Entry]:
-        """The messages and their deliveries, in the order in which they were told: of a round, in a status, of one id.
+        """The messages and their deliveries, in the order in which they were told: of a round, in a status, of one id,
+        told by a case or by one that was opened under it, to a recipient (`role:scope`) or to all of a role.
 
         Raises `Invalid` for a status that there is not.
         """
@@ -198,11 +220,25 @@ class Outbox:
             query = query.where(OUTBOX.c.round_id == round)
         if message is not None:
             query = query.where(OUTBOX.c.id == message)
+        if case is not None:
+            under = select(CASE.c.id).where(or_(CASE.c.id == case, CASE.c.parent_id == case))
+            query = query.where(OUTBOX.c.case_id.in_(under))
+        if to is not None:
+            query = query.where(or_(OUTBOX.c.recipient == to, OUTBOX.c.recipient.startswith(f"{to}:", autoescape=True)))
         if status is not None:
             unrouted = OUTBOX.c.status == WAITING if status == WAITING else false()
             query = query.where(or_(DELIVERY.c.status == status, unrouted))
         query = query.order_by(*as_told(), DELIVERY.c.channel).limit(limit)
         return self._transactions.read(lambda link: [_entry(row) for row in link.execute(query)])
+
+    def to_be_said(self, messages: Iterable[str]) -> dict[str, Delivery]:
+        """These messages, by id, as a dispatcher is handed them, for whoever wants to see their words before that.
+
+        Nothing is claimed.
+        """
+        now = self._clock.now()
+        asked = [_Unsent(message) for message in messages]
+        return self._transactions.read(lambda link: {d.id: d for d in deliveries(link, asked, now, self._tellers)})
 
     def not_due(self) -> list[tuple[str, int, datetime]]:
         """What waits or is to be tried again, and that not yet: its status, how many they are, the first instant."""
@@ -360,6 +396,7 @@ def _entry(row: Any) -> Entry:
         message_id=row.id,
         channel=row.d_channel,
         round=row.round_id,
+        case=row.case_id,
         message=row.message,
         recipient=row.recipient,
         status=row.d_status or row.status,
