@@ -62,7 +62,10 @@ def round_new(
     workflow = workflow_on(database, at)
     read = read_plan(plan, workflow.stages)
     if at is not None and not read.demonstration:
-        raise Invalid("--at is for demonstrations: the plan does not say  demonstration = true")
+        raise Invalid(
+            "--at 仅用于演示:方案未写 demonstration = true / "
+            "--at is for demonstrations: the plan does not say  demonstration = true"
+        )
     who = actor_of(actor, person)
     receipt = workflow.open_round(read, actor=who, key=key)
     if start and workflow.case(receipt).state == "planning":

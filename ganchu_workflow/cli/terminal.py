@@ -88,11 +88,17 @@ def workflow_on(database: str, at: str | None = None) -> Workflow:
     workflow = Workflow(database, clock=SimulatedClock(instant))
     real = [r for r in workflow.rounds() if not r.facts["demonstration"]]
     if real:
-        raise Invalid(f"--at is for demonstrations: the database holds the real round {real[0].facts['code']}")
+        code = real[0].facts["code"]
+        raise Invalid(
+            f"--at 仅用于演示:该数据库中有正式批次 {code} / "
+            f"--at is for demonstrations: the database holds the real round {code}"
+        )
     latest = workflow.last_recorded_at()
     if latest is not None and latest > instant:
         shown = latest.astimezone(instant.tzinfo).isoformat(" ")
-        raise Invalid(f"--at: time does not go back; the last event was recorded at {shown}")
+        raise Invalid(
+            f"--at: 时间不能倒退,最近一次记录于 {shown} / time does not go back; the last event was recorded at {shown}"
+        )
     return workflow
 
 
@@ -102,6 +108,7 @@ def require_real_time(command: str) -> None:
 
     if at := os.environ.get(AT):
         raise Invalid(
+            f"已设置 {AT}({at}),而 `{command}` 只按本机时间,请先 unset {AT} 再运行 / "
             f"{AT} is set ({at}), but `{command}` goes by the machine's clock alone: what it does would be of another "
             f"time than the other commands. unset {AT}, then run it again"
         )
@@ -130,10 +137,16 @@ def actor_of(text: str, person: str = "", *, option: str = "--as") -> Actor:
     role, _, scope = text.partition(":")
     if role not in set(Role):
         near = get_close_matches(role, list(Role), 1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise Invalid(f"{option}: there is no role '{role}'; {hint}roles are: {', '.join(Role)}")
+        zh, en = (f"是否指 {near[0]}?", f"did you mean '{near[0]}'? ") if near else ("", "")
+        there = ", ".join(Role)
+        raise Invalid(
+            f"{option}: 没有角色“{role}”;{zh}可用角色:{there} / there is no role '{role}'; {en}roles are: {there}"
+        )
     if role in SCOPED and not scope:
-        raise Invalid(f"{option}: the role '{role}' acts for somebody; say for whom, as in {role}:<reference>")
+        raise Invalid(
+            f"{option}: 角色“{role}”须写明代表谁,如 {role}:<编号> / "
+            f"the role '{role}' acts for somebody; say for whom, as in {role}:<reference>"
+        )
     return Actor(Role(role), scope, person, Via.CLI)
 
 
@@ -154,9 +167,14 @@ def object_of(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=_no_number, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
-        raise Invalid(f'--data is not JSON: {error}; write it like {{"letter": "1"}}') from error
+        raise Invalid(
+            f'--data 不是 JSON({error}),请写如 {{"letter": "1"}} / '
+            f'--data is not JSON: {error}; write it like {{"letter": "1"}}'
+        ) from error
     if not isinstance(value, dict):
-        raise Invalid('--data must be a JSON object, for example {"letter": "1"}')
+        raise Invalid(
+            '--data 须为 JSON 对象,如 {"letter": "1"} / --data must be a JSON object, for example {"letter": "1"}'
+        )
     return value
 
 
@@ -180,7 +198,10 @@ def round_of(workflow: Workflow, round_id: str) -> CaseView:
 
     found = workflow.case(round_id)
     if found.kind != "round":
-        raise Unknown(f"'{round_id}' is a case of the kind {found.kind}, not a round; see `ganchu round list`")
+        raise Unknown(
+            f"“{round_id}”是 {found.kind} 案件,不是批次,见 ganchu round list / "
+            f"'{round_id}' is a case of the kind {found.kind}, not a round; see `ganchu round list`"
+        )
     return found
 
 

@@ -105,10 +105,15 @@ def rounds_of(link: Link, case_ids: Sequence[str]) -> dict[str, str]:
     return {r.id: r.round_id for r in by_chunks(link, _ROUNDS_OF, case_ids)}
 
 
+def no_such_case(case_id: str) -> Unknown:
+    """What is raised where nobody knows a case."""
+    return Unknown(f"没有编号为“{case_id}”的案件 / there is no case '{case_id}'", case=case_id)
+
+
 def require_round(link: Link, round_id: str) -> None:
     """Raise `Unknown` unless there is such a round."""
     if rounds_of(link, [round_id]) != {round_id: round_id}:
-        raise Unknown(f"there is no round '{round_id}'", case=round_id)
+        raise Unknown(f"没有编号为“{round_id}”的批次 / there is no round '{round_id}'", case=round_id)
 
 
 def round_of(link: Link, case_ids: Sequence[str]) -> str:
@@ -116,7 +121,7 @@ def round_of(link: Link, case_ids: Sequence[str]) -> str:
     found = rounds_of(link, case_ids)
     missing = sorted(set(case_ids) - set(found))
     if missing:
-        raise Unknown(f"there is no case '{missing[0]}'", case=missing[0])
+        raise no_such_case(missing[0])
     belong = set(found.values())
     if not case_ids:
         belong = {r.id for r in rounds(link) if r.state in ("planning", "running", "announced")}

@@ -349,7 +349,9 @@ BAD_ACTS = {
     "unknown case to look at": BadAct(
         ("allowed", "nope", "--as", "office"), BAD_INPUT, "unknown", ("there is no case 'nope'",)
     ),
-    "unknown case to tell of": BadAct(("history", "nope"), BAD_INPUT, "unknown", ("there is no case 'nope'",)),
+    "unknown case to tell of": BadAct(
+        ("history", "nope"), BAD_INPUT, "unknown", ("没有编号为“nope”的案件 / there is no case 'nope'",)
+    ),
     "unknown round": BadAct(("round", "list", "nope"), BAD_INPUT, "unknown", ("there is no case 'nope'",)),
     "a case that is no round": BadAct(
         ("round", "list", "{draft}"), BAD_INPUT, "unknown",
@@ -377,11 +379,16 @@ BAD_ACTS = {
     ),
     "unknown role": BadAct(
         ("fire", "{draft}", "submit", "--as", "aplicant:E1"), BAD_INPUT, "invalid",
-        ("--as: there is no role 'aplicant'; did you mean 'applicant'? roles are: applicant, local_authority, ",),
+        ("--as: 没有角色“aplicant”;是否指 applicant?可用角色:applicant, ",
+         "there is no role 'aplicant'; did you mean 'applicant'? "),
     ),
-    "no role": BadAct(("tasks", "--as", ":E1"), BAD_INPUT, "invalid", ("--as: there is no role ''; roles are: ",)),
+    "no role": BadAct(
+        ("tasks", "--as", ":E1"), BAD_INPUT, "invalid",
+        ("--as: 没有角色“”;可用角色:", "there is no role ''; roles are: ")
+    ),
     "for whom": BadAct(
-        declare(actor="applicant"), BAD_INPUT, "invalid", ("--as: the role 'applicant' ", "applicant:<reference>")
+        declare(actor="applicant"), BAD_INPUT, "invalid",
+        ("--as: 角色“applicant”须写明代表谁", "the role 'applicant' ", "applicant:<reference>")
     ),
     "the library's own role": BadAct(
         ("fire", "{draft}", "lapse", "--as", "clock"), REFUSED, "reserved_role",
