@@ -22,7 +22,7 @@ from ganchu_workflow.canonical import digest
 from ganchu_workflow.clock import Clock
 from ganchu_workflow.engine.attempts import keep_attempt, label
 from ganchu_workflow.engine.decisions import DROP, RETRY, Decision, storable
-from ganchu_workflow.engine.deliveries import CLAIMED, attempt_of, deliveries
+from ganchu_workflow.engine.deliveries import CLAIMED, attempt_of, deliveries, unsent
 from ganchu_workflow.engine.queries import as_told
 from ganchu_workflow.engine.sql import CASE, OUTBOX
 from ganchu_workflow.engine.transactions import Transactions
@@ -71,19 +71,6 @@ class Entry:
     reason: str | None
     created_at: datetime
     delivered_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Unsent:
-    """What the row of a delivery would say of a message that has none."""
-
-    message_id: str
-    channel: str = ""
-    status: str = WAITING
-    attempts: int = 0
-    version: int = 0
-    subject: str | None = None
-    text: str | None = None
 
 
 class Outbox:
@@ -236,9 +223,8 @@ class Outbox:
 
         Nothing is claimed.
         """
-        now = self._clock.now()
-        asked = [_Unsent(message) for message in messages]
-        return self._transactions.read(lambda link: {d.id: d for d in deliveries(link, asked, now, self._tellers)})
+        now, tellers = self._clock.now(), self._tellers
+        return self._transactions.read(lambda link: {d.id: d for d in unsent(link, messages, now, tellers)})
 
     def not_due(self) -> list[tuple[str, int, datetime]]:
         """What waits or is to be tried again, and that not yet: its status, how many they are, the first instant."""
