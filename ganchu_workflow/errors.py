@@ -174,6 +174,11 @@ class Unknown(Invalid):
     code = "unknown"
 
 
+def no_such_case(case_id: str) -> Unknown:
+    """What is raised where nobody knows a case."""
+    return Unknown(f"没有编号为“{case_id}”的案件 / there is no case '{case_id}'", case=case_id)
+
+
 class YearNotPublished(WorkflowError):
     """The State Council's notice for that year is not loaded: import it; no day of it is ever guessed."""
 

@@ -27,7 +27,7 @@ from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.transactions import OwnTransactions
 from ganchu_workflow.engine.transition import Engine
 from ganchu_workflow.entropy import Entropy, SystemEntropy
-from ganchu_workflow.errors import Invalid, Unknown
+from ganchu_workflow.errors import Invalid, Unknown, no_such_case
 from ganchu_workflow.plugins import Registry
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
@@ -74,7 +74,7 @@ class Questions:
         """A case as it stands now. Raises `Unknown`."""
         found = self._read(lambda c: Rows(c).cases([id_of(case)]))
         if not found:
-            raise Unknown(f"there is no case '{id_of(case)}'", case=id_of(case))
+            raise no_such_case(id_of(case))
         return found[0].view()
 
     def cases(
@@ -96,7 +96,8 @@ class Questions:
         round_id = id_of(round)
         indexed = self.process(round_id).indexed(kind)
         if name not in indexed:
-            raise Unknown(f"the fact '{name}' of a {kind} is not indexed; it has: {', '.join(indexed) or 'none'}")
+            there = ", ".join(indexed) or "none"
+            raise Unknown(f"the fact '{name}' of the kind {kind} is not indexed; it has: {there}")
         return self._read(lambda c: queries.having(c, round_id, kind, name, value))
 
     def rounds(self) -> list[CaseView]:

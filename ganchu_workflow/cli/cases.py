@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,13 +25,19 @@ from ganchu_workflow.cli.terminal import (
     Person,
     RoundId,
     actor_of,
+    end_time,
     local_time,
+    no_trigger,
     object_of,
     print_json,
     round_of,
     unrunnable,
     workflow_on,
 )
+
+if TYPE_CHECKING:
+    from ganchu_workflow.actors import Actor
+    from ganchu_workflow.workflow import Workflow
 
 app = typer.Typer(help="案件 / cases", no_args_is_help=True)
 
@@ -114,18 +122,42 @@ def fire(
     at: At = None,
     as_json: AsJson = False,
 ) -> None:
-    """办理:在案件上触发一步。 / Fires a trigger on a case."""
+    """办理:在案件上触发一步。 / Fires a trigger on a case.
+
+    期限的中止、恢复、延长、提前结束也在此办理,须写依据 / Acts on a deadline of a case are fired here too, on a ground:
+    deadline:suspend, deadline:resume, deadline:extend (also "until"), deadline:end, with
+    --data '{"deadline": "correction_due", "ground": "…"}'.
+
+    系统故障后全批次顺延,对批次办理 / After an outage the ends of a whole round are moved by round:extend_for_outage on
+    the round, with "began", "ended", "until", "ground" and "document".
+    """
     workflow = workflow_on(database, at)
     told = with_cases(workflow, None, object_of(data))
-    with telling_what_fired_first(workflow):
+    case_id, who = case_of(workflow, case), actor_of(actor, person)
+    with telling_what_fired_first(workflow), _naming_what_there_is(workflow, case_id, who):
         receipt = entering(workflow, received, entered_by, reason, evidence, evidence_uri).fire(
-            case_of(workflow, case), trigger, told, actor=actor_of(actor, person), key=key, document=document
+            case_id, trigger, told, actor=who, key=key, document=document
         )
     if as_json:
         return print_json(outcome_row(workflow, receipt))
     typer.echo(f"{receipt.case_id}  {receipt.source} → {receipt.state}")
     show_outcome(workflow, receipt)
     return None
+
+
+@contextmanager
+def _naming_what_there_is(workflow: Workflow, case: str, actor: Actor) -> Iterator[None]:
+    """Where a trigger that there is not is fired in the block, says what can be done where the case stands."""
+    from ganchu_workflow.errors import Unknown
+
+    try:
+        yield
+    except Unknown as error:
+        if "trigger" not in error.fields:
+            raise
+        trigger = error.fields["trigger"]
+        possible = [each.trigger for each in workflow.allowed(case, actor)]
+        raise Unknown(no_trigger(trigger, possible), trigger=trigger) from error
 
 
 @app.command("allowed")
@@ -176,7 +208,7 @@ def tasks(database: Database, actor: As, as_json: AsJson = False) -> None:
         )
     else:
         for t in found:
-            due = local_time(workflow, t.case.round, t.due_at) if t.due_at else "-"
+            due = end_time(workflow, t.case.round, t.due_at) if t.due_at else "-"
             typer.echo(f"{t.case.id}  {t.case.kind}  {t.case.stage or '-'}  {t.label}  {due}")
     left_out = unrunnable(workflow)
     for message in left_out:
@@ -200,12 +232,18 @@ def history(case: CaseId, database: Database, as_json: AsJson = False) -> None:
 
 @app.command("attempts")
 def attempts(round_id: RoundId, database: Database, as_json: AsJson = False) -> None:
-    """被拒绝的尝试,及人工处置。 / What was refused in a round, or decided by an operator, oldest first."""
+    """被拒绝的尝试,及人工处置。 / What was refused in a round, or decided by an operator, oldest first.
+
+    Each by the instant at which it was tried; of a late entry beneath it who entered it, and the reception it claims.
+    """
     workflow = workflow_on(database)
     found = workflow.attempts(round_of(workflow, round_id))
     if as_json:
         return print_json(found)
     for a in found:
-        at = local_time(workflow, round_id, a["received_at"])
+        at = local_time(workflow, round_id, a["recorded_at"])
         typer.echo(f"{at}  {a['actor']}  {a['name']}  {a['code']}  {a['body']['zh']}")
+        if entry := a["body"].get("entry"):
+            received = local_time(workflow, round_id, a["received_at"])
+            typer.echo(f"    补录 / entered late: {entry['by']}  收到 / received {received}")
     return None

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ganchu_workflow.cli.terminal import local_time, receipt_row
+from ganchu_workflow.cli.terminal import end_time, receipt_row
 
 if TYPE_CHECKING:
     from ganchu_workflow.engine.events import Receipt
     from ganchu_workflow.process.definition import Process
+    from ganchu_workflow.process.values import CaseView
     from ganchu_workflow.workflow import Workflow
 
+SHOWN = 20
+"""How many deadlines that a sweep has fired are named."""
 STATUS = {
     "armed": "计算中 / runs",
     "stopped": "停止计算 / stopped",
@@ -37,13 +40,18 @@ def left_of(remainder: str | None) -> str:
 
 
 def standing_of(workflow: Workflow, round_id: str, status: str, ends_at: datetime | None, left: str | None) -> str:
-    """The end of a deadline that runs; of any other how it stands, and what is left of it."""
+    """How a deadline stands now: as `stood`, and of an end that runs also whether it lies on a day off."""
+    rests = status == "armed" and ends_at is not None and days_off(workflow, round_id)(ends_at)
+    return stood(workflow, round_id, status, ends_at, left) + ("  休息日 / on a day off" if rests else "")
+
+
+def stood(workflow: Workflow, round_id: str, status: str, ends_at: datetime | None, left: str | None) -> str:
+    """The end of a deadline that ran; of any other how it stood, and what was left of it. No calendar is asked."""
     if status == "armed" and ends_at is not None:
-        rests = "  休息日 / on a day off" if days_off(workflow, round_id)(ends_at) else ""
-        return local_time(workflow, round_id, ends_at) + rests
+        return end_time(workflow, round_id, ends_at)
     if status in ("stopped", "suspended"):
         return f"{STATUS[status]}  {left_of(left)}"
-    return STATUS[status] + (f"  {local_time(workflow, round_id, ends_at)}" if ends_at is not None else "")
+    return STATUS[status] + (f"  {end_time(workflow, round_id, ends_at)}" if ends_at is not None else "")
 
 
 def days_off(workflow: Workflow, round_id: str) -> Callable[[datetime], bool | None]:
@@ -79,7 +87,7 @@ def changes_in(process: Process | None, event: Mapping[str, Any]) -> list[dict[s
             {
                 "case": event["case"],
                 "deadline": name,
-                "label": _label(process, event["kind"], name),
+                "label": label_of(process, event["kind"], name),
                 "status": change["status"],
                 "ends_at": from_text(end) if end else None,
                 "remainder": change.get("remainder"),
@@ -107,16 +115,23 @@ def outcome_row(workflow: Workflow, receipt: Receipt) -> dict[str, Any]:
         "deadlines": list(last.values()),
         "then": [{"trigger": e["trigger"], "source": e["source"], "state": e["target"]} for e in steps],
     }
-    if "fired_already" in act["data"]:
+    if is_outage(act):
         row["fired_already"] = fired_already(workflow, process, act)
     return row
+
+
+def is_outage(event: Mapping[str, Any]) -> bool:
+    """Whether it is the event of a round whose ends an outage has moved: not that of a case, nor of an import."""
+    from ganchu_workflow.engine.requests import EXTEND_ROUND
+
+    return event["trigger"] == EXTEND_ROUND and "fired_already" in event["data"]
 
 
 def fired_already(workflow: Workflow, process: Process | None, outage: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What had run out in an outage, and fired, before the act that moves the ends."""
     return [
-        {"case": case, "deadline": name, "label": _label(process, workflow.case(case).kind, name), "due_at": due_at}
-        for case, name, due_at in outage["data"].get("fired_already", ())
+        {"case": case, "deadline": name, "label": label_of(process, workflow.case(case).kind, name), "due_at": due_at}
+        for case, name, due_at in outage["data"]["fired_already"]
     ]
 
 
@@ -142,9 +157,43 @@ def show_fired_already(workflow: Workflow, round_id: str, fired: Iterable[Mappin
     from ganchu_workflow.clock import from_text
 
     for each in fired:
-        ended = local_time(workflow, round_id, from_text(each["due_at"]))
+        ended = end_time(workflow, round_id, from_text(each["due_at"]))
         words = "故障期间已届满触发,未顺延 / had fired already, not moved"
         typer.echo(f"    {words}: {each['case']}  {named(each)}  {ended}")
+
+
+# ── after a sweep ──
+
+
+def show_fired(workflow: Workflow, fired: Sequence[Receipt]) -> None:
+    """A line for each deadline that a sweep has fired: its case, what it is called, when it was due, where it led."""
+    for receipt in fired[:SHOWN]:
+        typer.echo(f"    {_fired_line(workflow, receipt)}")
+    if len(fired) > SHOWN:
+        more = len(fired) - SHOWN
+        typer.echo(f"    另有 {more} 项,见各件的历史 / and {more} more, see the history of each case")
+
+
+def _fired_line(workflow: Workflow, receipt: Receipt) -> str:
+    case = workflow.case(receipt.case_id)
+    name = workflow.history(case)[receipt.seq - 1]["deadline"]["name"]
+    label = label_of(workflow.process(case.round), case.kind, name)
+    due = end_time(workflow, case.round, receipt.effective_at)
+    called = " ".join(filter(None, (_number_of(workflow, case), case.id)))
+    return f"{called}  {label} ({name})  应于 / due {due}  → {receipt.state}"
+
+
+def _number_of(workflow: Workflow, case: CaseView) -> str:
+    """The 申报编号 of a case, or of the one above it; of a phase its stage. Empty where there is none."""
+    if case.kind == "phase":
+        return case.stage
+    at: CaseView | None = case
+    while at is not None and not at.facts.get("number"):
+        at = workflow.case(at.parent) if at.parent else None
+    return str(at.facts["number"]) if at is not None else ""
+
+
+# ── on a refusal ──
 
 
 @contextmanager
@@ -164,12 +213,19 @@ def _fired_first(workflow: Workflow, fired: Mapping[str, str]) -> str:
     from ganchu_workflow.clock import from_text
 
     case = workflow.case(fired["case"])
-    label = _label(workflow.process(case.round), case.kind, fired["deadline"])
-    ended = local_time(workflow, case.round, from_text(fired["due_at"]))
+    label = label_of(workflow.process(case.round), case.kind, fired["deadline"])
+    ended = end_time(workflow, case.round, from_text(fired["due_at"]))
     words = "已先行届满并触发 / had run out, and was fired first"
     return f"{words}: {case.id}  {label} ({fired['deadline']})  {ended}  → {fired['state']}"
 
 
-def _label(process: Process | None, kind: str, deadline: str) -> str:
-    timer = process.kind(kind).timer(deadline) if process is not None else None
-    return (timer.deadline.label if timer is not None else "") or deadline
+def label_of(process: Process | None, kind: str, deadline: str) -> str:
+    """What an official calls a deadline, or an alert beside one; without a process, its name."""
+    from ganchu_workflow.engine.deadlines import alerts_of
+
+    if process is None:
+        return deadline
+    definition = process.kind(kind)
+    labels = {t.name: t.deadline.label or t.name for t in definition.timers}
+    alerts = {name: f"{labels[timer.name]}:{alert.label_zh}" for timer, alert, name in alerts_of(definition)}
+    return (labels | alerts).get(deadline, deadline)

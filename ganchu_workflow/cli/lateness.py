@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganchu_workflow.cli.ends import STATUS, left_of, standing_of
+from ganchu_workflow.cli.ends import STATUS, left_of, show_fired, standing_of
 from ganchu_workflow.cli.selecting import Naming, case_of
 from ganchu_workflow.cli.terminal import (
     BROKEN,
@@ -21,6 +21,7 @@ from ganchu_workflow.cli.terminal import (
     MaxSkew,
     Person,
     actor_of,
+    end_time,
     local_time,
     measured_skew,
     print_json,
@@ -36,7 +37,12 @@ if TYPE_CHECKING:
     from ganchu_workflow.workflow import Workflow
 
 app = typer.Typer(help="期限 / deadlines")
-deadlines = typer.Typer(help="一件的期限:查看、推算、恢复 / the deadlines of a case", no_args_is_help=True)
+_ABOUT = (
+    "一件的期限:查看、推算、恢复触发。中止、恢复、延长、提前结束用 ganchu fire CASE "
+    "deadline:suspend|resume|extend|end;系统故障对批次办理 round:extend_for_outage / the deadlines of a case; how to "
+    "suspend, resume, extend or end one: ganchu fire --help"
+)
+deadlines = typer.Typer(help=_ABOUT, no_args_is_help=True)
 app.add_typer(deadlines, name="deadline")
 
 _WHY = {
@@ -78,6 +84,7 @@ def tick(
         print_json(swept_row(swept) | ({"overdue": overdue_row(late)} if late is not None else {}))
     else:
         show_swept(swept)
+        show_fired(workflow, swept.fired)
         if late is not None:
             show_overdue(workflow, late)
     if swept.refused or swept.behind or any(each.status != "retrying" for each in swept.stuck):
@@ -121,7 +128,7 @@ def deadline_list(case: CaseId, database: Database, as_json: AsJson = False) -> 
         stands = standing_of(workflow, round_id, each.status, each.ends_at, each.remainder)
         notes = "  暂定 / provisional" if each.provisional else ""
         if each.due_at is not None and each.due_at != each.ends_at:
-            notes += f"  宽限至 / grace to {local_time(workflow, round_id, each.due_at)}"
+            notes += f"  宽限至 / grace to {end_time(workflow, round_id, each.due_at)}"
         notes += f"  缺 {each.awaits} 年 / {each.awaits} is missing" if each.awaits else ""
         typer.echo(f"{each.label} ({each.name})  {runs}{stands}{notes}")
         typer.echo(f"    {each.rule}  {each.calendar or ''}".rstrip())
@@ -214,7 +221,7 @@ def show_overdue(workflow: Workflow, found: Overdue) -> None:
     named = {each.round for each in listed} - set(found.unrunnable)
     naming = {round_id: Naming(workflow, round_id) for round_id in named}
     for late in found.late:
-        _line(naming, late, f"应于 {local_time(workflow, late.round, late.due_at)}", f"逾期 {span(late.late_by)}")
+        _line(naming, late, f"应于 {end_time(workflow, late.round, late.due_at)}", f"逾期 {span(late.late_by)}")
         zh, en = _WHY[late.why]
         tries = f" ({late.tries}次 / {late.tries} tries)" if late.tries else ""
         again = local_time(workflow, late.round, late.again_at) if late.again_at else ""

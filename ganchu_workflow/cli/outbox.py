@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ganchu_workflow.cli.selecting import case_of
 from ganchu_workflow.cli.terminal import (
     BROKEN,
     As,
@@ -23,6 +25,8 @@ from ganchu_workflow.cli.terminal import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ganchu_workflow.engine.outbox import Entry, Outbox
     from ganchu_workflow.workflow import Workflow
 
@@ -44,25 +48,65 @@ def outbox_list(
     round_id: Annotated[str | None, typer.Option("--round", help="批次编号 / of this round")] = None,
     status: Status = None,
     message: Annotated[str | None, typer.Option("--message", help="消息编号 / this message, with its text")] = None,
+    case: Annotated[
+        str | None,
+        typer.Option(
+            "--case",
+            help="案件编号,或 number:申报编号 / told by this case, or by one under it",
+        ),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="收件方,如 applicant:e1 / to this recipient, or to all of a role")
+    ] = None,
+    channels: Annotated[
+        Path | None,
+        typer.Option(
+            "--channels", help="投递设置 (TOML),未发的按其文本 / what is unsent in the words of these settings"
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="最多条数 / at most so many")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """列出消息及其投递情况,先发生的在前。 / Lists the messages and how far each has come, oldest first."""
+    """列出消息及其投递情况,先发生的在前。 / Lists the messages and how far each has come, in the order of telling.
+
+    What has not been sent yet is shown in the words it would be sent in now.
+    """
     workflow = workflow_on(database)
     if round_id is not None:
         round_of(workflow, round_id)
-    found = workflow.outbox.entries(round=round_id, status=status, message=message, limit=limit)
+    about = case_of(workflow, case, round_id) if case is not None else None
+    if about is not None:
+        workflow.case(about)
+    found = workflow.outbox.entries(round=round_id, status=status, message=message, case=about, to=to, limit=limit)
     if as_json:
         return print_json([asdict(entry) for entry in found])
+    words = _words(workflow, found, channels)
     for entry in found:
         at = local_time(workflow, entry.round, entry.created_at)
-        said = entry.subject or entry.message
-        typer.echo(f"{entry.message_id}  {at}  {entry.recipient}  {entry.channel or '-'}  {entry.status}  {said}")
+        subject, text = words[entry.message_id] if entry.subject is None else (entry.subject, entry.text)
+        typer.echo(f"{entry.message_id}  {at}  {entry.recipient}  {entry.channel or '-'}  {entry.status}  {subject}")
         for note in _notes(workflow, entry):
             typer.echo(f"    {note}")
-        if message is not None and entry.text:
-            typer.echo(entry.text)
+        if message is not None and text:
+            typer.echo(text)
     return None
+
+
+def _words(workflow: Workflow, entries: Sequence[Entry], channels: Path | None) -> dict[str, tuple[str, str]]:
+    """Subject and text of what has not been sent, by message; of what cannot be put into words its kind, and why."""
+    from ganchu_workflow.errors import Invalid
+    from ganchu_workflow.plugins import DISPATCHERS, Registry
+
+    teller = workflow.dispatcher(channels) if channels else Registry.discover(DISPATCHERS).get("default").brought
+    say = getattr(teller, "words", None)
+    found = {}
+    for unsent in workflow.outbox.to_be_said({e.message_id for e in entries if e.subject is None}).values():
+        try:
+            subject, text = say(unsent) if say is not None else (unsent.kind, "-")
+            found[unsent.id] = subject, f"尚未发出,拟发内容 / not sent yet; what it would say now:\n{text}"
+        except Invalid as error:
+            found[unsent.id] = unsent.kind, f"尚未发出,无法成文 / not sent, and has no words: {error.message}"
+    return found
 
 
 @app.command("retry")
@@ -115,21 +159,43 @@ def outbox_deliver(
 ) -> None:
     """投递当前应投递的消息。 / Delivers what is due now; exit code 4 when some of it waits for a person."""
     require_real_time("ganchu outbox deliver")
-    dispatcher = workflow_on(database).dispatcher(channels, name=name)
+    workflow = workflow_on(database)
+    dispatcher = workflow.dispatcher(channels, name=name)
     runs = [dispatcher.run_once(limit)]
     while runs[-1].total >= limit:
         runs.append(dispatcher.run_once(limit))
     done = {key: sum(getattr(run, key) for run in runs) for key in ("delivered", "retried", "dead", "stuck", "left")}
+    later = workflow.outbox.not_due()
     if as_json:
-        print_json(done)
+        print_json(done | {"not_due": {status: number for status, number, _ in later}})
     else:
         typer.echo(
             f"送达 {done['delivered']},待重试 {done['retried']},死信 {done['dead']},待查 {done['stuck']} / "
             f"delivered {done['delivered']}, to retry {done['retried']}, dead {done['dead']}, stuck {done['stuck']}"
         )
+        for status, number, first in later:
+            zh, en = _NOT_DUE[status]
+            typer.echo(
+                f"未到投递时刻 {number} 件,最早 {_of_machine(first)}:{zh} / not due yet: {number}, the first at "
+                f"{_of_machine(first)}: {en}"
+            )
     if done["dead"] or done["stuck"]:
         typer.echo("需人工处理 / waits for a person: ganchu outbox list --status dead (stuck)", err=True)
         raise typer.Exit(BROKEN)
+
+
+_NOT_DUE = {
+    "waiting": (
+        "消息所记时刻晚于本机时间(演示批次的模拟时刻),本命令只按本机时间",
+        "they are dated later than this machine's clock, as in a demonstration, and nothing else counts here",
+    ),
+    "retrying": ("前次未送达,到时再试", "they could not be delivered, and are tried again then"),
+}
+"""Why a message is left for later, by its status."""
+
+
+def _of_machine(instant: datetime) -> str:
+    return instant.astimezone().isoformat(" ", "seconds")
 
 
 def _notes(workflow: Workflow, entry: Entry) -> list[str]:

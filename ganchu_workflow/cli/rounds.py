@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +26,9 @@ from ganchu_workflow.cli.terminal import (
     RoundId,
     actor_of,
     console,
+    end_time,
     local_time,
+    no_trigger,
     object_of,
     print_json,
     receipt_row,
@@ -60,7 +62,10 @@ def round_new(
     workflow = workflow_on(database, at)
     read = read_plan(plan, workflow.stages)
     if at is not None and not read.demonstration:
-        raise Invalid("--at is for demonstrations: the plan does not say  demonstration = true")
+        raise Invalid(
+            "--at 仅用于演示:方案未写 demonstration = true / "
+            "--at is for demonstrations: the plan does not say  demonstration = true"
+        )
     who = actor_of(actor, person)
     receipt = workflow.open_round(read, actor=who, key=key)
     if start and workflow.case(receipt).state == "planning":
@@ -105,7 +110,8 @@ def round_act(
     told = with_cases(workflow, round_id, object_of(data))
     naming = Naming(workflow, round_id)
     # The kind that was asked for as well: nobody may stand there today.
-    _known_trigger(naming, {c.kind for c in found} | ({kind} if state or number else set()), trigger)
+    kinds = {c.kind for c in found} | ({kind} if state or number else set())
+    _known_trigger(naming, kinds, {c.state for c in found}, trigger)
     bulk = workflow.fire_many(
         found, trigger, told, actor=actor_of(actor, person), document=document, key=key, dry_run=dry_run
     )
@@ -165,8 +171,8 @@ def round_status(round_id: RoundId, database: Database, as_json: AsJson = False)
     for stage in process.stage_names:
         phase = phases[stage]
         window = [
-            f"{word} {local_time(workflow, round_.id, from_text(phase.facts[key]))}"
-            for key, word in (("opens_at", "起"), ("closes_at", "止"))
+            f"{word} {shown(workflow, round_.id, from_text(phase.facts[key]))}"
+            for key, word, shown in (("opens_at", "起", local_time), ("closes_at", "止", end_time))
             if key in phase.facts
         ]
         # A stage without a window of its own is open from the start, but nothing reaches it before the round begins.
@@ -179,7 +185,7 @@ def round_status(round_id: RoundId, database: Database, as_json: AsJson = False)
     for kind, state, n in counts:
         definition = process.kind(kind)
         typer.echo(f"  {definition.label}  {definition.states[state].label}  {n}  ({kind} {state})")
-    due = local_time(workflow, round_.id, next_due) if next_due else "无 / none"
+    due = end_time(workflow, round_.id, next_due) if next_due else "无 / none"
     typer.echo(f"  最近到期 / next due: {due}    被拒绝的尝试 / refused attempts: {attempts}")
     return None
 
@@ -248,15 +254,17 @@ def round_papers(
         raise typer.Exit(BROKEN)
 
 
-def _known_trigger(naming: Naming, kinds: Iterable[str], trigger: str) -> None:
+def _known_trigger(naming: Naming, kinds: Iterable[str], states: Collection[str], trigger: str) -> None:
     """Refuse a misspelt trigger once, and not again for every case."""
+    from ganchu_workflow.actors import RESERVED
     from ganchu_workflow.errors import Unknown
 
     for kind in kinds:
         definition = naming.process.kind(kind)
         if trigger not in definition.triggers():
-            there = sorted({e.trigger for e in definition.edges if e.source is not None})
-            raise Unknown(f"the kind {kind} has no trigger '{trigger}'; it has: {', '.join(there)}")
+            people = [e for e in definition.edges if e.source is not None and e.by - RESERVED]
+            there = [e.trigger for e in people if not states or e.source in states]
+            raise Unknown(f"{kind}: {no_trigger(trigger, there)}")
 
 
 def _where(naming: Naming, moved: Iterable[Item]) -> Iterator[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -88,11 +88,17 @@ def workflow_on(database: str, at: str | None = None) -> Workflow:
     workflow = Workflow(database, clock=SimulatedClock(instant))
     real = [r for r in workflow.rounds() if not r.facts["demonstration"]]
     if real:
-        raise Invalid(f"--at is for demonstrations: the database holds the real round {real[0].facts['code']}")
+        code = real[0].facts["code"]
+        raise Invalid(
+            f"--at 仅用于演示:该数据库中有正式批次 {code} / "
+            f"--at is for demonstrations: the database holds the real round {code}"
+        )
     latest = workflow.last_recorded_at()
     if latest is not None and latest > instant:
         shown = latest.astimezone(instant.tzinfo).isoformat(" ")
-        raise Invalid(f"--at: time does not go back; the last event was recorded at {shown}")
+        raise Invalid(
+            f"--at: 时间不能倒退,最近一次记录于 {shown} / time does not go back; the last event was recorded at {shown}"
+        )
     return workflow
 
 
@@ -102,6 +108,7 @@ def require_real_time(command: str) -> None:
 
     if at := os.environ.get(AT):
         raise Invalid(
+            f"已设置 {AT}({at}),而 `{command}` 只按本机时间,请先 unset {AT} 再运行 / "
             f"{AT} is set ({at}), but `{command}` goes by the machine's clock alone: what it does would be of another "
             f"time than the other commands. unset {AT}, then run it again"
         )
@@ -130,10 +137,16 @@ def actor_of(text: str, person: str = "", *, option: str = "--as") -> Actor:
     role, _, scope = text.partition(":")
     if role not in set(Role):
         near = get_close_matches(role, list(Role), 1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise Invalid(f"{option}: there is no role '{role}'; {hint}roles are: {', '.join(Role)}")
+        zh, en = (f"是否指 {near[0]}?", f"did you mean '{near[0]}'? ") if near else ("", "")
+        there = ", ".join(Role)
+        raise Invalid(
+            f"{option}: 没有角色“{role}”;{zh}可用角色:{there} / there is no role '{role}'; {en}roles are: {there}"
+        )
     if role in SCOPED and not scope:
-        raise Invalid(f"{option}: the role '{role}' acts for somebody; say for whom, as in {role}:<reference>")
+        raise Invalid(
+            f"{option}: 角色“{role}”须写明代表谁,如 {role}:<编号> / "
+            f"the role '{role}' acts for somebody; say for whom, as in {role}:<reference>"
+        )
     return Actor(Role(role), scope, person, Via.CLI)
 
 
@@ -154,9 +167,14 @@ def object_of(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=_no_number, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
-        raise Invalid(f'--data is not JSON: {error}; write it like {{"letter": "1"}}') from error
+        raise Invalid(
+            f'--data 不是 JSON({error}),请写如 {{"letter": "1"}} / '
+            f'--data is not JSON: {error}; write it like {{"letter": "1"}}'
+        ) from error
     if not isinstance(value, dict):
-        raise Invalid('--data must be a JSON object, for example {"letter": "1"}')
+        raise Invalid(
+            '--data 须为 JSON 对象,如 {"letter": "1"} / --data must be a JSON object, for example {"letter": "1"}'
+        )
     return value
 
 
@@ -180,8 +198,29 @@ def round_of(workflow: Workflow, round_id: str) -> CaseView:
 
     found = workflow.case(round_id)
     if found.kind != "round":
-        raise Unknown(f"'{round_id}' is a case of the kind {found.kind}, not a round; see `ganchu round list`")
+        raise Unknown(
+            f"“{round_id}”是 {found.kind} 案件,不是批次,见 ganchu round list / "
+            f"'{round_id}' is a case of the kind {found.kind}, not a round; see `ganchu round list`"
+        )
     return found
+
+
+def no_trigger(trigger: str, possible: Iterable[str]) -> str:
+    """Why a trigger that there is not cannot be fired, and what can where the case stands, the nearest first."""
+    names = sorted(set(possible), key=lambda name: (-_likeness(trigger, name), name))
+    if not names:
+        return (
+            f"没有动作“{trigger}”,此处也没有可办的事项 / there is no trigger '{trigger}', and nothing can be done here"
+        )
+    meant = names[0] if _likeness(trigger, names[0]) >= 0.6 else ""
+    zh, en = (f",是否指 {meant}?", f"; did you mean {meant}?") if meant else (";", ";")
+    there = ", ".join(names)
+    return f"没有动作“{trigger}”{zh}此处可办:{there} / there is no trigger '{trigger}'{en} here there are: {there}"
+
+
+def _likeness(typed: str, name: str) -> float:
+    # One that its stage's name stands before is typed without it.
+    return max(SequenceMatcher(None, typed, each).ratio() for each in (name, name.rpartition(".")[2]))
 
 
 def unrunnable(workflow: Workflow) -> list[str]:
@@ -203,6 +242,16 @@ def local_time(workflow: Workflow, round_id: str, instant: datetime) -> str:
 
     zone = ZoneInfo(workflow.case(round_id).facts["plan"]["timezone"])
     return instant.astimezone(zone).isoformat(" ")
+
+
+def end_time(workflow: Workflow, round_id: str, end: datetime) -> str:
+    """A closing instant in the zone of the round's plan: 00:00 is 24:00 of the day before."""
+    from ganchu_workflow.timing import END_OF_DAY
+    from ganchu_workflow.timing.days import day_it_ends
+
+    text = local_time(workflow, round_id, end)
+    local = datetime.fromisoformat(text)
+    return f"{day_it_ends(local)} 24:00:00{text[19:]}" if local.time() == END_OF_DAY else text
 
 
 def receipt_row(receipt: Receipt) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ganchu_workflow.cli.ends import show_fired
 from ganchu_workflow.cli.terminal import (
     BROKEN,
     Database,
@@ -166,10 +167,11 @@ class _Signals:
 
 
 class _Lines:
-    """What the worker prints: a line for what happened, none for a beat that found nothing to do."""
+    """What the worker prints: a line for what happened, and for people what was fired beneath it; none for a beat that
+    found nothing to do."""
 
     def __init__(self, workflow: Workflow, as_json: bool) -> None:
-        self._clock = workflow.clock
+        self._workflow = workflow
         self._as_json = as_json
         self._turn = Lock()
         self._behind: dict[str, str] = {}
@@ -178,7 +180,7 @@ class _Lines:
         """One line: for people, or a JSON object with these fields."""
         from ganchu_workflow.heartbeat import ZONE
 
-        at = self._clock.now()
+        at = self._workflow.clock.now()
         words = f"{at.astimezone(ZONE).isoformat(' ', 'seconds')}  {zh} / {en}"
         text = json_line({"action": action, "at": at, **fields}) if self._as_json else " ".join(words.splitlines())
         with self._turn:
@@ -232,6 +234,8 @@ class _Lines:
             refused=beat.refused,
             jobs=[{"name": j.name, "error": str(j.error) if j.error else None, **_counts(j)} for j in told],
         )
+        if not self._as_json:
+            show_fired(self._workflow, beat.fired)
 
 
 # ── the dispatcher, beside the sweep ──

@@ -122,7 +122,7 @@ class Adjusting:
             raise self.refuse(step, case, Refusal("round_cancelled", "批次已取消", "the round was cancelled"))
         if case.kind != "round":
             raise self.refuse(
-                step, case, Refusal("not_a_round", "只能对批次办理", f"not of a {kind.kind}: ask a round")
+                step, case, Refusal("not_a_round", "只能对批次办理", f"not of the kind {kind.kind}: ask a round")
             )
         if not has_authority(step.actor, by, case):
             raise self.refuse(step, case, not_allowed(by, step.actor))
@@ -278,7 +278,7 @@ def _no_such(kind: KindDefinition, name: str) -> Refusal:
     there = [t.name for t in kind.timers]
     return Refusal(
         "no_such_deadline",
-        f"本案没有名为“{name}”的期限",
+        f"本案没有名为“{name}”的期限" + (f",有:{'、'.join(there)}" if there else ""),
         f"the kind {kind.kind} has no deadline '{name}'; it has: {', '.join(there) or 'none'}",
         {"deadlines": there},
     )

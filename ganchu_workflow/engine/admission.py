@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from ganchu_workflow.actors import RESERVED, SCOPED, Actor, Role
+from ganchu_workflow.actors import RESERVED, ROLE_LABELS, SCOPED, Actor, Role
 from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.engine.cases import CaseState, Running
 from ganchu_workflow.engine.deadlines import AWAITING, STOPPED, limit_of, started_by
@@ -19,6 +20,7 @@ from ganchu_workflow.process.deadlines import FactRule
 from ganchu_workflow.process.definition import Edge, Process, Timer
 from ganchu_workflow.timing import Period, Unit, closes_in_time
 from ganchu_workflow.timing.left import read_left
+from ganchu_workflow.timing.reckoning import shown, shown_end
 
 LIVE_WITHOUT_ROUND = ("round", "phase")
 """Kinds that may move whatever the round's state: the round itself, and its phases."""
@@ -40,10 +42,11 @@ def not_allowed(by: Collection[Role], actor: Actor) -> Refusal:
     """The refusal for want of authority: it names whose act it would be, never another party's scope."""
     roles = sorted(r.value for r in by if r not in RESERVED)
     whose = ", ".join(roles) or "the system itself"
+    whose_zh = "、".join(ROLE_LABELS[Role(role)] for role in roles) or "系统"
     scope = actor.role in by
     return Refusal(
         "not_allowed",
-        "本案不在您的职责范围内" if scope else "您的角色无权办理此事项",
+        "本案不在您的职责范围内" if scope else f"您的角色无权办理此事项,可由{whose_zh}办理",
         "this case is outside your scope" if scope else f"your role may not do this; it is for: {whose}",
         {"role": actor.role.value, "roles": roles},
     )
@@ -108,15 +111,16 @@ def _open_for_sure(work: Workspace, process: Process, host: CaseState, timer: Ti
 def _deadline_refusal(
     work: Workspace, process: Process, host: CaseState, timer: Timer, received_at: datetime
 ) -> Refusal | None:
-    running = work.deadlines(host).get(timer.name)
+    running, zone = work.deadlines(host).get(timer.name), work.around.zone
     if running is None:
         if host.state in timer.runs_in | timer.stops_in:
             return None  # the settings give this window no end
         rule = timer.deadline.rule
         printed = host.facts.get(rule.key) if isinstance(rule, FactRule) else None
         if printed is not None and not closes_in_time(received_at, from_text(printed)):
-            return _closed("已超过截止时间", "the window has closed", {"window": timer.name, "closes_at": printed})
-        return _closed("期限未开始或已结束", "its window is not running", {"window": timer.name})
+            detail = {"window": timer.name, "closes_at": printed}
+            return _closed("已超过截止时间", "the window has closed", detail, zone)
+        return _closed("期限未开始或已结束", "its window is not running", {"window": timer.name}, zone)
     if running.status == AWAITING and running.shown_at is not None:
         if received_at <= _open_for_sure(work, process, host, timer, running):
             return None
@@ -127,14 +131,12 @@ def _deadline_refusal(
             {"window": timer.name, "closes_at": to_text(running.shown_at)},
         )
     if running.due_at is None:
-        return (
-            None if running.status != STOPPED or host.state in timer.stops_in else _closed("期限已中止", "stopped", {})
-        )
+        stands = running.status != STOPPED or host.state in timer.stops_in
+        return None if stands else _closed("期限已中止", "stopped", {}, zone)
     if closes_in_time(received_at, running.due_at):
         return None
-    return _closed(
-        "已超过截止时间", "the window has closed", {"window": timer.name, "closes_at": to_text(running.due_at)}
-    )
+    detail = {"window": timer.name, "closes_at": to_text(running.due_at)}
+    return _closed("已超过截止时间", "the window has closed", detail, zone)
 
 
 def refusal_in_time(work: Workspace, process: Process, edge: Edge, case: CaseState, request: Request) -> Refusal | None:
@@ -158,9 +160,10 @@ def _may_enter_late(edge: Edge, actor: Actor, case: CaseState) -> Refusal | None
     roles = sorted(r.value for r in edge.transition.late_by)
     if has_authority(actor, edge.transition.late_by, case):
         return None
+    labels = "、".join(ROLE_LABELS[Role(role)] for role in roles)
     return Refusal(
         "late_entry_not_allowed",
-        "您的角色无权补录此事项" if roles else "该事项不得补录",
+        f"您的角色无权补录此事项,可由{labels}补录" if roles else "该事项不得补录",
         f"this act may be entered late by {', '.join(roles) or 'nobody'}",
         {"roles": roles},
     )
@@ -172,15 +175,19 @@ def _was_late(
     """Why an act received then was out of this window as it ran, whatever has become of it since."""
     if timer.name not in work.deadlines(host) and host.state in timer.runs_in | timer.stops_in:
         return None  # the settings give this window no end
-    return _as_it_stood(*deadline_at(work, host, timer.name, received_at), {"window": timer.name})
+    return _as_it_stood(*deadline_at(work, host, timer.name, received_at), {"window": timer.name}, work.around.zone)
 
 
-def _as_it_stood(standing: str, end: datetime | None, detail: dict[str, Any]) -> Refusal | None:
+def _as_it_stood(standing: str, at: datetime | None, detail: dict[str, Any], zone: ZoneInfo) -> Refusal | None:
+    """Why an act was out of its window, if it was; `at` is when that opened, or closed, where it is known."""
     if standing == NOT_OPEN:
-        return Refusal("window_not_open", "当时尚未开始受理", "its window had not opened", detail)
+        zh, en = "当时尚未开始受理", "its window had not opened"
+        if at is not None:
+            zh, en = f"{zh},{_when(at, zone)} 起受理", f"{en}: it opened at {_when(at, zone)}"
+        return Refusal("window_not_open", zh, en, detail)
     if standing == CLOSED:
-        closed = {"closes_at": to_text(end)} if end else {}
-        return _closed("当时已超过截止时间", "the window had closed", {**detail, **closed})
+        closed = {"closes_at": to_text(at)} if at else {}
+        return _closed("当时已超过截止时间", "the window had closed", {**detail, **closed}, zone)
     return None
 
 
@@ -210,21 +217,34 @@ def _phase_refusal(
     phase = work.phase(case.round, stage)
     if phase is None:
         return None
+    zone = work.around.zone
     if entered_late:
-        return _as_it_stood(*phase_at(work, phase, received_at), {"stage": stage})
+        return _as_it_stood(*phase_at(work, phase, received_at), {"stage": stage}, zone)
     opens_at, closes_at = phase.facts.get("opens_at"), phase.facts.get("closes_at")
     detail = {"stage": stage, "opens_at": opens_at, "closes_at": closes_at}
-    if opens_at is not None and received_at < from_text(opens_at):
-        return Refusal("window_not_open", "尚未开始受理", "its window has not opened yet", detail)
+    if opens_at is not None and received_at < (opens := from_text(opens_at)):
+        when = _when(opens, zone)
+        zh, en = f"尚未开始受理,{when} 起受理", f"its window has not opened yet: it opens at {when}"
+        return Refusal("window_not_open", zh, en, detail)
     if closes_at is not None:
         in_time = closes_in_time(received_at, from_text(closes_at))
-        return None if in_time else _closed("已超过截止时间", "the window has closed", detail)
-    return _closed("环节已结束", "the phase has closed", detail) if phase.state == "closed" else None
+        return None if in_time else _closed("已超过截止时间", "the window has closed", detail, zone)
+    return _closed("环节已结束", "the phase has closed", detail, zone) if phase.state == "closed" else None
 
 
 def _of_phase(declared: Any, edge: Edge) -> bool:
     return declared is edge.transition or bool(edge.stage)
 
 
-def _closed(zh: str, en: str, detail: dict[str, Any]) -> Refusal:
+def _closed(zh: str, en: str, detail: dict[str, Any], zone: ZoneInfo) -> Refusal:
+    """The words say when it closed, where that is known, and what may be done about paper that came before."""
+    if detail.get("closes_at"):
+        when = _when(from_text(detail["closes_at"]), zone, shown_end)
+        zh = f"{zh}({when});此前收到纸件的,该事项允许时可补录"
+        en = f"{en} ({when}); what was received on paper before that may be entered late, where the act allows it"
     return Refusal("window_closed", zh, en, detail)
+
+
+def _when(instant: datetime, zone: ZoneInfo, read: Callable[[datetime], str] = shown) -> str:
+    here = instant.astimezone(zone)
+    return f"{read(here)}{here.isoformat()[-6:]}"

@@ -16,7 +16,7 @@ from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.recorder import plain
 from ganchu_workflow.engine.requests import Entry, Request, Step
 from ganchu_workflow.engine.transition import Engine, OneByOne
-from ganchu_workflow.errors import Contention, DatabaseFault, Unknown, WorkflowError
+from ganchu_workflow.errors import Contention, DatabaseFault, WorkflowError, no_such_case
 
 BATCH = 200
 """How many acts one transaction takes."""
@@ -61,7 +61,7 @@ def request_of(
 ) -> Request | WorkflowError:
     """The act on one of the cases, under a key of its own if there is one; where there is no such case, that."""
     if round_id is None:
-        return Unknown(f"there is no case '{case}'", case=case)
+        return no_such_case(case)
     step = Step(trigger, case, plain(data or {}), actor)
     return Request(step, round_id, received_at, f"{key}:{case}" if key is not None else None, document, entry)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +30,19 @@ _MESSAGES = Statement(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Unsent:
+    """What the row of a delivery would say of a message that has none."""
+
+    message_id: str
+    channel: str = ""
+    status: str = "waiting"
+    attempts: int = 0
+    version: int = 0
+    subject: str | None = None
+    text: str | None = None
+
+
 def attempt_of(row: Any) -> int:
     """Which attempt the next one of this delivery is, from 1: a claim that ran out before it began was none."""
     attempts: int = row.attempts
@@ -46,6 +60,11 @@ def deliveries(link: Link, claimed: Sequence[Any], until: datetime, tellers: Map
     cases = _with_parents(Rows(link), [m.case_id for m in messages.values()])
     cases |= {c.id: c for c in Rows(link).cases(sorted({m.round_id for m in messages.values()}))}
     return [_delivery(row, messages[row.message_id], cases, until, tellers) for row in claimed]
+
+
+def unsent(link: Link, messages: Iterable[str], now: datetime, tellers: Mapping[str, type]) -> list[Delivery]:
+    """These messages as `deliveries` would give them, over no channel and in nobody's hand."""
+    return deliveries(link, [_Unsent(message) for message in messages], now, tellers)
 
 
 def _delivery(

@@ -15,15 +15,16 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, bindparam, false, insert, or_, select, update
+from sqlalchemy import and_, bindparam, false, func, insert, or_, select, update
 
 from ganchu_workflow.actors import Actor
 from ganchu_workflow.canonical import digest
 from ganchu_workflow.clock import Clock
 from ganchu_workflow.engine.attempts import keep_attempt, label
 from ganchu_workflow.engine.decisions import DROP, RETRY, Decision, storable
-from ganchu_workflow.engine.deliveries import CLAIMED, attempt_of, deliveries
-from ganchu_workflow.engine.sql import OUTBOX
+from ganchu_workflow.engine.deliveries import CLAIMED, attempt_of, deliveries, unsent
+from ganchu_workflow.engine.queries import as_told
+from ganchu_workflow.engine.sql import CASE, OUTBOX
 from ganchu_workflow.engine.transactions import Transactions
 from ganchu_workflow.entropy import Entropy
 from ganchu_workflow.errors import Invalid, Refusal, Refused, Unknown
@@ -54,6 +55,7 @@ class Entry:
     message_id: str
     channel: str | None
     round: str
+    case: str
     message: str
     recipient: str
     status: str
@@ -183,9 +185,20 @@ class Outbox:
     # ── what an operator asks for ──
 
     def entries(
-        self, *, round: str | None = None, status: str | None = None, message: str | None = None, limit: int = 1000
+        self,
+        *,
+        round: str | None = None,
+        status: str | None = None,
+        message: str | None = None,
+        case: str | None = None,
+        to: str | None = None,
+        limit: int = 1000,
     ) -> list[Entry]:
-        """The messages and their deliveries, oldest first: of a round, in a status, of one id. Raises `Invalid`."""
+        """The messages and their deliveries, in the order in which they were told: of a round, in a status, of one id,
+        told by a case or by one that was opened under it, to a recipient (`role:scope`) or to all of a role.
+
+        Raises `Invalid` for a status that there is not.
+        """
         if status is not None and status not in STATUSES:
             raise Invalid(f"there is no status '{status}'; use one of {', '.join(STATUSES)}", status=status)
         columns = [column.label(f"d_{column.name}") for column in DELIVERY.columns]
@@ -194,11 +207,30 @@ class Outbox:
             query = query.where(OUTBOX.c.round_id == round)
         if message is not None:
             query = query.where(OUTBOX.c.id == message)
+        if case is not None:
+            under = select(CASE.c.id).where(or_(CASE.c.id == case, CASE.c.parent_id == case))
+            query = query.where(OUTBOX.c.case_id.in_(under))
+        if to is not None:
+            query = query.where(or_(OUTBOX.c.recipient == to, OUTBOX.c.recipient.startswith(f"{to}:", autoescape=True)))
         if status is not None:
             unrouted = OUTBOX.c.status == WAITING if status == WAITING else false()
             query = query.where(or_(DELIVERY.c.status == status, unrouted))
-        query = query.order_by(OUTBOX.c.created_at, OUTBOX.c.id, DELIVERY.c.channel).limit(limit)
+        query = query.order_by(*as_told(), DELIVERY.c.channel).limit(limit)
         return self._transactions.read(lambda link: [_entry(row) for row in link.execute(query)])
+
+    def to_be_said(self, messages: Iterable[str]) -> dict[str, Delivery]:
+        """These messages, by id, as a dispatcher is handed them, for whoever wants to see their words before that.
+
+        Nothing is claimed.
+        """
+        now, tellers = self._clock.now(), self._tellers
+        return self._transactions.read(lambda link: {d.id: d for d in unsent(link, messages, now, tellers)})
+
+    def not_due(self) -> list[tuple[str, int, datetime]]:
+        """What waits or is to be tried again, and that not yet: its status, how many they are, the first instant."""
+        query = select(DELIVERY.c.status, func.count(), func.min(DELIVERY.c.due_at)).group_by(DELIVERY.c.status)
+        query = query.where(DELIVERY.c.status.in_([WAITING, RETRYING]), DELIVERY.c.due_at > self._clock.now())
+        return self._transactions.read(lambda link: [tuple(row) for row in link.execute(query)])
 
     def retry(self, message: str, channel: str | None = None, *, actor: Actor, reason: str) -> list[str]:
         """Hand a message in again that is dead, stuck or retrying, over this channel or all such; gives the channels.
@@ -350,6 +382,7 @@ def _entry(row: Any) -> Entry:
         message_id=row.id,
         channel=row.d_channel,
         round=row.round_id,
+        case=row.case_id,
         message=row.message,
         recipient=row.recipient,
         status=row.d_status or row.status,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
 
 from ganchu_workflow.actors import SCOPED, Actor
 from ganchu_workflow.canonical import decode
@@ -17,7 +17,7 @@ from ganchu_workflow.engine.events import Receipt
 from ganchu_workflow.engine.rows import Rows, by_chunks
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.engine.sql import CASE, DEADLINE, EVENT, NOT_CALLED_OFF, OUTBOX, PARTY
-from ganchu_workflow.errors import DefinitionChanged, Invalid, Refusal, Unknown
+from ganchu_workflow.errors import DefinitionChanged, Invalid, Refusal, Unknown, no_such_case
 from ganchu_workflow.process.definition import Process
 from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.store.link import Link
@@ -108,7 +108,7 @@ def rounds_of(link: Link, case_ids: Sequence[str]) -> dict[str, str]:
 def require_round(link: Link, round_id: str) -> None:
     """Raise `Unknown` unless there is such a round."""
     if rounds_of(link, [round_id]) != {round_id: round_id}:
-        raise Unknown(f"there is no round '{round_id}'", case=round_id)
+        raise Unknown(f"没有编号为“{round_id}”的批次 / there is no round '{round_id}'", case=round_id)
 
 
 def round_of(link: Link, case_ids: Sequence[str]) -> str:
@@ -116,7 +116,7 @@ def round_of(link: Link, case_ids: Sequence[str]) -> str:
     found = rounds_of(link, case_ids)
     missing = sorted(set(case_ids) - set(found))
     if missing:
-        raise Unknown(f"there is no case '{missing[0]}'", case=missing[0])
+        raise no_such_case(missing[0])
     belong = set(found.values())
     if not case_ids:
         belong = {r.id for r in rounds(link) if r.state in ("planning", "running", "announced")}
@@ -212,14 +212,24 @@ def last_recorded_at(link: Link) -> datetime | None:
 
 
 def attempts(link: Link, round_id: str) -> list[dict[str, Any]]:
-    """What was tried in a round and refused, and what was decided about its messages, oldest first."""
+    """What was tried in a round and refused, and what was decided about its messages: in the order of trying."""
     query = select(ATTEMPT).where(ATTEMPT.c.round_id == round_id).order_by(ATTEMPT.c.recorded_at, ATTEMPT.c.id)
     return [{**r._asdict(), "body": decode(r.body)} for r in link.execute(query)]
 
 
+def as_told() -> tuple[ColumnElement[Any], ...]:
+    """How messages are ordered: by the instant, then as their ids were made, but never against the events of one case.
+
+    Within one millisecond every process numbers its ids anew: only of those of one process it is known which was first.
+    """
+    last_so_far = func.max(OUTBOX.c.id).over(
+        partition_by=(OUTBOX.c.case_id, OUTBOX.c.created_at), order_by=(OUTBOX.c.seq, OUTBOX.c.ordinal)
+    )
+    return OUTBOX.c.created_at, last_so_far, OUTBOX.c.case_id, OUTBOX.c.seq, OUTBOX.c.ordinal
+
+
 def messages(link: Link, round_id: str) -> Iterator[dict[str, Any]]:
-    """The outbox of a round, oldest first."""
-    query = select(OUTBOX).where(OUTBOX.c.round_id == round_id)
-    query = query.order_by(OUTBOX.c.created_at, OUTBOX.c.case_id, OUTBOX.c.seq, OUTBOX.c.ordinal)
+    """The outbox of a round, in the order in which it was told."""
+    query = select(OUTBOX).where(OUTBOX.c.round_id == round_id).order_by(*as_told())
     for row in link.execute(query):
         yield {**row._asdict(), "body": decode(row.body)}

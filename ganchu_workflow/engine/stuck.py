@@ -34,6 +34,7 @@ from ganchu_workflow.errors import (
     Refused,
     Unknown,
     WorkflowError,
+    no_such_case,
 )
 from ganchu_workflow.store.link import Link
 
@@ -190,7 +191,7 @@ def release(
         decision.place = {"round_id": round_id, "case_id": case_id} if round_id else {}
         decision.require_operator()
         if round_id is None:
-            raise Unknown(f"there is no case '{case_id}'", case=case_id)
+            raise no_such_case(case_id)
         of_round = [stuck_of(row) for row in link.execute(sql.STUCK_OF_ROUND, {"round": round_id})]
         chosen = tuple(
             each

@@ -44,8 +44,8 @@ from ganchu_workflow.errors import (
     NotCanonical,
     Refusal,
     Refused,
-    Unknown,
     WorkflowError,
+    no_such_case,
 )
 from ganchu_workflow.store.failures import ROW_REFUSED
 from ganchu_workflow.store.link import Link
@@ -249,7 +249,7 @@ class Engine:
             return request
         found = rows.round_of(case_id)
         if found is None:
-            raise Unknown(f"there is no case '{case_id}'", case=case_id)
+            raise no_such_case(case_id)
         self.known.belongs({case_id: found})
         return replace(request, round=found)
 

@@ -18,7 +18,7 @@ from ganchu_workflow.engine.cases import CaseState, Running
 from ganchu_workflow.engine.rows import Rows
 from ganchu_workflow.engine.surroundings import Pending, Surroundings
 from ganchu_workflow.entropy import new_salt
-from ganchu_workflow.errors import Unknown
+from ganchu_workflow.errors import no_such_case
 from ganchu_workflow.process.values import CaseView
 from ganchu_workflow.timing import Limit, Reckoning, WorkingCalendar, reckon
 
@@ -63,7 +63,7 @@ class RoundView:
         """The working copy of a case. Raises `Unknown` when there is no such case."""
         self.load([case_id])
         if case_id not in self._cases:
-            raise Unknown(f"there is no case '{case_id}'", case=case_id)
+            raise no_such_case(case_id)
         self.content_read.add(case_id)
         self._trace.add(case_id)
         return self._cases[case_id]

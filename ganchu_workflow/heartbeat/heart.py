@@ -119,7 +119,7 @@ class Heartbeat:
     not on SQLite; it never stands in the way of an act.
 
     All instants are those of the workflow's clock; only how long to wait is measured on the machine's. Raises `Invalid`
-    for times out of range or a scheduler that is none.
+    for times that are no `timedelta` or out of range, or a scheduler that is none.
     """
 
     def __init__(
@@ -135,6 +135,7 @@ class Heartbeat:
         max_skew: timedelta | None = MAX_SKEW,
         park_after: int = PARK_AFTER,
     ) -> None:
+        _require_spans(every=every, grace=grace, **({} if max_skew is None else {"max_skew": max_skew}))
         if not timedelta() < every <= DAY:
             raise Invalid(f"every: {every} is no interval between beats; it is more than nothing and at most a day")
         if not timedelta() <= grace <= DAY:
@@ -378,6 +379,13 @@ class Heartbeat:
             log.warning("the clocks agree again", extra={"action": "clock_skew_over"})
         elif beat.error is not None and not beat.outage and not beat.skewed:
             log.error("a beat failed", exc_info=beat.error, extra={"action": "beat_failed", "beat": beat.number})
+
+
+def _require_spans(**given: object) -> None:
+    for name, span in given.items():
+        if not isinstance(span, timedelta):
+            how = "timedelta(seconds=30)"
+            raise Invalid(f"{name}: 须为 timedelta,如 {how} / {span!r} is no timedelta; write it like {how}")
 
 
 def _of_the_database(error: BaseException) -> bool:

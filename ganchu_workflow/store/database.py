@@ -171,9 +171,13 @@ def require_schema(engine: Engine) -> None:
         raise database_fault(engine, error) from error
     _refuse_newer(engine, found)
     if found != REVISIONS[-1]:
-        what = "has no tables of this library yet" if found is None else f"is at revision {found}, older than this code"
+        zh, en = "尚无本库的表", "has no tables of this library yet"
+        if found is not None:
+            zh, en = f"版本为 {found},旧于本程序", f"is at revision {found}, older than this code"
+        where = _label(engine.url)
         raise SchemaFault(
-            f"the database {_label(engine.url)} {what}: run `ganchu db upgrade` or call wf.migrate()",
+            f"数据库 {where} {zh},请运行 ganchu db upgrade / "
+            f"the database {where} {en}: run `ganchu db upgrade` or call wf.migrate()",
             found=found,
             wanted=REVISIONS[-1],
         )
@@ -343,6 +347,7 @@ def _revision(connection: Connection) -> str | None:
 def _refuse_newer(engine: Engine, found: str | None) -> None:
     if found is not None and found not in REVISIONS:
         raise SchemaFault(
+            f"数据库 {_label(engine.url)} 版本为 {found},本程序不识别,请升级程序 / "
             f"the database {_label(engine.url)} is at revision {found}, which this version of the library does not"
             " know: upgrade the package, pip install -U ganchu-workflow",
             found=found,

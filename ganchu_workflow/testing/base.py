@@ -347,10 +347,7 @@ class Script:
                 if entry.may:
                     lines.append(f"  {actor} may {entry.trigger}({', '.join(entry.required)})")
                 elif entry.refusal is not None and entry.refusal.code != "not_allowed":
-                    end = "opens_at" if entry.refusal.code == "window_not_open" else "closes_at"
-                    instant = entry.refusal.detail.get(end)
-                    when = f" ({self.shown(instant)})" if isinstance(instant, str) else ""
-                    lines.append(f"  {actor} may not {entry.trigger}: {entry.refusal.code}: {entry.refusal.en}{when}")
+                    lines.append(f"  {actor} may not {entry.trigger}: {entry.refusal.code}: {entry.refusal.en}")
         return "\n".join(lines)
 
     def summary(self) -> str:

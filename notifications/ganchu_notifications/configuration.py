@@ -29,6 +29,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -38,7 +39,7 @@ from ganchu_notifications.dispatcher import Channel, Dispatcher, Outbox
 from ganchu_notifications.inbox import Inbox
 from ganchu_notifications.templates import Templates
 from ganchu_workflow.errors import Invalid
-from ganchu_workflow.messages import MessageKind
+from ganchu_workflow.messages import Delivery, MessageKind
 from ganchu_workflow.plugins import CHANNELS, Registry
 
 _PATHS = frozenset({"path", "folder", "password_file", "ca_file"})
@@ -110,6 +111,18 @@ def check_texts(kinds: Iterable[MessageKind]) -> list[str]:
     return Templates().check(kinds)
 
 
+def words(delivery: Delivery) -> tuple[str, str]:
+    """Subject and text of a message in the packages' own words; `ganchu outbox list` asks before it is sent."""
+    said = _own_texts().render(delivery)
+    return said.subject, said.text
+
+
+@cache
+def _own_texts() -> Templates:
+    return Templates()
+
+
+build.words = words  # type: ignore[attr-defined]
 build.check_texts = check_texts  # type: ignore[attr-defined]  # the entry point brings the function, and it both
 
 

@@ -131,6 +131,11 @@ class Dispatcher:
         settled += self._outbox.settle(batch) if batch else []
         return self._counted(claimed, settled, stuck)
 
+    def words(self, delivery: Delivery) -> tuple[str, str]:
+        """Subject and text as they would be sent. Raises `Unreadable` for what cannot be put into words."""
+        said = self._templates.render(delivery)
+        return said.subject, said.text
+
     # ── inside ──
 
     def _check(self) -> None:

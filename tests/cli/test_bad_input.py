@@ -349,7 +349,9 @@ BAD_ACTS = {
     "unknown case to look at": BadAct(
         ("allowed", "nope", "--as", "office"), BAD_INPUT, "unknown", ("there is no case 'nope'",)
     ),
-    "unknown case to tell of": BadAct(("history", "nope"), BAD_INPUT, "unknown", ("there is no case 'nope'",)),
+    "unknown case to tell of": BadAct(
+        ("history", "nope"), BAD_INPUT, "unknown", ("没有编号为“nope”的案件 / there is no case 'nope'",)
+    ),
     "unknown round": BadAct(("round", "list", "nope"), BAD_INPUT, "unknown", ("there is no case 'nope'",)),
     "a case that is no round": BadAct(
         ("round", "list", "{draft}"), BAD_INPUT, "unknown",
@@ -373,15 +375,20 @@ BAD_ACTS = {
     ),
     "unknown trigger": BadAct(
         ("fire", "{draft}", "sumbit", "--as", "applicant:E1"), BAD_INPUT, "unknown",
-        ("application has no trigger 'sumbit'; it has: ", " submit, "),
+        ("没有动作“sumbit”,是否指 self_declaration.submit?此处可办:self_declaration.submit, ", "no trigger 'sumbit'; "),
     ),
     "unknown role": BadAct(
         ("fire", "{draft}", "submit", "--as", "aplicant:E1"), BAD_INPUT, "invalid",
-        ("--as: there is no role 'aplicant'; did you mean 'applicant'? roles are: applicant, local_authority, ",),
+        ("--as: 没有角色“aplicant”;是否指 applicant?可用角色:applicant, ",
+         "there is no role 'aplicant'; did you mean 'applicant'? "),
     ),
-    "no role": BadAct(("tasks", "--as", ":E1"), BAD_INPUT, "invalid", ("--as: there is no role ''; roles are: ",)),
+    "no role": BadAct(
+        ("tasks", "--as", ":E1"), BAD_INPUT, "invalid",
+        ("--as: 没有角色“”;可用角色:", "there is no role ''; roles are: ")
+    ),
     "for whom": BadAct(
-        declare(actor="applicant"), BAD_INPUT, "invalid", ("--as: the role 'applicant' ", "applicant:<reference>")
+        declare(actor="applicant"), BAD_INPUT, "invalid",
+        ("--as: 角色“applicant”须写明代表谁", "the role 'applicant' ", "applicant:<reference>")
     ),
     "the library's own role": BadAct(
         ("fire", "{draft}", "lapse", "--as", "clock"), REFUSED, "reserved_role",
@@ -431,7 +438,7 @@ BAD_ACTS = {
     ),
     "another's role": BadAct(
         ("fire", "{draft}", "submit", "--as", "office"), REFUSED, "not_allowed",
-        ("您的角色无权办理此事项 / your role may not do this; it is for: applicant",), kept=True,
+        ("您的角色无权办理此事项,可由申报企业办理 / your role may not do this; it is for: applicant",), kept=True,
     ),
     "another's case": BadAct(
         ("fire", "{draft}", "submit", "--as", "applicant:E2"), REFUSED, "not_allowed",
@@ -493,7 +500,7 @@ def test_nothing_is_declared_before_the_window_opens(database_url: str, plan: Pa
         wf.fire(opened, "start", actor=OFFICE)
     before = dump(database_url)
     done = ganchu(*declare(), "--db", database_url, cwd=plan.parent)
-    said(done, REFUSED, "window_not_open", "尚未开始受理 / ")
+    said(done, REFUSED, "window_not_open", "尚未开始受理,2099-01-01 09:00+08:00 起受理 / ")
     assert without_attempts(dump(database_url)) == without_attempts(before)
 
 

@@ -121,7 +121,14 @@ def test_a_tick_fires_what_is_due(database_url: str, plan: Path) -> None:
     plan.write_text(plan.read_text("utf-8").replace("2099", "2021"), "utf-8")
     with workflow(database_url) as wf:
         opened = wf.open_round(plan, actor=OFFICE).case_id
-    assert ganchu("tick", "--db", database_url, cwd=plan.parent) == Done(0, "已触发 2 项 / fired 2\n", "")
+    done = ganchu("tick", "--db", database_url, cwd=plan.parent)
+    first, opens, closes = done.out.splitlines()
+    assert (done.code, first, done.err) == (0, "已触发 2 项 / fired 2", "")
+    with workflow(database_url) as wf:
+        window = wf.cases(opened, "phase")[0].id
+    due = ("等待期 (opens)  应于 / due 2020-01-01 09:00:00+08:00  → open",)
+    due += ("环节期限 (closes)  应于 / due 2021-12-31 17:30:00+08:00  → closed",)
+    assert (opens, closes) == tuple(f"    self_declaration {window}  {each}" for each in due)
     before = dump(database_url)
     assert read(ganchu("tick", "--db", database_url, "--json", cwd=plan.parent)) == {
         "fired": [],

@@ -48,6 +48,40 @@ def test_paper_that_came_in_time_is_entered_late(script: RoundScript, tmp_path: 
     assert "收文" not in str(event)
 
 
+def test_a_refused_late_entry_stands_where_it_was_tried_with_what_it_claims_and_who_entered_it(
+    script: RoundScript, tmp_path: Path
+) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"x")
+    entered = ("--reason", "窗口收件", "--evidence", "a.pdf", "--entered-by", "office#u-17")
+    first = submit(script, tmp_path)
+    assert [first.code, submit(script, tmp_path, "--received-at", "2021-09-03T17:31", *entered).code] == [3, 3]
+
+    url = script.wf.database.url.render_as_string(hide_password=False)
+    done = ganchu("attempts", script.round, cwd=tmp_path, env={"GANCHU_DB": url})
+
+    # At one instant two processes have tried it: which was first, the record cannot tell.
+    rows = [line.partition("  ") for line in done.out.splitlines() if not line.startswith(" ")]
+    assert [when for when, _, _ in rows] == ["2021-09-04 10:00:00+08:00"] * 2
+    late = "    补录 / entered late: office#u-17  收到 / received 2021-09-03 17:31:00+08:00"
+    assert [line for line in done.out.splitlines() if line.startswith(" ")] == [late]
+    before = done.out.splitlines()[done.out.splitlines().index(late) - 1]
+    words = "当时已超过截止时间(2021-09-03 17:30+08:00);此前收到纸件的,该事项允许时可补录"
+    assert before.endswith(f"  applicant:firm-水表  self_declaration.submit  window_closed  {words}")
+
+
+def test_what_comes_late_is_told_when_the_window_closed_and_that_paper_may_be_entered_late(
+    script: RoundScript, tmp_path: Path
+) -> None:
+    done = submit(script, tmp_path)
+    zh = "当时已超过截止时间(2021-09-03 17:30+08:00);此前收到纸件的,该事项允许时可补录"
+    closed = "the window had closed (2021-09-03 17:30+08:00)"
+    en = f"{closed}; what was received on paper before that may be entered late, where the act allows it"
+    assert (done.code, done.err.splitlines()) == (
+        3,
+        ["不予办理 / refused [window_closed]", f"[submit @ self_declaration.lapsed]: {zh} / {en}"],
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -62,7 +96,7 @@ def test_paper_that_came_in_time_is_entered_late(script: RoundScript, tmp_path: 
         (["--received-at", "20210903", "--reason", "x", "--evidence", "a.pdf"], "如 2021-09-03T17:10"),
         (
             ["--received-at", CLOSES, "--reason", "x", "--evidence", "a.pdf", "--entered-by", "applicant"],
-            "--entered-by: the role 'applicant' acts for somebody",
+            "the role 'applicant' acts for somebody",
         ),
         (
             ["--received-at", "gestern", "--reason", "x", "--evidence", "a.pdf"],

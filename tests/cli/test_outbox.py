@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command import Done, dump, ganchu, workflow
+from ganchu_workflow import Actor, Role
+from ganchu_workflow.testing import RoundScript, usual_plan
+from tests.cli.command import Done, dump, ganchu, meddling, workflow
 from tests.cli.conftest import DECLARATION, FIRM, OFFICE, Scene
 
 FILE = """
@@ -75,7 +77,65 @@ def test_what_is_due_is_delivered_and_listed(scene: Scene, told: str) -> None:
         "dead": 0,
         "stuck": 0,
         "left": 0,
+        "not_due": {},
     }
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_is_not_sent_yet_is_listed_in_the_words_it_would_be_sent_in(scene: Scene, told: str) -> None:
+    (scene.folder / "texts" / "zh-CN").mkdir(parents=True)
+    (scene.folder / "texts" / "zh-CN" / "declaration_received.txt").write_text("已收件\n\n请等候。\n", "utf-8")
+    (scene.folder / "own.toml").write_text(f'templates = ["texts"]\n{FILE}', "utf-8")
+    before = dump(scene.url)
+
+    listed = run(scene, "list")
+    shown = run(scene, "list", "--message", told)
+    own = run(scene, "list", "--channels", "own.toml")
+
+    assert listed.out.endswith("  applicant:E1  -  waiting  申报材料已收到:示例产品\n")
+    assert shown.out.splitlines()[:2] == [
+        listed.out.rstrip("\n"),
+        "尚未发出,拟发内容 / not sent yet; what it would say now:",
+    ]
+    assert "示例企业(虚构):\n\n贵单位申报的“示例产品”已于" in shown.out
+    assert own.out.endswith("  waiting  已收件\n")
+    assert dump(scene.url) == before
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_message_that_has_no_words_is_listed_by_its_kind_with_the_reason(scene: Scene, told: str) -> None:
+    with meddling(scene.url) as connection:
+        connection.exec_driver_sql("DROP TRIGGER IF EXISTS ganchu_outbox_update")
+        connection.exec_driver_sql("UPDATE ganchu_outbox SET message = 'nothing_declared'")
+
+    done = run(scene, "list", "--message", told)
+
+    assert done.out.splitlines()[0].endswith("  waiting  nothing_declared")
+    words = "尚未发出,无法成文 / not sent, and has no words: the message 'nothing_declared' has no text: declare it"
+    assert done.out.splitlines()[1].startswith(words)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_list_is_narrowed_to_a_case_and_to_a_recipient(scene: Scene, told: str) -> None:
+    other = Actor(Role.APPLICANT, "E2")
+    with workflow(scene.url) as wf:
+        data = DECLARATION | {"product": "茶油", "number": "GC-2", "credit_code": "91369900MA0000023W"}
+        data["trademark"] = {"number": "DEMO-2", "owner": data["credit_code"]}
+        draft = wf.open("application", data | {"documents": [CERTIFICATE]}, actor=other).case_id
+        wf.fire(draft, "submit", {"truthful": True}, actor=other)
+        second = wf.messages(scene.round)[-1]["id"]
+
+    def ids(*args: str) -> list[str]:
+        return [row["message_id"] for row in read(run(scene, "list", *args, "--json"))]
+
+    assert ids() == [told, second]
+    assert ids("--case", scene.draft) == [told]
+    assert ids("--case", "number:GC-2") == [second]
+    assert ids("--to", "applicant:E1") == [told]
+    assert ids("--to", "applicant") == [told, second]
+    assert ids("--to", "applicant:E") == []
+    assert ids("--case", scene.draft, "--to", "applicant:E2") == []
+    assert [row["case"] for row in read(run(scene, "list", "--json"))] == [scene.draft, draft]
 
 
 def test_more_than_one_batch_is_delivered_at_a_time(scene: Scene, told: str) -> None:
@@ -123,6 +183,8 @@ def test_a_dead_letter_is_seen_handed_in_again_and_dropped(scene: Scene, told: s
         (("drop", "TOLD", "--channel", "fax", "--reason", "x"), 2, "the message goes over no channel 'fax'"),
         (("list", "--status", "lost"), 2, "there is no status 'lost'"),
         (("list", "--round", "nothing"), 2, "there is no case 'nothing'"),
+        (("list", "--case", "nothing"), 2, "there is no case 'nothing'"),
+        (("list", "--case", "number:X-1"), 2, "there is no application with the number 'X-1'"),
         (("retry", "TOLD", "--reason", "x", "--as", "auditor"), 3, "[not_allowed]"),
         (("retry", "TOLD", "--reason", "x"), 3, "[delivery_not_open]"),
         (("deliver", "--config", "delivery.toml"), 2, "--config"),
@@ -182,6 +244,23 @@ def test_nothing_is_delivered_while_the_time_is_made_up(scene: Scene, told: str)
     assert "GANCHU_AT is set (2021-11-18T10:00), but `ganchu outbox deliver` goes by the machine's clock" in done.err
     assert dump(scene.url) == before
     assert run(scene, "deliver", "--channels", "delivery.toml").code == 0  # it was to be delivered
+
+
+def test_what_is_dated_later_than_the_machine_is_counted_with_the_reason(sqlite_url: str, tmp_path: Path) -> None:
+    script = RoundScript(usual_plan(), database=sqlite_url, start="2099-09-01T09:00")
+    script.declare("水表")
+    script.close()
+    (tmp_path / "delivery.toml").write_text(FILE, "utf-8")
+    later = Scene(sqlite_url, tmp_path, script.round, "")
+
+    done = run(later, "deliver", "--channels", "delivery.toml")
+
+    assert (done.code, done.err) == (0, "")
+    first, why = done.out.splitlines()
+    assert first == "送达 0,待重试 0,死信 0,待查 0 / delivered 0, to retry 0, dead 0, stuck 0"
+    assert why.startswith("未到投递时刻 1 件,最早 2099-09-01 ")
+    assert "消息所记时刻晚于本机时间(演示批次的模拟时刻)" in why
+    assert read(run(later, "deliver", "--channels", "delivery.toml", "--json"))["not_due"] == {"waiting": 1}
 
 
 def test_a_reason_must_be_given(scene: Scene, told: str, tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ WRONG_CHOICES = {
         ("--state", SUBMITTED, "--number", "X-4"), "unknown",
         "there is no application with the number 'X-4' in that state",
     ),
-    "an unknown case": (("--case", "nope"), "unknown", "there is no case 'nope'"),
+    "an unknown case": (("--case", "nope"), "unknown", "没有编号为“nope”的案件 / there is no case 'nope'"),
     "an unknown application": (
         ("--case", "number:X"), "unknown", "there is no application with the number 'X'",
     ),
@@ -181,7 +181,7 @@ def test_a_misspelt_trigger_is_refused_once_and_not_for_every_case(busy: Busy) -
         done = busy.run("round", "act", busy.round, "acept", "--state", state)
         assert (done.code, done.out) == (2, "")
         assert done.err.startswith(
-            "错误 / error [unknown]\nthe kind application has no trigger 'acept'; it has: accept, amend, "
+            "错误 / error [unknown]\napplication: 没有动作“acept”,是否指 accept?此处可办:accept, "
         )
         assert len(done.err.splitlines()) == 2
     assert busy.run("round", "act", busy.round, "accept", "--state", nobody).code == 0
@@ -466,17 +466,18 @@ def test_time_is_not_turned_back_and_must_be_an_instant(staged: Staged) -> None:
 def test_a_real_round_goes_by_the_machines_clock(staged: Staged, plan: Path) -> None:
     before = dump(staged.url)
     new = staged.run("round", "new", "plan.toml", "--at", "2021-08-04T10:00")
-    assert (new.code, new.err) == (
-        2, "错误 / error [invalid]\n--at is for demonstrations: the plan does not say  demonstration = true\n"
-    )  # fmt: skip
+    words = "--at 仅用于演示:方案未写 demonstration = true / --at is for demonstrations: the plan does not say  "
+    assert (new.code, new.err) == (2, f"错误 / error [invalid]\n{words}demonstration = true\n")
     assert dump(staged.url) == before
     assert staged.run("round", "new", "plan.toml").code == 0
     before = dump(staged.url)
     for command in (("round", "tick"), ("round", "new", "demonstration.toml"), submit("D-1")):
         done = staged.run(*command, env={"GANCHU_AT": "2099-01-01T10:00"})
-        assert (done.code, done.out, done.err) == (
-            2, "", "错误 / error [invalid]\n--at is for demonstrations: the database holds the real round T-1\n"
-        )  # fmt: skip
+        zh, en = (
+            "--at 仅用于演示:该数据库中有正式批次 T-1",
+            "--at is for demonstrations: the database holds the real round T-1",
+        )
+        assert (done.code, done.out, done.err) == (2, "", f"错误 / error [invalid]\n{zh} / {en}\n")
     assert dump(staged.url) == before
 
 

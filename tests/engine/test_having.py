@@ -177,7 +177,7 @@ def test_other_rounds_are_not_looked_into(small: Small) -> None:
 def test_only_what_is_indexed_can_be_searched_for(small: Small) -> None:
     named(small, "甲厂")
 
-    with pytest.raises(Unknown, match="the fact 'city' of a application is not indexed; it has: enterprise"):
+    with pytest.raises(Unknown, match="the fact 'city' of the kind application is not indexed; it has: enterprise"):
         small.wf.find(small.round, "city", "360100")
     with pytest.raises(Unknown):
         small.wf.find(small.round, "enterprise", "甲厂", "nonsense")

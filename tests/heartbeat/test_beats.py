@@ -77,6 +77,13 @@ def test_a_beat_that_finds_nothing_says_nothing(small: Small, caplog: pytest.Log
 @pytest.mark.parametrize(
     ("times", "said"),
     [
+        (
+            {"every": 0},
+            r"every: 须为 timedelta,如 timedelta\(seconds=30\) / 0 is no timedelta; write it like timedelta",
+        ),
+        ({"grace": -1}, "grace: 须为 timedelta,.* / -1 is no timedelta"),
+        ({"max_skew": 1.5}, "max_skew: 须为 timedelta,.* / 1.5 is no timedelta"),
+        ({"every": None}, "every: 须为 timedelta,.* / None is no timedelta"),
         ({"every": timedelta()}, "every: 0:00:00 is no interval"),
         ({"every": timedelta(days=1, microseconds=1)}, "every: 1 day, 0:00:00.000001 is no interval"),
         ({"grace": -MICROSECOND}, "grace: -1 day, 23:59:59.999999 is no time"),

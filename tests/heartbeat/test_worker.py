@@ -1,6 +1,7 @@
 """`ganchu worker` as operators run it: real processes, real signals, both kinds of database."""
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -162,9 +163,10 @@ def test_ctrl_c_ends_it_cleanly(sqlite_url: str, tmp_path: Path) -> None:
 
 
 def test_the_lines_for_people_are_chinese_first(sqlite_url: str, tmp_path: Path) -> None:
-    overdue(sqlite_url, 2)
+    phases = overdue(sqlite_url, 2)
     with worker(sqlite_url, "--every", "1", cwd=tmp_path, as_json=False) as found:
         lines = [found.line(), found.line()]
+        fired = [found.line() for _ in range(4)]
         assert found.silent_for(2.5), "a beat that finds nothing prints nothing"
         assert found.end() == 0
         lines.append(found.line())
@@ -173,6 +175,10 @@ def test_the_lines_for_people_are_chinese_first(sqlite_url: str, tmp_path: Path)
         "开始:每 1 秒一次 / started: every 1 s",
         "已触发 4 项 / fired 4",
         "已停止",
+    ]
+    assert [re.sub(r"due .*  →", "due …  →", line) for line in fired] == [
+        *(f"    self_declaration {phase}  等待期 (opens)  应于 / due …  → open" for phase in phases),
+        *(f"    self_declaration {phase}  环节期限 (closes)  应于 / due …  → closed" for phase in phases),
     ]
 
 

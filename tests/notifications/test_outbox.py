@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ganchu_workflow import Actor, Refused, Role
+from ganchu_workflow import Actor, Refused, Role, SimulatedClock, Workflow
 from ganchu_workflow.errors import Invalid, Undeliverable, Unknown
 from ganchu_workflow.messages import Dispatched
 from ganchu_workflow.testing import OFFICE, SUPERVISOR, firm
@@ -46,6 +46,33 @@ def test_the_list_can_be_narrowed(post: Post) -> None:
     assert [e.message_id for e in outbox.entries(limit=2)] == [first, second]
     with pytest.raises(Invalid, match="there is no status 'lost'; use one of waiting, claimed, sending, retrying"):
         outbox.entries(status="lost")
+
+
+def test_what_is_told_at_one_instant_is_listed_in_the_order_of_telling(post: Post) -> None:
+    script = post.script
+    script.declare("家具", "米粉")
+    instant = SimulatedClock(script.now)
+    ground = {"deadline": "correction_due", "ground": "方案第五条"}
+    script.fire("米粉", "return_for_correction", OFFICE, items=["一"])
+    script.fire("家具", "return_for_correction", OFFICE, items=["一"])
+    for day in range(10, 20):
+        # As one process after another does it: each numbers its ids anew.
+        other = Workflow(script.wf.database.url.render_as_string(hide_password=False), clock=instant)
+        until = {"until": f"2022-10-{day}T17:30:00+08:00"}
+        other.fire(script.id("家具"), "deadline:extend", ground | until, actor=OFFICE)
+        other.database.dispose()
+
+    told = [(m["recipient"], m["seq"]) for m in post.wf.messages(script.round)]
+    listed = [each.message_id for each in post.wf.outbox.entries()]
+
+    rice, furniture = firm("米粉"), firm("家具")
+    assert told == [
+        (str(furniture), 2),
+        (str(rice), 2),
+        (str(rice), 3),
+        *((str(furniture), seq) for seq in range(3, 14)),
+    ]
+    assert listed == [m["id"] for m in post.wf.messages(script.round)]
 
 
 def test_a_dead_letter_is_handed_in_again_with_the_same_words(post: Post) -> None:

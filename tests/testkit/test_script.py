@@ -445,9 +445,9 @@ def test_what_may_not_be_done_now_is_told_with_the_reason(ganchu_round: Opened) 
     script.at("2021-09-03T17:30:00.000001", tick=False)
 
     assert [line for line in script.explain("水表").splitlines() if "may not" in line] == [
-        "  applicant:firm-水表 may not self_declaration.save: window_closed: the window has closed (2021-09-03 17:30)",
-        "  applicant:firm-水表 may not self_declaration.submit: window_closed: "
-        "the window has closed (2021-09-03 17:30)",
+        f"  applicant:firm-水表 may not self_declaration.{trigger}: window_closed: the window has closed "
+        "(2021-09-03 17:30+08:00); what was received on paper before that may be entered late, where the act allows it"
+        for trigger in ("save", "submit")
     ]
 
 
