@@ -325,6 +325,35 @@ def test_what_is_left(calendar: WorkingCalendar, text: str, stopped: str, due: s
     assert left(calendar, text, stopped, due) == rest
 
 
+@pytest.mark.parametrize("text", ["1 month", "2 months, start day counted", "1 month, no roll", "13 months", "1 year"])
+@pytest.mark.parametrize("year", [2019, 2020, 2023])
+def test_months_that_are_stopped_and_resumed_at_once_never_end_earlier(
+    calendar: WorkingCalendar, text: str, year: int
+) -> None:
+    period, first = Period.parse(text), datetime(year, 1, 1, 9, tzinfo=SHANGHAI)
+    earlier = []
+    for start in (first + timedelta(days=n) for n in range(366)):
+        due = reckon(period, start, calendar, zone=SHANGHAI, close_of_business=CLOSE_OF_BUSINESS).due_at
+        for days in (0, 1, 2, 15, 27):
+            stopped = start + timedelta(days=days, hours=1)
+            rest = remaining(period, stopped, due, calendar, SHANGHAI)
+            again = reckon(rest, stopped, calendar, zone=SHANGHAI, close_of_business=CLOSE_OF_BUSINESS).due_at
+            if again < due:
+                earlier.append((start, stopped, due, again))
+    assert earlier == []
+
+
+def test_months_whose_end_rolled_into_the_next_month_keep_their_days(calendar: WorkingCalendar) -> None:
+    # The 28th is a Sunday. A month before the Monday has 28 days, one before the Saturday 31 and two days of a roll.
+    assert run(calendar, "1 month", "2021-01-28 09:00").due_at == at("2021-03-01 17:30")
+    assert left(calendar, "1 month", "2021-01-28 15:00", "2021-03-01 17:30") == "33 calendar days"
+    assert left(calendar, "1 month, no roll", "2021-02-01 15:00", "2021-03-01 17:30") == "28 calendar days, no roll"
+
+
+def test_an_end_before_which_the_calendar_knows_no_day_is_counted_back_from_itself(calendar: WorkingCalendar) -> None:
+    assert left(calendar, "1 month", "2006-12-01 10:00", "2007-01-01 17:30") == "31 calendar days"
+
+
 def test_hours_lose_and_gain_nothing_by_being_stopped(calendar: WorkingCalendar) -> None:
     window = run(calendar, "48 hours", "2026-09-30 16:45")
     stopped, resumed = at("2026-10-01 09:13:07.123457"), at("2026-10-09 08:00:00.5")
