@@ -235,6 +235,17 @@ def test_a_warning_is_no_failure(tmp_path: Path) -> None:
     )
 
 
+def test_a_check_in_a_december_that_may_still_change_says_that_it_is_provisional(tmp_path: Path) -> None:
+    printed = ("--dated", f"{LAST}-12-01", "--opens", f"{LAST}-12-01T09:00", "--closes", f"{LAST}-12-03T09:00")
+    done = window(tmp_path, "check", *printed, "--rule", "48 hours")
+
+    assert done.code == 0
+    assert done.out.splitlines()[-3:-1] == [
+        "- 提示 / warning [provisional]",
+        f"    {NEXT}年放假安排尚未导入,可能调整{LAST}年12月的日子:本核对为暂定,导入后请重新核对",
+    ]
+
+
 def test_a_window_that_is_too_short_is_exit_code_3(tmp_path: Path) -> None:
     down = ("--down", "2026-03-11T10:00..2026-03-11T12:00", "--down", "2026-03-16T10:00..")
     asked = ("check", *PRINTED, "--rule", "5 working days", "--minimum", "7 calendar days, to 24:00", *down)
@@ -249,7 +260,7 @@ def test_a_window_that_is_too_short_is_exit_code_3(tmp_path: Path) -> None:
         "    补正:截止不早于 / remedy: end not before 2026-03-16 24:00",
         "✗ 不符 / error [taken_down]",
         "    公示期间曾撤下,未全天公示之日(2026-03-11、2026-03-16)从严不计入:最早应于2026-03-18 24:00截止"
-        "(尚未恢复,以原截止次日起全天公示计)",
+        "(尚未恢复,以原截止次日零时起公示计)",
         "    the notice was down on 2026-03-11, 2026-03-16; read cautiously these days do not count: "
         "the window should not end before 2026-03-18 24:00, if it is to be seen again from the day after the printed "
         "end on",
@@ -270,7 +281,7 @@ def test_a_window_that_is_long_enough_has_no_remedy(tmp_path: Path) -> None:
     done = window(tmp_path, *longer)
 
     assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines()[1].endswith("(2026-09-19、2026-09-22)从严不计入:其余各日仍足期限")
+    assert done.out.splitlines()[1].endswith("(2026-09-19、2026-09-22)从严不计入:其余时间仍足期限")
     assert "remedy" not in done.out
     assert [row["remedy"] for row in json.loads(window(tmp_path, *longer, "--json").out)] == [None]
     # 20, 21, 23, 24, 25, 26, 27, which is a Sunday: the 28th is enough, and a minute less is not
