@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -50,7 +50,7 @@ def window_reckon(
 
     found = reckon(
         parse_limit(limit),
-        _instant("--from", begins),
+        instant_of(begins, "--from"),
         calendar_with(overlays, database),
         zone=_zone(),
         close_of_business=_hour(close_of_business),
@@ -126,11 +126,11 @@ def window_check(
     """
     from ganchu_workflow.timing import Period, check_printed
 
-    closes_at = _instant("--closes", closes)
+    closes_at = instant_of(closes, "--closes")
     found = check_printed(
         dated_on=_date("--dated", dated),
-        published_at=None if published is None else _instant("--published", published),
-        opens_at=_instant("--opens", opens),
+        published_at=None if published is None else instant_of(published, "--published"),
+        opens_at=instant_of(opens, "--opens"),
         closes_at=closes_at,
         period=Period.parse(rule),
         calendar=calendar_with(overlays, database),
@@ -191,18 +191,13 @@ def _zone() -> ZoneInfo:
     return ZoneInfo("Asia/Shanghai")
 
 
-def _instant(option: str, text: str) -> datetime:
-    """An instant of the command line; 24:00 is 00:00 of the next day. Raises `Invalid`."""
-    at_24 = re.search(r"[T ]24:00(:00)?(?![:.,\d])", text)
-    if at_24 is None:
-        return instant_of(text, option)
-    return instant_of(text.replace(at_24[0], "T00:00"), option) + timedelta(days=1)
-
-
 def _date(option: str, text: str) -> date:
     from ganchu_workflow.errors import Invalid
 
     try:
+        # Python alone would read a week's day (2026-W38-5) or 20260918 as well.
+        if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            raise ValueError(text)
         return date.fromisoformat(text)
     except ValueError as error:
         raise Invalid(
@@ -215,7 +210,10 @@ def _hour(text: str) -> time:
     from ganchu_workflow.timing.reading import parts_of, read_hour
 
     try:
-        return read_hour(parts_of(text)[0])
+        hour, *more = parts_of(text)
+        for words in more:
+            raise words.unreadable([])
+        return read_hour(hour)
     except PeriodInvalid as error:
         raise Invalid(
             f"--close-of-business: 应为00:01至24:00的时刻 / '{text}' is no hour; write it from 00:01 to 24:00, "
@@ -232,7 +230,7 @@ def _interruption(text: str) -> tuple[datetime, datetime | None]:
             f"--down: 缺少两点“..”,应写 起..止,仍在撤下的写 起.. / '{text}' has no '..'; write it like "
             "2026-03-11T10:00..2026-03-11T12:00, and where it is still down keep the two dots: 2026-03-11T10:00.."
         )
-    return _instant("--down", begins.strip()), _instant("--down", ends.strip()) if ends.strip() else None
+    return instant_of(begins.strip(), "--down"), instant_of(ends.strip(), "--down") if ends.strip() else None
 
 
 def _labels(found: Reckoning) -> tuple[str, str]:
