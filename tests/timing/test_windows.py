@@ -117,7 +117,8 @@ def test_only_the_last_calendar_day_moves(calendar: WorkingCalendar) -> None:
 
     assert found.days == (
         Day(date(2026, 2, 13), False, "start_day"),
-        *(Day(date(2026, 2, day), True, "calendar_day") for day in range(14, 21)),
+        *(Day(date(2026, 2, day), True, "calendar_day") for day in range(14, 20)),
+        Day(date(2026, 2, 20), True, "calendar_day", "春节", NOTICE_OF_2026, "holiday"),
         Day(date(2026, 2, 21), False, "holiday", "春节", NOTICE_OF_2026),
         Day(date(2026, 2, 22), False, "holiday", "春节", NOTICE_OF_2026),
         Day(date(2026, 2, 23), False, "holiday", "春节", NOTICE_OF_2026),
@@ -133,7 +134,7 @@ def test_months_show_both_ends(calendar: WorkingCalendar) -> None:
     assert excluded.days == (
         Day(date(2026, 1, 21), False, "start_day"),
         Day(date(2026, 1, 22), True, "first_day"),
-        Day(date(2026, 2, 21), True, "last_day"),
+        Day(date(2026, 2, 21), True, "last_day", "春节", NOTICE_OF_2026, "holiday"),
         Day(date(2026, 2, 22), False, "holiday", "春节", NOTICE_OF_2026),
         Day(date(2026, 2, 23), False, "holiday", "春节", NOTICE_OF_2026),
         Day(date(2026, 2, 24), False, "moved_to"),
