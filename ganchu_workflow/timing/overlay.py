@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from ganchu_workflow.errors import CalendarInvalid, Finding
-from ganchu_workflow.timing.calendar import WorkingCalendar
+from ganchu_workflow.timing.calendar import Change, WorkingCalendar
 
 _SATURDAY = 5
 _DECEMBER = 12
@@ -57,7 +57,7 @@ class Overlay:
     names: Mapping[date, str]
     source: str = ""
     replaces: bool = False
-    """Whether days that were given off before, and that it does not name, are worked from now on: `on` refuses them."""
+    """Whether days that it does not name are ordinary from now on: `on` refuses to drop days off, or made up."""
 
     @property
     def lacks(self) -> tuple[str, ...]:
@@ -79,25 +79,27 @@ class Overlay:
         """`calendar` with this year laid over it; a year that it had is replaced as a whole, and it is unchanged.
 
         An amendment often names only the days that it changes, and then is no table of a year. So a table that leaves
-        out a day which `calendar` has off, and which would be worked, raises `CalendarInvalid` with these days in its
-        field `days`, unless it says that it `replaces` what was known (`dataclasses.replace(overlay, replaces=True)`).
+        out a day which `calendar` has off, and which would be worked, or a weekend day which it makes up, and which
+        would be off, raises `CalendarInvalid` with these days in its field `days`, unless it says that it `replaces`
+        what was known (`dataclasses.replace(overlay, replaces=True)`).
         """
         after = calendar.with_year(self.year, self.off, self.work, self.paper, self.names)
-        lost = [
-            change.day
-            for change in calendar.differences(after).days
-            if (change.before.code, change.after.code) == ("holiday", "working")
-        ]
+        lost = [change for change in calendar.differences(after).days if _leaves_out(change)]
         if lost and not self.replaces:
-            days = ", ".join(map(str, lost))
+            off = ", ".join(str(change.day) for change in lost if change.after.works)
+            work = ", ".join(str(change.day) for change in lost if change.before.works)
+            zh = "、".join(f"{words} {days}" for words, days in (("放假日", off), ("调休上班日", work)) if days)
+            en = ", and ".join(
+                f"days that are {words} now: {days}" for words, days in (("given off", off), ("made up", work)) if days
+            )
             raise CalendarInvalid(
-                f"{self.year}年放假安排缺少现行日历中的放假日 {days}:修订通知须给出全年完整的放假表;确已改为上班的,"
-                f"请注明替换全年 / the table of {self.year} leaves out days that are given off now: {days}; "
-                "of an amendment give the amended table of the whole year, and where these days are really worked, say "
-                "that it replaces the year (ganchu calendar import --replace, or replaces=True)",
+                f"{self.year}年放假安排缺少现行日历中的{zh}:修订通知须给出全年完整的放假表;确已改变的,请注明替换全年 / "
+                f"the table of {self.year} leaves out {en}; of an amendment give the amended table of the whole year, "
+                "and where these days have really changed, say that it replaces the year "
+                "(ganchu calendar import --replace, or replaces=True)",
                 source=self.source,
                 year=self.year,
-                days=[day.isoformat() for day in lost],
+                days=[change.day.isoformat() for change in lost],
                 findings=(),
             )
         return after
@@ -138,6 +140,11 @@ def read_overlays(paths: Iterable[Path]) -> list[Overlay]:
                 findings=(),
             )
     return [found[year] for year in sorted(found)]
+
+
+def _leaves_out(change: Change) -> bool:
+    """Whether a day that a notice had named is named no more, so that offices are open or closed on it otherwise."""
+    return (change.before.code, change.after.code) in (("holiday", "working"), ("make_up", "weekend"))
 
 
 def _refused(source: str, findings: list[Finding], **fields: Any) -> CalendarInvalid:

@@ -47,9 +47,14 @@ _START_DAY = {
     for day in ("start", "publish")
     for counted in ("counted", "not counted")
 }
+_UP_TO = f"不大于{_LARGEST}的整数 / a whole number up to {_LARGEST}"
 WHOLE_NUMBER = "从1起的整数 / a whole number from 1 up"
 _WRITTEN = [unit.value.replace("_", " ") for unit in Unit if unit is not Unit.MICROSECONDS]
 _OPTIONS = ["start day counted", "start day not counted", "to HH:MM", "no roll", "and never under 7 calendar days"]
+_NEVER_ROLLS = (
+    "工作日期限的末日必为工作日,不存在顺延,请删去 no roll / a period in working days ends on a working day and never "
+    "rolls; leave out 'no roll'"
+)
 _MEANINGLESS_IN_HOURS = "start day counted, to HH:MM, no roll"
 _ZH = {
     Unit.WORKING_DAYS: "{}个工作日",
@@ -97,7 +102,7 @@ class Period:
                 f"a period in {self.unit} runs from instant to instant; leave out {_MEANINGLESS_IN_HOURS}"
             )
         if self.unit is Unit.WORKING_DAYS and not self.rolls:
-            raise PeriodInvalid("a period in working days ends on a working day and never rolls; leave out 'no roll'")
+            raise PeriodInvalid(_NEVER_ROLLS)
         if self.ends_at is not None and not is_minute(self.ends_at):
             raise PeriodInvalid(f"a period ends at a whole minute without a time zone, not {self.ends_at!r}")
         least = self.at_least
@@ -125,6 +130,8 @@ class Period:
                 raise option.unreadable(["各选项只写一次 / each option once"])
             if unit.in_hours and name != "at_least":
                 raise option.unreadable([_OPTIONS[-1]])
+            if unit is Unit.WORKING_DAYS and name == "rolls":
+                raise option.refused(_NEVER_ROLLS, [one for one in _OPTIONS if one != "no roll"])
             found[name] = value
         return cls(length, unit, **found)
 
@@ -200,11 +207,14 @@ def is_minute(hour: object) -> bool:
 
 def _read_length(words: Words) -> tuple[int, Unit]:
     number, unit = str(words).partition(" ")[0], words.after(1)
-    if not re.fullmatch("[0-9]{1,16}", number) or not 1 <= int(number) <= _LARGEST:
+    digits = number.lstrip("0")
+    if not re.fullmatch("[0-9]+", digits):
         raise unreadable(words.text, number, words.place, [WHOLE_NUMBER])
+    if len(digits) > len(str(_LARGEST)) or int(digits) > _LARGEST:
+        raise unreadable(words.text, number, words.place, [_UP_TO])
     if str(unit) not in _UNITS:
         raise _run_together(unit) or unit.unreadable(_WRITTEN)
-    return int(number), _UNITS[str(unit)]
+    return int(digits), _UNITS[str(unit)]
 
 
 def _run_together(unit: Words) -> PeriodInvalid | None:

@@ -28,6 +28,11 @@ class Words:
         return " ".join(self.words)
 
     @property
+    def written(self) -> str:
+        """The words as they stand in the text."""
+        return self.text[self.place : self.end]
+
+    @property
     def place(self) -> int:
         """Where the first word begins."""
         return self.places[0] if self.places else self.end
@@ -38,7 +43,11 @@ class Words:
 
     def unreadable(self, allowed: Sequence[str]) -> PeriodInvalid:
         """The error that points at these words, and says what could stand there."""
-        return unreadable(self.text, str(self), self.place, allowed)
+        return unreadable(self.text, self.written, self.place, allowed)
+
+    def refused(self, what: str, allowed: Sequence[str]) -> PeriodInvalid:
+        """The error that points at these words, which can be read, and says what is wrong with them."""
+        return _pointing(self.text, self.written, self.place, allowed, what)
 
 
 def parts_of(text: str) -> list[Words]:
@@ -62,8 +71,7 @@ def unreadable(text: str, word: str, position: int, allowed: Sequence[str]) -> P
 
 def comma_missing(words: Words) -> PeriodInvalid:
     """The error that points at words before which a comma is missing."""
-    what = f"'{words}' 前缺少逗号 / a comma is missing before '{words}'"
-    return _pointing(words.text, str(words), words.place, [","], what)
+    return words.refused(f"'{words.written}' 前缺少逗号 / a comma is missing before '{words.written}'", [","])
 
 
 def read_hour(hour: Words) -> time:

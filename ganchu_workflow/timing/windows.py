@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import MAXYEAR, UTC, date, datetime, time, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -42,9 +42,14 @@ def reckon(
     both are reckoned and the later end counts; of two equal ones it is the period's. A fixed end is what it says.
 
     Raises `YearNotPublished` when the result depends on a year that is not loaded (never for hours or a fixed end, nor
-    for a period that does not roll, unless in working days) and `PeriodInvalid` for a naive `start`, an hour that is
-    not a whole minute, an end that is not after the start, or one after the year 9999.
+    for a period that does not roll, unless in working days) and `PeriodInvalid` for a text, a naive `start`, an hour
+    that is not a whole minute, an end that is not after the start, or one after the year 9999.
     """
+    if not isinstance(limit, Period | NotLaterThan):
+        raise PeriodInvalid(
+            f"期限须先读取:parse_limit({limit!r}) / a limit is a Period or a NotLaterThan, not {limit!r}: "
+            "read a text with parse_limit"
+        )
     local_start = local("start", start, zone)
     if isinstance(limit, NotLaterThan):
         found = _fixed(limit, local_start, calendar, zone)
@@ -163,7 +168,10 @@ def _reckoned(
 
 def _fixed(limit: NotLaterThan, start: datetime, calendar: WorkingCalendar, zone: ZoneInfo) -> Reckoning:
     due_at = local("the fixed end", limit.instant, zone)
-    first_day, last_day = start.date(), day_it_ends(due_at)
+    try:
+        first_day, last_day = start.date(), day_it_ends(due_at)
+    except OverflowError as error:
+        raise PeriodInvalid(f"the day of the fixed end {limit} lies before the year {MINYEAR}") from error
     first = () if first_day == last_day else (Day(first_day, True, "first_day"),)
     days = (*first, Day(last_day, True, "fixed_end"))
     return Reckoning(due_at, limit, start, first_day, last_day, days, calendar.version, provisional=False)

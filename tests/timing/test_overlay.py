@@ -273,26 +273,51 @@ def amended(text: str) -> Overlay:
     return read_overlay(f'year = 2026\nnotice = "测试用"\n[[holiday]]\nname = "测试用"\n{text}')
 
 
-def off_in_2026(calendar: WorkingCalendar, but: set[str]) -> str:
-    return "off = [" + ", ".join(d for d in calendar.document()["years"]["2026"]["off"] if d not in but) + "]\n"
+def of_2026(calendar: WorkingCalendar, but: set[str], more_work: str = "") -> Overlay:
+    """The table of 2026 as it is known, without some of its days."""
+    known = calendar.document()["years"]["2026"]
+    off, work = ([day for day in known[key] if day not in but] for key in ("off", "work"))
+    more = [more_work] if more_work else []
+    return amended(f"off = [{', '.join(off)}]\nwork = [{', '.join([*work, *more])}]\n")
 
 
 def test_a_table_that_leaves_days_off_out_is_refused_with_their_names(calendar: WorkingCalendar) -> None:
-    table = amended(off_in_2026(calendar, {"2026-10-06", "2026-10-07"}))
+    table = of_2026(calendar, {"2026-10-06", "2026-10-07"})
     with pytest.raises(CalendarInvalid) as caught:
         table.on(calendar)
     assert caught.value.fields["days"] == ["2026-10-06", "2026-10-07"]
-    assert "缺少现行日历中的放假日 2026-10-06, 2026-10-07" in caught.value.message
+    assert "缺少现行日历中的放假日 2026-10-06, 2026-10-07:" in caught.value.message
+    assert "leaves out days that are given off now: 2026-10-06, 2026-10-07; of an" in caught.value.message
     meant = replace(table, replaces=True).on(calendar)
     assert [meant.is_working_day(date(2026, 10, day)) for day in (5, 6, 7)] == [False, True, True]
+
+
+def test_a_table_that_leaves_days_out_that_are_made_up_is_refused_likewise(calendar: WorkingCalendar) -> None:
+    table = of_2026(calendar, {"2026-10-07", "2026-10-10"})
+    with pytest.raises(CalendarInvalid) as caught:
+        table.on(calendar)
+    assert caught.value.fields["days"] == ["2026-10-07", "2026-10-10"]
+    assert "缺少现行日历中的放假日 2026-10-07、调休上班日 2026-10-10:" in caught.value.message
+    assert "now: 2026-10-07, and days that are made up now: 2026-10-10; of an" in caught.value.message
+    with pytest.raises(CalendarInvalid, match=r"的调休上班日 2026-10-10:.* that are made up now: 2026-10-10; "):
+        of_2026(calendar, {"2026-10-10"}).on(calendar)
+    meant = replace(table, replaces=True).on(calendar)
+    assert [meant.describe(date(2026, 10, day)).code for day in (7, 10)] == ["working", "weekend"]
 
 
 @pytest.mark.parametrize(("but", "work"), [(set(), ""), ({"2026-10-03", "2026-10-04"}, "2026-10-04")])
 def test_a_weekend_that_a_table_leaves_out_or_makes_up_is_not_lost(
     calendar: WorkingCalendar, but: set[str], work: str
 ) -> None:
-    found = amended(off_in_2026(calendar, but) + f"work = [{work}]\n").on(calendar)
+    found = of_2026(calendar, but, work).on(calendar)
     assert found.is_working_day(date(2026, 10, 4)) is bool(work)
+
+
+def test_a_day_that_was_made_up_may_be_given_off(calendar: WorkingCalendar) -> None:
+    table = of_2026(calendar, {"2026-10-10"})
+    off = (*table.off, date(2026, 10, 10))
+    found = replace(table, off=off, names={**table.names, date(2026, 10, 10): "国庆节"}).on(calendar)
+    assert found.describe(date(2026, 10, 10)).zh == "放假(国庆节)"
 
 
 @pytest.mark.parametrize("written", ["2027-W01-5", "20270101", "2027-001", "2027-W01-5..2027-01-03"])

@@ -158,6 +158,7 @@ def test_the_parts_of_a_period_are_reckoned_each_for_itself() -> None:
 
 
 NUMBER = ("从1起的整数 / a whole number from 1 up",)
+UP_TO = ("不大于9007199254740991的整数 / a whole number up to 9007199254740991",)
 UNITS = ("working days", "calendar days", "hours", "months", "years")
 OPTIONS = (
     "start day counted",
@@ -180,8 +181,10 @@ ONCE = ("各选项只写一次 / each option once",)
         ("-3 working days", "-3", 0, NUMBER),
         ("1.5 hours", "1.5", 0, NUMBER),
         ("５ working days", "５", 0, NUMBER),
-        ("9007199254740992 hours", "9007199254740992", 0, NUMBER),
-        ("99999999999999999999 hours", "99999999999999999999", 0, NUMBER),
+        ("9007199254740992 hours", "9007199254740992", 0, UP_TO),
+        ("99999999999999999999 hours", "99999999999999999999", 0, UP_TO),
+        (f"{'9' * 5000} hours", "9" * 5000, 0, UP_TO),
+        ("000 hours", "000", 0, NUMBER),
         ("working days", "working", 0, NUMBER),
         ("", "", 0, NUMBER),
         ("5", "", 1, UNITS),
@@ -215,6 +218,8 @@ ONCE = ("各选项只写一次 / each option once",)
         ("5 working days,  and  never  under 7 days", "days", 37, UNITS),
         ("5 working days, and never", "and never", 16, OPTIONS),
         ("\t5 working days,\tat noon ", "at noon", 17, OPTIONS),
+        ("5 working days, foo    bar", "foo    bar", 16, OPTIONS),
+        ("5 Workng  days", "Workng  days", 2, UNITS),
     ],
 )
 def test_an_unreadable_period_points_at_the_word(text: str, word: str, position: int, allowed: tuple[str, ...]) -> None:
@@ -280,8 +285,21 @@ def test_what_cannot_be_true_is_refused(arguments: tuple[Any, ...], complaint: s
 
 
 def test_a_roll_that_working_days_cannot_have_is_refused_in_text_too() -> None:
-    with pytest.raises(PeriodInvalid, match="leave out 'no roll'"):
-        Period.parse("5 working days, no roll")
+    with pytest.raises(PeriodInvalid) as caught:
+        Period.parse("5 working days, no  roll")
+    assert caught.value.message == (
+        "期限 / the period '5 working days, no  roll': 工作日期限的末日必为工作日,不存在顺延,请删去 no roll / "
+        "a period in working days ends on a working day and never rolls; leave out 'no roll'\n"
+        "  5 working days, no  roll\n"
+        "                  ^^^^^^^^"
+    )
+    others = tuple(one for one in OPTIONS if one != "no roll")
+    fields = {"text": "5 working days, no  roll", "word": "no  roll", "position": 16, "allowed": others}
+    assert caught.value.fields == fields
+
+
+def test_the_largest_length_is_read() -> None:
+    assert Period.parse("9007199254740991 hours") == Period.parse("0009007199254740991 hours")
 
 
 def test_a_period_cannot_be_changed() -> None:

@@ -2,6 +2,7 @@
 
 import pickle
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,6 +11,7 @@ from ganchu_workflow.errors import Invalid, PeriodInvalid, YearNotPublished
 from ganchu_workflow.timing import (
     END_OF_DAY,
     Day,
+    NotLaterThan,
     Period,
     Reckoning,
     Unit,
@@ -411,6 +413,18 @@ def test_an_instant_outside_the_calendar_of_python_is_refused(calendar: WorkingC
     last = datetime(9999, 12, 31, 23, 0, tzinfo=UTC)
     with pytest.raises(PeriodInvalid, match="start lies outside the years 1 to 9999 in Asia/Shanghai"):
         reckon(Period(1, Unit.HOURS), last, calendar, zone=SHANGHAI, close_of_business=CLOSE_OF_BUSINESS)
+
+
+def test_a_fixed_end_before_the_first_day_of_python_is_refused(calendar: WorkingCalendar) -> None:
+    first = NotLaterThan(datetime(1, 1, 1, tzinfo=UTC))
+    with pytest.raises(PeriodInvalid, match=r"the day of the fixed end not later than 0001-01-01 .* before the year 1"):
+        reckon(first, datetime(1, 1, 1, 9, tzinfo=UTC), calendar, zone=ZoneInfo("UTC"), close_of_business=time(17, 30))
+
+
+def test_a_text_is_to_be_read_before_it_is_reckoned(calendar: WorkingCalendar) -> None:
+    text: Any = "5 working days"
+    with pytest.raises(PeriodInvalid, match=r"期限须先读取:parse_limit\('5 working days'\) / .* with parse_limit"):
+        reckon(text, at("2026-03-09 09:00"), calendar, zone=SHANGHAI, close_of_business=CLOSE_OF_BUSINESS)
 
 
 # Text, start, due, the ends of both parts, and which of them decided.
