@@ -182,10 +182,12 @@ def test_every_command_reads_the_database_that_the_environment_names(folder: Pat
 def test_check_lists_every_fault_of_every_file(folder: Path) -> None:
     (folder / "empty.toml").write_text("", "utf-8")
     faults = [
+        "没有“nmber”这一项,是否应为“number” / "
         "there is no key 'nmber'; did you mean 'number'? keys are: year, notice, number, dated, holiday",
-        f"holiday 1 (元旦), work 1: {FRIDAY} is made up, but it is a Friday, and worked anyway",
+        f"holiday 1 (元旦), work 1: {FRIDAY} 是星期五,本为工作日,无须调休 / "
+        f"{FRIDAY} is made up, but it is a Friday, and worked anyway",
     ]
-    empty = "it is empty; write the year, the notice and its holidays"
+    empty = "文件为空,请写年份、通知和各节日 / it is empty; write the year, the notice and its holidays"
     files = ("bad.toml", "2090.toml", "empty.toml")
 
     done = calendar(folder, "check", *files)
