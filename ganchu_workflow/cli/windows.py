@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganchu_workflow.cli.calendars import InDatabase, Overlays, calendar_with, weekday
+from ganchu_workflow.cli.calendars import InDatabase, Overlays, calendar_with, plain, weekday
 from ganchu_workflow.cli.terminal import REFUSED, AsJson, console, instant_of, print_json
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _print_days(part: Reckoning) -> None:
         left_out = len(part.days) - 2 * _HALF_A_PAGE
         if number < _HALF_A_PAGE or number >= len(part.days) - _HALF_A_PAGE:
             said = (str(counted) if part.numbers_days else "✓") if day.counted else "-"
-            table.add_row(day.date.isoformat(), weekday(day.date), said, f"{day.zh} / {day.en}")
+            table.add_row(*plain(day.date.isoformat(), weekday(day.date), said, f"{day.zh} / {day.en}"))
         elif number == _HALF_A_PAGE:
             table.add_row("…", "", "", f"略去{left_out}日 / {left_out} days left out")
     console().print(table)
