@@ -364,11 +364,41 @@ def test_the_closing_instant_is_enough_and_a_microsecond_less_is_not(tmp_path: P
     ],
 )
 def test_what_cannot_be_checked_is_refused(tmp_path: Path, args: list[str], code: str, said: str) -> None:
-    done = window(tmp_path, "check", *PRINTED, "--rule", "5 working days", *args)
+    usual = zip(("--rule", *PRINTED[::2]), ("5 working days", *PRINTED[1::2]), strict=True)
+    given = [text for option, value in usual if option != args[0] for text in (option, value)]
+    done = window(tmp_path, "check", *given, *args)
 
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines()[0] == f"错误 / error [{code}]"
     assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (
+            ["window", "check", *PRINTED, "--rule", "48 hours", "--minimum", "24 hours", "--minimum", "72 hours"],
+            "--minimum",
+        ),
+        (["window", "reckon", "48 hours", "--from", "2026-03-09T09:00", "--from=2026-03-09T09:00"], "--from"),
+        (["calendar", "show", "--db", "sqlite:///a.db", "--db", "sqlite:///b.db"], "--db"),
+        (["deadline", "release", "x", "--db", "sqlite:///a.db", "--reason", "a", "--reason", "b"], "--reason"),
+        (["tick", "--db", "sqlite:///a.db", "--at", "2026-03-09T09:00", "--at", "2026-03-10T09:00"], "--at"),
+    ],
+)
+def test_an_option_with_one_value_is_given_once(tmp_path: Path, command: list[str], option: str) -> None:
+    assert ganchu(*command, cwd=tmp_path) == Done(
+        2,
+        "",
+        f"错误 / error [invalid]\n{option} 只能给一次,请删去多余的 / "
+        f"{option} is given more than once; leave one of them\n",
+    )
+
+
+def test_what_may_be_repeated_is_not_refused(tmp_path: Path) -> None:
+    down = ("--down", "2026-03-11T10:00..2026-03-11T12:00", "--down", "2026-03-12T10:00..2026-03-12T12:00")
+    done = window(tmp_path, "check", *PRINTED, "--rule", "48 hours", *down, "--json", "--json")
+    assert [row["code"] for row in json.loads(done.out)] == ["taken_down"]
 
 
 @pytest.mark.parametrize("closes", ["2026-03-16T24:00:30", "2026-03-16T24:00:00.5", "2026-03-16T24:01"])
