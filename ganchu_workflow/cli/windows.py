@@ -38,7 +38,12 @@ _HALF_A_PAGE = 31
 
 @app.command("reckon")
 def window_reckon(
-    limit: Annotated[str, typer.Argument(help=f"期限 / the rule, for example {'; '.join(_RULES)}", metavar="RULE")],
+    limit: Annotated[
+        str,
+        typer.Argument(
+            help=f"期限,中文亦可 / the rule, for example {'; '.join(_RULES)}; or 5个工作日,至17:30", metavar="RULE"
+        ),
+    ],
     begins: Annotated[str, typer.Option("--from", help="起算时刻 / from when it runs, for example 2026-09-18T09:00")],
     close_of_business: Close = "17:30",
     overlays: Overlays = None,

@@ -41,21 +41,6 @@ class Unit(StrEnum):
         return self in (Unit.HOURS, Unit.MICROSECONDS)
 
 
-_UNITS = {word: unit for unit in Unit for word in (unit.replace("_", " "), unit.replace("_", " ").removesuffix("s"))}
-_START_DAY = {
-    f"{day} day {counted}": counted == "counted"
-    for day in ("start", "publish")
-    for counted in ("counted", "not counted")
-}
-_UP_TO = f"不大于{_LARGEST}的整数 / a whole number up to {_LARGEST}"
-WHOLE_NUMBER = "从1起的整数 / a whole number from 1 up"
-_WRITTEN = [unit.value.replace("_", " ") for unit in Unit if unit is not Unit.MICROSECONDS]
-_OPTIONS = ["start day counted", "start day not counted", "to HH:MM", "no roll", "and never under 7 calendar days"]
-_NEVER_ROLLS = (
-    "工作日期限的末日必为工作日,不存在顺延,请删去 no roll / a period in working days ends on a working day and never "
-    "rolls; leave out 'no roll'"
-)
-_MEANINGLESS_IN_HOURS = "start day counted, to HH:MM, no roll"
 _ZH = {
     Unit.WORKING_DAYS: "{}个工作日",
     Unit.CALENDAR_DAYS: "{}个自然日",
@@ -63,6 +48,28 @@ _ZH = {
     Unit.MONTHS: "{}个月",
     Unit.YEARS: "{}年",
 }
+_UNITS = {
+    **{word: unit for unit in Unit for word in (unit.replace("_", " "), unit.replace("_", " ").removesuffix("s"))},
+    **{written.format(""): unit for unit, written in _ZH.items()},
+}
+_START_DAY = {
+    **{f"{day} day {said}": said == "counted" for day in ("start", "publish") for said in ("counted", "not counted")},
+    **{
+        f"{day}{said}": said == "计入"
+        for day in ("起始日", "当日", "公布当日", "送达当日", "进入当日", "恢复当日")
+        for said in ("计入", "不计")
+    },
+}
+"""In English, and as `label_zh` prints it."""
+_UP_TO = f"不大于{_LARGEST}的整数 / a whole number up to {_LARGEST}"
+WHOLE_NUMBER = "从1起的整数 / a whole number from 1 up"
+_WRITTEN = [unit.value.replace("_", " ") for unit in Unit if unit is not Unit.MICROSECONDS]
+_OPTIONS = ["start day counted", "start day not counted", "to HH:MM", "no roll", "and never under 7 calendar days"]
+_NEVER_ROLLS = (
+    "工作日期限的末日必为工作日,不存在顺延,请删去此项 / a period in working days ends on a working day and never "
+    "rolls; leave out 'no roll'"
+)
+_MEANINGLESS_IN_HOURS = "start day counted, to HH:MM, no roll"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,8 @@ class Period:
 
         `5 working days` · `7 calendar days, start day counted, to 17:30` · `5 working days, to 24:00` · `48 hours` ·
         `3 months` · `3 years, no roll` · `5 working days, and never under 7 calendar days`. `publish day counted` is
-        `start day counted`; what is so anyway may be said (`start day not counted`). Raises `PeriodInvalid` with the
+        `start day counted`; what is so anyway may be said (`start day not counted`). What `label_zh` prints is read
+        too, but for microseconds: `5个工作日(公布当日不计),至17:30,且不少于7个自然日`. Raises `PeriodInvalid` with the
         fields `text`, `word` (the part that cannot be read), `position` (its place in the text, from 0) and `allowed`
         (what could stand there).
         """
@@ -234,10 +242,12 @@ def _read_option(option: Words) -> tuple[str, Any]:
     words = option.words
     if str(option) in _START_DAY:
         return "counts_start", _START_DAY[str(option)]
-    if words == ("no", "roll"):
+    if str(option) in ("no roll", "末日不顺延"):
         return "rolls", False
-    if len(words) > 1 and words[0] == "to":
+    if len(words) > 1 and words[0] in ("to", "至"):
         return "ends_at", read_hour(option.after(1))
+    if words[:1] == ("且不少于",):
+        return "at_least", Period(*_read_length(option.after(1)))
     least = option.after(words[:1] == ("and",))
     if least.words[:2] == ("never", "under"):
         return "at_least", Period(*_read_length(least.after(2)))

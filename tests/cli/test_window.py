@@ -220,15 +220,15 @@ def test_a_date_has_one_form(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_rule_is_pointed_at(tmp_path: Path) -> None:
-    done = window(tmp_path, "reckon", "5 working days, 至17:30", "--from", "2026-09-18T09:00")
+    done = window(tmp_path, "reckon", "5个工作日,到17:30", "--from", "2026-09-18T09:00")
 
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines() == [
         "错误 / error [period_invalid]",
-        "期限 / the period '5 working days, 至17:30': 无法识别 / cannot read '至17:30'; 此处可写 / here may stand "
+        "期限 / the period '5个工作日,到17:30': 无法识别 / cannot read '到17:30'; 此处可写 / here may stand "
         "start day counted, start day not counted, to HH:MM, no roll, and never under 7 calendar days",
-        "  5 working days, 至17:30",
-        "                  ^^^^^^^",
+        "  5个工作日,到17:30",
+        "            ^^^^^^^",
     ]
 
 
