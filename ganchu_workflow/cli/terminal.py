@@ -153,7 +153,7 @@ def _otherwise_written(text: str, option: str) -> Invalid:
             f"{option}:只写了日期“{text}”,请写明时分,如 {like}(北京时间) / "
             f"'{text}' is a date without an hour; write it like {like} (Beijing time)"
         )
-    like = f"{read.date()}T{read:%H:%M}"
+    like = read.isoformat(timespec="auto" if read.second or read.microsecond else "minutes")
     return Invalid(
         f"{option}:不接受“{text}”的写法,请写如 {like} / '{text}' is not the form of an instant here; "
         f"write it like {like}"
