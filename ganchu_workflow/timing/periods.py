@@ -13,7 +13,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaSerializer, core_schema
 
 from ganchu_workflow.errors import PeriodInvalid
-from ganchu_workflow.timing.reading import Words, comma_missing, hour_text, parts_of, read_hour, unreadable
+from ganchu_workflow.timing.reading import Words, comma_missing, hour_text, parts_of, read_hour
 
 _LARGEST = 2**53 - 1
 _AS_TEXT_IN_JSON = core_schema.to_string_ser_schema(when_used="json")
@@ -214,12 +214,12 @@ def is_minute(hour: object) -> bool:
 
 
 def _read_length(words: Words) -> tuple[int, Unit]:
-    number, unit = str(words).partition(" ")[0], words.after(1)
-    digits = number.lstrip("0")
+    number, unit = words.first, words.after(1)
+    digits = str(number).lstrip("0")
     if not re.fullmatch("[0-9]+", digits):
-        raise unreadable(words.text, number, words.place, [WHOLE_NUMBER])
+        raise number.unreadable([WHOLE_NUMBER])
     if len(digits) > len(str(_LARGEST)) or int(digits) > _LARGEST:
-        raise unreadable(words.text, number, words.place, [_UP_TO])
+        raise number.unreadable([_UP_TO])
     if str(unit) not in _UNITS:
         raise _run_together(unit) or unit.unreadable(_WRITTEN)
     return int(digits), _UNITS[str(unit)]

@@ -44,6 +44,13 @@ class Words:
         """Where the first word begins."""
         return self.places[0] if self.places else self.end
 
+    @property
+    def first(self) -> Words:
+        """The first word alone."""
+        end = self.places[1] if len(self.places) > 1 else self.end
+        written = self.text[self.place : end].rstrip()
+        return Words(self.text, self.words[:1], self.places[:1], self.place + len(written))
+
     def after(self, count: int) -> Words:
         """What follows the first `count` words."""
         return Words(self.text, self.words[count:], self.places[count:], self.end)

@@ -220,6 +220,7 @@ ONCE = ("各选项只写一次 / each option once",)
         ("5 working days, and never", "and never", 16, OPTIONS),
         ("\t5 working days,\tat noon ", "at noon", 17, OPTIONS),
         ("5 working days, foo    bar", "foo    bar", 16, OPTIONS),
+        ("5UTC days", "5UTC", 0, NUMBER),
         ("5 Workng  days", "Workng  days", 2, UNITS),
     ],
 )
