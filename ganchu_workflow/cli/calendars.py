@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ganchu_workflow.cli.adopted import adopted_row, show_adopted
 from ganchu_workflow.cli.terminal import (
     BAD_INPUT,
     BROKEN,
@@ -19,15 +21,14 @@ from ganchu_workflow.cli.terminal import (
     Person,
     actor_of,
     console,
-    local_time,
     print_json,
     workflow_on,
 )
 
 if TYPE_CHECKING:
-    from ganchu_workflow.engine.calendar_import import Adopted
+    from rich.text import Text
+
     from ganchu_workflow.timing import DayKind, Differences, Overlay, WorkingCalendar
-    from ganchu_workflow.workflow import Workflow
 
 app = typer.Typer(help="工作日历:节假日与调休 / the working-day calendar", no_args_is_help=True)
 
@@ -62,6 +63,13 @@ def calendar_with(overlays: Iterable[Path] | None, database: str | None = None) 
     return calendar
 
 
+def plain(*cells: str) -> list[Text]:
+    """The cells of a row as they stand: Rich would read a `[` in the name of a holiday as markup."""
+    from rich.text import Text
+
+    return [Text(cell) for cell in cells]
+
+
 def weekday(day: date) -> str:
     """Its day of the week, in both languages."""
     return _WEEKDAYS[day.weekday()]
@@ -91,7 +99,7 @@ def calendar_show(
         title_justify="left",
     )
     for holiday in shown["holidays"]:
-        table.add_row(holiday["name"], _listed(holiday["off"]), _listed(holiday["work"]))
+        table.add_row(*plain(holiday["name"], _listed(holiday["off"]), _listed(holiday["work"])))
     console().print(table)
     months = " ".join(f"{month}月:{count}" for month, count in enumerate(shown["by_month"], 1))
     typer.echo(f"工作日 / working days: {shown['working_days']} ({months})")
@@ -115,18 +123,25 @@ def calendar_check(
 ) -> None:
     """检查年度放假安排文件;有误则退出码为 2。 / Checks and shows notices of years; exit code 2 if one is wrong.
 
-    A holiday of every year that a table lacks, and a year that it would replace, is a warning, and no fault.
+    A warning, and no fault, is what may be right all the same: a holiday of every year that a table lacks, a year that
+    it would replace, days that it leaves out, a title that names another year, a year before it that is not there.
     """
     from ganchu_workflow.errors import CalendarInvalid
     from ganchu_workflow.timing import read_overlay, read_overlays
 
     before = calendar_with(None, database)
+    read: dict[Path, Overlay] = {}
     rows: list[dict[str, Any]] = []
     for path in files:
         try:
-            rows.append({"file": str(path), "ok": True, **_said(read_overlay(path), before)})
+            read[path] = read_overlay(path)
         except CalendarInvalid as error:
             rows.append({"file": str(path), "ok": False, "findings": list(map(str, error.fields["findings"]))})
+        else:
+            rows.append({"file": str(path), "ok": True})
+    years = {overlay.year for overlay in read.values()}
+    for row in rows:
+        row |= _said(read[Path(row["file"])], before, years) if row["ok"] else {}
     ok = all(row["ok"] for row in rows)
     if as_json:
         print_json(rows)
@@ -154,16 +169,15 @@ def calendar_diff(
     overlay = _overlay(file, replaces)
     after = overlay.on(before)
     found = before.differences(after)
-    rounds: tuple[Adopted, ...] | None = None
-    if database is not None:
-        rounds = workflow_on(database, at).import_calendar(overlay, actor=actor_of("office"), dry_run=True)
+    if database is None:
+        return print_json(changes_document(before, after, found)) if as_json else show_changes(before, after, found)
+    workflow = workflow_on(database, at)
+    rounds = workflow.import_calendar(overlay, actor=actor_of("office"), dry_run=True)
     if as_json:
-        of_rounds = {} if rounds is None else {"rounds": [_adopted_row(r) for r in rounds]}
-        return print_json({**changes_document(before, after, found), **of_rounds})
+        of_rounds = [adopted_row(workflow, each) for each in rounds]
+        return print_json({**changes_document(before, after, found), "rounds": of_rounds})
     show_changes(before, after, found)
-    if database is not None and rounds is not None:
-        _show_adopted(workflow_on(database), rounds)
-    return None
+    return show_adopted(workflow, rounds)
 
 
 @app.command("import")
@@ -188,52 +202,15 @@ def calendar_import(
     workflow = workflow_on(database, at)
     overlay, before = _overlay(file, replaces), workflow.calendar_in_force()
     found = workflow.import_calendar(overlay, actor=actor_of(actor, person), dry_run=dry_run)
-    for warning in _warnings(_said(overlay, before)):
+    for warning in _warnings(_said(overlay, before, {overlay.year})):
         typer.echo(warning, err=True)
     if as_json:
-        print_json([_adopted_row(each) for each in found])
+        print_json([adopted_row(workflow, each) for each in found])
     else:
         typer.echo("试运行,未写入 / dry run: nothing is written" if dry_run else f"已导入 / imported: {file}")
-        _show_adopted(workflow, found)
+        show_adopted(workflow, found)
     if any(each.error for each in found):
         raise typer.Exit(BROKEN)
-
-
-_SORTS = {
-    "resolved": "开始计算的期限 / deadlines that run now",
-    "later": "顺延的期限 / ends that move later",
-    "kept": "按新日历将提前、保持不变的期限 / ends that would be earlier, and stand",
-    "printed": "按新日历不足期限或逢放假、以印发为准的截止 / printed ends, short now or on a day off: they stand",
-    "fired_already": "按新日历尚未届满、已经触发的期限 / what has fired and would not have yet",
-    "unreckoned": "无法复算、保持不变的期限 / what cannot be reckoned once more, and stands",
-}
-
-
-def _adopted_row(found: Adopted) -> dict[str, Any]:
-    keys = ("case", "deadline", "was", "by_the_new_calendar")
-    ends = {sort: [dict(zip(keys, end, strict=True)) for end in getattr(found, sort)] for sort in _SORTS}
-    about = {"round": found.round, "code": found.code, "counts": dict(found.counts)}
-    return {**about, **ends, "error": found.error.message if found.error else None}
-
-
-def _show_adopted(workflow: Workflow, rounds: Sequence[Adopted]) -> None:
-    from ganchu_workflow.clock import from_text
-
-    if not rounds:
-        typer.echo("各批次均已采用 / every round goes by it already")
-    for found in rounds:
-        typer.echo(f"{found.code}  {found.round}")
-        if found.error:
-            typer.echo(f"    未采用 / not adopted yet: {found.error.message}", err=True)
-        for sort, words in _SORTS.items():
-            ends = getattr(found, sort)
-            if ends:
-                typer.echo(f"    {words}: {found.counts[sort]}")
-            for case, deadline, was, now in ends:
-                shown = [local_time(workflow, found.round, from_text(end)) if end else "-" for end in (was, now)]
-                typer.echo(f"        {case}  {deadline}  {shown[0]} → {shown[1]}")
-            if found.counts.get(sort, 0) > len(ends):
-                typer.echo("        仅列出部分,其余见各件的历史 / not all are listed: see the history of each case")
 
 
 def _overlay(file: Path, replaces: bool) -> Overlay:
@@ -275,7 +252,7 @@ def show_changes(before: WorkingCalendar, after: WorkingCalendar, found: Differe
     table = Table("日期 / date", "星期 / weekday", "原 / before", "改为 / after")
     for change in found.days:
         kinds = (f"{kind.zh} / {kind.en}" for kind in (change.before, change.after))
-        table.add_row(change.day.isoformat(), weekday(change.day), *kinds)
+        table.add_row(*plain(change.day.isoformat(), weekday(change.day), *kinds))
     return console().print(table)
 
 
@@ -314,9 +291,11 @@ def _known(calendar: WorkingCalendar) -> str:
     return f"{calendar.years[0]}-{calendar.years[-1]}"
 
 
-def _said(overlay: Overlay, before: WorkingCalendar) -> dict[str, Any]:
+def _said(overlay: Overlay, before: WorkingCalendar, given: set[int]) -> dict[str, Any]:
+    """What a notice says, and what to look at before it goes on `before`, beside notices of the years `given`."""
     from dataclasses import replace
 
+    from ganchu_workflow.errors import CalendarInvalid
     from ganchu_workflow.timing import WorkingCalendar
 
     holidays: dict[str, dict[str, Any]] = {}
@@ -327,6 +306,13 @@ def _said(overlay: Overlay, before: WorkingCalendar) -> dict[str, Any]:
     after = replace(overlay, replaces=True).on(before)
     replaced = overlay.year in before.years and after != before
     counts = [_year(calendar, overlay.year)["working_days"] for calendar in (before, after) if replaced]
+    left_out: list[str] = []
+    try:
+        overlay.on(before)
+    except CalendarInvalid as error:
+        left_out = error.fields["days"]
+    titled = [int(year) for year in re.findall("([0-9]{4})年", overlay.notice)]
+    known = {*before.years, *given}
     return {
         "year": overlay.year,
         "notice": overlay.notice,
@@ -336,6 +322,9 @@ def _said(overlay: Overlay, before: WorkingCalendar) -> dict[str, Any]:
         "working_days": _year(overlay.on(WorkingCalendar({})), overlay.year)["working_days"],
         "lacks": list(overlay.lacks),
         "replaces": dict(zip(("working_days_before", "working_days_after"), counts, strict=True)) if counts else None,
+        "left_out": left_out,
+        "titled": titled[0] if titled and overlay.year not in titled else None,
+        "years_missing": [year for year in range(min(known), overlay.year) if year not in known],
     }
 
 
@@ -345,6 +334,22 @@ def _warnings(said: Mapping[str, Any]) -> Iterator[str]:
         yield (
             "提示:未列出每年都有的节日,请核对通知 / warning: it lacks holidays of every year, see whether the notice "
             f"does: {'、'.join(said['lacks'])}"
+        )
+    if said["titled"]:
+        yield (
+            f"提示:标题写的是{said['titled']}年,year 写的是 {year},请核对 / warning: the title is of {said['titled']}, "
+            f"and year = {year}: see which is right"
+        )
+    if missing := said["years_missing"]:
+        zh, en = (f"{missing[0]}{to}{missing[-1]}" if len(missing) > 1 else missing[0] for to in ("至", " to "))
+        yield (
+            f"提示:其前{zh}年的放假安排未导入,涉及该年的期限仍不能推算 / warning: before it {en} is not loaded, and "
+            "what reaches into that stays unknown"
+        )
+    if left_out := ", ".join(said["left_out"]):
+        yield (
+            f"提示:缺少现行日历中的放假日或调休上班日 {left_out},未加 --replace 时导入将被拒绝 / warning: it leaves "
+            f"out days that are off or made up now, and import refuses it without --replace: {left_out}"
         )
     if replaced:
         counts = f"{replaced['working_days_before']} → {replaced['working_days_after']}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,7 +50,7 @@ def entering(
         return workflow
     if reason is None or proof is None:
         raise Invalid("--received-at: a late entry states why (--reason) and what shows it (--evidence FILE)")
-    at = _with_its_hour(received)
+    at = instant_of(received, "--received-at")
     try:
         digest = sha256(proof.read_bytes()).hexdigest()
     except OSError as error:
@@ -60,19 +59,3 @@ def entering(
     evidence = {"name": proof.name, "sha256": digest, "uri": uri or str(proof)}
     by_whom = actor_of(role, person, option="--entered-by")
     return workflow.entering_late(at, by=by_whom, reason=reason, evidence=evidence)
-
-
-def _with_its_hour(text: str) -> datetime:
-    """The instant of a reception. Raises `Invalid` for a date alone: read as 00:00, all of that day were in time."""
-    from datetime import date
-
-    from ganchu_workflow.errors import Invalid
-
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return instant_of(text, "--received-at")
-    raise Invalid(
-        f"--received-at:只写了日期“{text}”,请写明收到的时分,如 {day}T17:10(北京时间) / "
-        f"'{text}' is a date without an hour; write when it was received, like {day}T17:10 (Beijing time)"
-    )

@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from ganchu_workflow.cli import (
     audit,
@@ -48,6 +49,35 @@ for name, sub in (
 app.add_typer(cases.app)
 app.add_typer(lateness.app)
 app.add_typer(worker.app)
+
+
+class GivenOnce(TyperCommand):
+    """A command that refuses an option with one value that is given twice: the parser keeps the last, and says nothing.
+
+    `--minimum A --minimum B` would check B alone, and nobody knows which one was meant.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As the parser does. Raises `Invalid` for an option that is given twice."""
+        from ganchu_workflow.errors import Invalid
+
+        given = list(args)  # the parser takes from its list what it has read
+        left: list[str] = super().parse_args(ctx, args)
+        _, _, order = self.make_parser(ctx).parse_args(args=given)
+        for option in dict.fromkeys(order):
+            once = isinstance(option, TyperOption) and not (option.multiple or option.count or option.is_flag)
+            if once and order.count(option) > 1:
+                name = max(option.opts, key=len)
+                raise Invalid(f"{name} 只能给一次,请删去多余的 / {name} is given more than once; leave one of them")
+        return left
+
+
+def _refuse_repeats(group: typer.Typer) -> None:
+    for command in group.registered_commands:
+        command.cls = GivenOnce
+    for below in group.registered_groups:
+        if below.typer_instance is not None:
+            _refuse_repeats(below.typer_instance)
 
 
 def _version(asked: bool) -> None:
@@ -130,3 +160,6 @@ def demo(
     if small:
         raise typer.Exit(run_small(database, events))
     raise typer.Exit(run_first_round(database, folder or FOLDER, inputs))
+
+
+_refuse_repeats(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,13 +34,23 @@ def process_check(plan: PlanFile, as_json: AsJson = False) -> None:
         typer.echo(f"- {stage.name}" + (f" ({stage.use})" if stage.use != stage.name else ""))
         for word, instant in (("opens", stage.opens_at), ("closes", stage.closes_at)):
             if instant is not None:
-                typer.echo(f"    {word} {instant.astimezone(read.zone).isoformat(' ')}")
+                local = instant.astimezone(read.zone)
+                typer.echo(f"    {word} {local.isoformat(' ')}" + (_of_that_day(local) if word == "closes" else ""))
         for outcome, target in stage.on.items():
             typer.echo(f"    on {outcome} → {target}")
         for name, value in stage.settings.model_dump(mode="json").items():
             mark = "  (默认值,非“赣出精品”规定 / default, not a rule)" if name in stage.defaulted else ""
             typer.echo(f"    {name} = {json.dumps(value, ensure_ascii=False)}{mark}")
     return None
+
+
+def _of_that_day(end: datetime) -> str:
+    """What to look at in an end that the plan fixes: nothing moves it, on whatever day it lies."""
+    from ganchu_workflow.engine.explaining import rest_day
+    from ganchu_workflow.timing import WorkingCalendar
+
+    unknown = "  该年放假安排未导入,请留意是否休息日 / whether on a day off nobody knows: that year is not loaded"
+    return {True: "  休息日 / on a day off", False: "", None: unknown}[rest_day(end, WorkingCalendar.built_in())]
 
 
 class Form(StrEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -21,9 +22,16 @@ if TYPE_CHECKING:
     from ganchu_workflow.actors import Actor
     from ganchu_workflow.engine.events import Receipt
     from ganchu_workflow.engine.sweep import Swept
+    from ganchu_workflow.errors import Invalid
     from ganchu_workflow.process.values import CaseView
     from ganchu_workflow.workflow import Workflow
 
+_INSTANT = re.compile(
+    r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})[T ]"
+    r"(?P<hour>[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?)"
+    r" ?(?P<offset>Z|[+-][0-9]{2}:[0-9]{2})?"
+)
+"""Python alone would read a week's day (2026-W38-5T09:00) or 20260918T09 as well."""
 AT = "GANCHU_AT"
 """The environment variable that says what time it is, in a demonstration."""
 BAD_INPUT, REFUSED, BROKEN = 2, 3, 4
@@ -115,18 +123,48 @@ def require_real_time(command: str) -> None:
 
 
 def instant_of(text: str, option: str = "--at") -> datetime:
-    """The instant that an option names, in Beijing time if no offset is given. Raises `Invalid`."""
+    """The instant that an option names, in Beijing time if no offset is given; 24:00 is 00:00 of the next day.
+
+    Raises `Invalid`, also for a date alone: read as 00:00 it would be the first instant of that day, or the last one
+    of the day before, and an official who writes a date means neither.
+    """
+    from datetime import UTC, timedelta
     from zoneinfo import ZoneInfo
 
     from ganchu_workflow.errors import Invalid
 
+    written = _INSTANT.fullmatch(text)
     try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
+        if written is None:
+            raise _otherwise_written(text, option)
+        day, hour, offset = written.group("day", "hour", "offset")
+        at_24 = hour in ("24:00", "24:00:00")
+        instant = datetime.fromisoformat(f"{day}T{'00:00' if at_24 else hour}{offset or ''}") + timedelta(days=at_24)
+        instant = instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo("Asia/Shanghai"))
+        instant.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise Invalid(
             f"{option}: 不是时刻,请写如 2021-09-03T17:30 / '{text}' is no instant; write it like 2021-09-03T17:30"
         ) from error
-    return instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo("Asia/Shanghai"))
+    return instant
+
+
+def _otherwise_written(text: str, option: str) -> Invalid:
+    """The refusal of a date alone, or of a form that only Python reads. Raises `ValueError` for what is no instant."""
+    from ganchu_workflow.errors import Invalid
+
+    read = datetime.fromisoformat(text)
+    if re.fullmatch(r"[0-9W-]+", text):
+        like = f"{read.date()}T09:00"
+        return Invalid(
+            f"{option}:只写了日期“{text}”,请写明时分,如 {like}(北京时间) / "
+            f"'{text}' is a date without an hour; write it like {like} (Beijing time)"
+        )
+    like = read.isoformat(timespec="auto" if read.second or read.microsecond else "minutes")
+    return Invalid(
+        f"{option}:不接受“{text}”的写法,请写如 {like} / '{text}' is not the form of an instant here; "
+        f"write it like {like}"
+    )
 
 
 def actor_of(text: str, person: str = "", *, option: str = "--as") -> Actor:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganchu_workflow.cli.calendars import InDatabase, Overlays, calendar_with, weekday
+from ganchu_workflow.cli.calendars import InDatabase, Overlays, calendar_with, plain, weekday
 from ganchu_workflow.cli.terminal import REFUSED, AsJson, console, instant_of, print_json
 
 if TYPE_CHECKING:
@@ -38,7 +38,12 @@ _HALF_A_PAGE = 31
 
 @app.command("reckon")
 def window_reckon(
-    limit: Annotated[str, typer.Argument(help=f"期限 / the rule, for example {'; '.join(_RULES)}", metavar="RULE")],
+    limit: Annotated[
+        str,
+        typer.Argument(
+            help=f"期限,中文亦可 / the rule, for example {'; '.join(_RULES)}; or 5个工作日,至17:30", metavar="RULE"
+        ),
+    ],
     begins: Annotated[str, typer.Option("--from", help="起算时刻 / from when it runs, for example 2026-09-18T09:00")],
     close_of_business: Close = "17:30",
     overlays: Overlays = None,
@@ -50,7 +55,7 @@ def window_reckon(
 
     found = reckon(
         parse_limit(limit),
-        _instant("--from", begins),
+        instant_of(begins, "--from"),
         calendar_with(overlays, database),
         zone=_zone(),
         close_of_business=_hour(close_of_business),
@@ -126,11 +131,11 @@ def window_check(
     """
     from ganchu_workflow.timing import Period, check_printed
 
-    closes_at = _instant("--closes", closes)
+    closes_at = instant_of(closes, "--closes")
     found = check_printed(
         dated_on=_date("--dated", dated),
-        published_at=None if published is None else _instant("--published", published),
-        opens_at=_instant("--opens", opens),
+        published_at=None if published is None else instant_of(published, "--published"),
+        opens_at=instant_of(opens, "--opens"),
         closes_at=closes_at,
         period=Period.parse(rule),
         calendar=calendar_with(overlays, database),
@@ -160,7 +165,7 @@ def _print_days(part: Reckoning) -> None:
         left_out = len(part.days) - 2 * _HALF_A_PAGE
         if number < _HALF_A_PAGE or number >= len(part.days) - _HALF_A_PAGE:
             said = (str(counted) if part.numbers_days else "✓") if day.counted else "-"
-            table.add_row(day.date.isoformat(), weekday(day.date), said, f"{day.zh} / {day.en}")
+            table.add_row(*plain(day.date.isoformat(), weekday(day.date), said, f"{day.zh} / {day.en}"))
         elif number == _HALF_A_PAGE:
             table.add_row("…", "", "", f"略去{left_out}日 / {left_out} days left out")
     console().print(table)
@@ -191,18 +196,13 @@ def _zone() -> ZoneInfo:
     return ZoneInfo("Asia/Shanghai")
 
 
-def _instant(option: str, text: str) -> datetime:
-    """An instant of the command line; 24:00 is 00:00 of the next day. Raises `Invalid`."""
-    at_24 = re.search(r"[T ]24:00(:00)?(?![:.,\d])", text)
-    if at_24 is None:
-        return instant_of(text, option)
-    return instant_of(text.replace(at_24[0], "T00:00"), option) + timedelta(days=1)
-
-
 def _date(option: str, text: str) -> date:
     from ganchu_workflow.errors import Invalid
 
     try:
+        # Python alone would read a week's day (2026-W38-5) or 20260918 as well.
+        if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            raise ValueError(text)
         return date.fromisoformat(text)
     except ValueError as error:
         raise Invalid(
@@ -215,7 +215,10 @@ def _hour(text: str) -> time:
     from ganchu_workflow.timing.reading import parts_of, read_hour
 
     try:
-        return read_hour(parts_of(text)[0])
+        hour, *more = parts_of(text)
+        for words in more:
+            raise words.unreadable([])
+        return read_hour(hour)
     except PeriodInvalid as error:
         raise Invalid(
             f"--close-of-business: 应为00:01至24:00的时刻 / '{text}' is no hour; write it from 00:01 to 24:00, "
@@ -232,7 +235,7 @@ def _interruption(text: str) -> tuple[datetime, datetime | None]:
             f"--down: 缺少两点“..”,应写 起..止,仍在撤下的写 起.. / '{text}' has no '..'; write it like "
             "2026-03-11T10:00..2026-03-11T12:00, and where it is still down keep the two dots: 2026-03-11T10:00.."
         )
-    return _instant("--down", begins.strip()), _instant("--down", ends.strip()) if ends.strip() else None
+    return instant_of(begins.strip(), "--down"), instant_of(ends.strip(), "--down") if ends.strip() else None
 
 
 def _labels(found: Reckoning) -> tuple[str, str]:

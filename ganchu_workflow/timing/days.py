@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from ganchu_workflow.clock import MICROSECOND
 from ganchu_workflow.errors import PeriodInvalid
-from ganchu_workflow.timing.calendar import WorkingCalendar
+from ganchu_workflow.timing.calendar import DayKind, WorkingCalendar
 from ganchu_workflow.timing.periods import Period, Unit
 from ganchu_workflow.timing.reading import END_OF_DAY
 
@@ -59,8 +59,7 @@ _WHY_EN: dict[Why, str] = {
 }
 
 
-_LAST: frozenset[Why] = frozenset({"calendar_day", "last_day", "moved_to"})
-"""Why a day may be the last one that rolls no further."""
+Kind = Literal["", "make_up", "weekend", "holiday"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +68,10 @@ class Day:
 
     `why` is `start_day` (not counted), `working`, `make_up`, `weekend`, `holiday` (with `holiday` as its name),
     `calendar_day`, `by_the_hour`, `first_day` or `last_day` (of months and years), `moved_to` (the end moved here), or
-    `fixed_end`. `paper` is the State Council's notice that gives the day off or makes it up, where it is known; so a
-    last day for which another reason stands is a make-up working day where it has a paper or a holiday's name.
+    `fixed_end`. `paper` is the State Council's notice that gives the day off or makes it up, where it is known.
+
+    `kind` is set where `why` does not say it, for the last counted day of what rolls and for the day it moves to:
+    `weekend` or `holiday`, for which the end moves on, or `make_up`; empty for an ordinary working day.
     """
 
     date: date
@@ -78,22 +79,19 @@ class Day:
     why: Why
     holiday: str = ""
     paper: str = ""
+    kind: Kind = ""
 
     @property
     def zh(self) -> str:
-        """What an official reads, for example `放假(春节)`."""
-        why = f"{_WHY_ZH[self.why]},{_WHY_ZH['make_up']}" if self._made_up_as_well else _WHY_ZH[self.why]
+        """What an official reads, for example `放假(春节)` or `自然日,放假(元旦)`."""
+        why = f"{_WHY_ZH[self.why]},{_WHY_ZH[self.kind]}" if self.kind else _WHY_ZH[self.why]
         return f"{why}({self.holiday})" if self.holiday else why
 
     @property
     def en(self) -> str:
-        """The same in English, for example `holiday (春节)`."""
-        why = f"{_WHY_EN[self.why]}, {_WHY_EN['make_up']}" if self._made_up_as_well else _WHY_EN[self.why]
+        """The same in English, for example `holiday (春节)` or `calendar day, holiday (元旦)`."""
+        why = f"{_WHY_EN[self.why]}, {_WHY_EN[self.kind]}" if self.kind else _WHY_EN[self.why]
         return f"{why} ({self.holiday})" if self.holiday else why
-
-    @property
-    def _made_up_as_well(self) -> bool:
-        return self.why in _LAST and bool(self.paper or self.holiday)
 
 
 def count_days(period: Period, start_day: date, calendar: WorkingCalendar) -> list[Day]:
@@ -115,10 +113,12 @@ def count_days(period: Period, start_day: date, calendar: WorkingCalendar) -> li
         days += [Day(first, True, "first_day"), Day(last, True, "last_day")]
     if not period.rolls:
         return days
-    kind = calendar.describe(last)
-    if kind.code == "make_up":
-        days[-1] = replace(days[-1], holiday=kind.name, paper=kind.paper)
+    days[-1] = _of_its_kind(days[-1], calendar.describe(last))
     return days + rolled(last, calendar)
+
+
+def _of_its_kind(day: Day, kind: DayKind) -> Day:
+    return replace(day, holiday=kind.name, paper=kind.paper, kind="" if kind.code == "working" else kind.code)
 
 
 @lru_cache(maxsize=256)  # in a round many windows begin on the same day
@@ -141,7 +141,7 @@ def rolled(last: date, calendar: WorkingCalendar) -> list[Day]:
         if day != last:
             days.append(Day(day, False, kind.code, kind.name, kind.paper))
         day += _DAY
-    return days if day == last else [*days, Day(day, False, "moved_to", kind.name, kind.paper)]
+    return days if day == last else [*days, _of_its_kind(Day(day, False, "moved_to"), kind)]
 
 
 def in_months(period: Period) -> int:

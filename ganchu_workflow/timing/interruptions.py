@@ -16,6 +16,7 @@ from ganchu_workflow.errors import PeriodInvalid
 from ganchu_workflow.timing.calendar import WorkingCalendar
 from ganchu_workflow.timing.days import at, count_days, dates, day_it_ends, local
 from ganchu_workflow.timing.periods import Period, Unit
+from ganchu_workflow.timing.reading import END_OF_DAY
 from ganchu_workflow.timing.windows import end_of
 
 Interruption = tuple[datetime, datetime | None]
@@ -30,16 +31,20 @@ def times_down(
 ) -> list[tuple[datetime, datetime]]:
     """The times in `zone` at which it was down, in order, from `starts` on; those that overlap are one.
 
-    What lies before `starts` is left away. An open end lasts until `closes`, for nobody knows more, or for an instant
-    where it began only then. Raises `PeriodInvalid` for what is no pair of instants, or does not end after it begins.
+    What lies before `starts` is left away. An open end lasts until the end of the day of `closes`, for nobody knows
+    more; where it began only at `closes` or later it took nothing, and is left away too. Raises `PeriodInvalid` for
+    what is no pair of instants, or does not end after it begins.
     """
+    still_down_until = at(day_it_ends(closes), END_OF_DAY, zone)
     found: list[tuple[datetime, datetime]] = []
     for pair in interruptions:
         if not (isinstance(pair, tuple | list) and len(pair) == 2):
             raise PeriodInvalid(f"an interruption is a pair of instants, from when to when, not {pair!r}")
         begins = local("an interruption's begin", pair[0], zone)
-        ends = max(begins, closes) if pair[1] is None else local("an interruption's end", pair[1], zone)
-        if pair[1] is not None and ends <= begins:
+        if pair[1] is None and begins >= closes:
+            continue
+        ends = still_down_until if pair[1] is None else local("an interruption's end", pair[1], zone)
+        if ends <= begins:
             raise PeriodInvalid(
                 f"撤下时段的止须晚于起 / an interruption ends after it begins, but this one begins at "
                 f"{begins.isoformat()} and ends at {ends.isoformat()}"

@@ -24,6 +24,8 @@ _WRITTEN = re.compile(
     r"( ?(?P<offset>z|[+-][0-9]{2}:[0-9]{2}))?"
 )
 _PREFIX = ("not", "later", "than")
+_PREFIX_ZH = ("不晚于",)
+_ZONE = re.compile("(?P<beijing>北京时间)|utc(?P<offset>[+-][0-9]{2}:[0-9]{2})")
 _BEIJING = timedelta(hours=8)
 _MINUTE = timedelta(minutes=1)
 _NOTHING = timedelta()
@@ -57,24 +59,29 @@ class NotLaterThan:
     def parse(cls, text: str) -> NotLaterThan:
         """The limit that `text` writes: `not later than 2026-10-10 17:30 +08:00`, or `2026-10-10T17:30+08:00` alone.
 
+        What `label_zh` prints is read too: `不晚于2026-10-10 17:30(北京时间)`, or `(UTC+09:00)`.
         24:00 is 00:00 of the next day, and either may be written. Raises `PeriodInvalid` with the fields of
         `Period.parse`; an offset that is missing is pointed at, and never supplied.
         """
         if not isinstance(text, str):
             raise PeriodInvalid(f"a fixed end is text such as '{_FORM}', not {text!r}")
         first, *more = parts_of(text)
-        for part in more:
-            raise part.unreadable([f"其后不再写 / nothing after {_FORM}"])
-        words = first.after(3) if first.words[:3] == _PREFIX else first
+        words = first.after(3) if first.words[:3] == _PREFIX else first.after(first.words[:1] == _PREFIX_ZH)
         written = _WRITTEN.fullmatch(str(words))
         if written is None:
             raise words.unreadable([_FORM])
-        if written["offset"] is None:
+        offset = written["offset"]
+        if first.words[:1] == _PREFIX_ZH and offset is None and more:
+            zone, *more = more
+            offset = _offset_of(zone)
+        for part in more:
+            raise part.unreadable([f"其后不再写 / nothing after {_FORM}"])
+        if offset is None:
             raise words.after(len(words.words)).unreadable(["与UTC的时差 / an offset from UTC, for example +08:00"])
         at_24 = re.fullmatch("24:00(:00([.]0+)?)?", written["hour"]) is not None
         hour = "00:00" if at_24 else written["hour"]
         try:
-            found = datetime.fromisoformat(f"{written['day']}T{hour}{written['offset'].replace('z', '+00:00')}")
+            found = datetime.fromisoformat(f"{written['day']}T{hour}{offset.replace('z', '+00:00')}")
             return cls(found + timedelta(days=at_24))
         except (ValueError, OverflowError) as error:
             raise words.unreadable([f"存在的时刻 / an instant that exists: {_FORM}"]) from error
@@ -116,6 +123,13 @@ class NotLaterThan:
             raise PydanticCustomError("period_invalid", "{reason}", {"reason": error.message}) from error
 
 
+def _offset_of(zone: Words) -> str:
+    found = _ZONE.fullmatch(str(zone))
+    if found is None:
+        raise zone.unreadable(["北京时间", "UTC+08:00"])
+    return "+08:00" if found["beijing"] else found["offset"]
+
+
 class _ReadAsLimit:
     """How pydantic reads a field of the type `Limit`: from one text, so that an error is one error."""
 
@@ -153,7 +167,7 @@ def parse_limit(text: str) -> Period | NotLaterThan:
 @lru_cache(maxsize=256)  # a round has few periods, and reads them for every application
 def _read(text: str) -> Period | NotLaterThan:
     first: Words = parts_of(text)[0]
-    if first.words[:1] == _PREFIX[:1] or _WRITTEN.match(str(first)):
+    if first.words[:1] in (_PREFIX[:1], _PREFIX_ZH) or _WRITTEN.match(str(first)):
         return NotLaterThan.parse(text)
     if not (first.words and first.words[0].isascii() and first.words[0].isdigit()):
         raise first.unreadable([WHOLE_NUMBER, _FORM])

@@ -26,17 +26,22 @@ from pathlib import Path
 from typing import Any
 
 from ganchu_workflow.errors import CalendarInvalid, Finding
-from ganchu_workflow.timing.calendar import WorkingCalendar
+from ganchu_workflow.timing.calendar import Change, WorkingCalendar
 
 _SATURDAY = 5
 _DECEMBER = 12
 _LONGEST_RANGE = 31
+_FIRST_YEAR, _LAST_YEAR = 2000, 2100
+"""A later year is a slip of the hand, and the last one of Python would have no December that is settled."""
 _RANGE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\s*[.]{2}\s*([0-9]{4}-[0-9]{2}-[0-9]{2}))?")
 """One date, or two; Python alone would read a week's day (2027-W01-5) or 20270102 as well."""
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
+_WEEKDAYS = (
+    ("星期一", "Monday"), ("星期二", "Tuesday"), ("星期三", "Wednesday"), ("星期四", "Thursday"), ("星期五", "Friday"),
+)  # fmt: skip
 _OF_EVERY_YEAR = {"元旦": "元旦", "春节": "春节", "劳动": "劳动节", "国庆": "国庆节"}
 _SINCE_2008 = {"清明": "清明节", "端午": "端午节", "中秋": "中秋节"}
 """The word by which a holiday is known in a table, and its name."""
+_EMPTY = "文件为空,请写年份、通知和各节日 / it is empty; write the year, the notice and its holidays"
 _KEYS = ("year", "notice", "number", "dated", "holiday")
 _HOLIDAY_KEYS = ("name", "off", "work")
 
@@ -57,7 +62,7 @@ class Overlay:
     names: Mapping[date, str]
     source: str = ""
     replaces: bool = False
-    """Whether days that were given off before, and that it does not name, are worked from now on: `on` refuses them."""
+    """Whether days that it does not name are ordinary from now on: `on` refuses to drop days off, or made up."""
 
     @property
     def lacks(self) -> tuple[str, ...]:
@@ -79,25 +84,27 @@ class Overlay:
         """`calendar` with this year laid over it; a year that it had is replaced as a whole, and it is unchanged.
 
         An amendment often names only the days that it changes, and then is no table of a year. So a table that leaves
-        out a day which `calendar` has off, and which would be worked, raises `CalendarInvalid` with these days in its
-        field `days`, unless it says that it `replaces` what was known (`dataclasses.replace(overlay, replaces=True)`).
+        out a day which `calendar` has off, and which would be worked, or a weekend day which it makes up, and which
+        would be off, raises `CalendarInvalid` with these days in its field `days`, unless it says that it `replaces`
+        what was known (`dataclasses.replace(overlay, replaces=True)`).
         """
         after = calendar.with_year(self.year, self.off, self.work, self.paper, self.names)
-        lost = [
-            change.day
-            for change in calendar.differences(after).days
-            if (change.before.code, change.after.code) == ("holiday", "working")
-        ]
+        lost = [change for change in calendar.differences(after).days if _leaves_out(change)]
         if lost and not self.replaces:
-            days = ", ".join(map(str, lost))
+            off = ", ".join(str(change.day) for change in lost if change.after.works)
+            work = ", ".join(str(change.day) for change in lost if change.before.works)
+            zh = "、".join(f"{words} {days}" for words, days in (("放假日", off), ("调休上班日", work)) if days)
+            en = ", and ".join(
+                f"days that are {words} now: {days}" for words, days in (("given off", off), ("made up", work)) if days
+            )
             raise CalendarInvalid(
-                f"{self.year}年放假安排缺少现行日历中的放假日 {days}:修订通知须给出全年完整的放假表;确已改为上班的,"
-                f"请注明替换全年 / the table of {self.year} leaves out days that are given off now: {days}; "
-                "of an amendment give the amended table of the whole year, and where these days are really worked, say "
-                "that it replaces the year (ganchu calendar import --replace, or replaces=True)",
+                f"{self.year}年放假安排缺少现行日历中的{zh}:修订通知须给出全年完整的放假表;确已改变的,请注明替换全年 / "
+                f"the table of {self.year} leaves out {en}; of an amendment give the amended table of the whole year, "
+                "and where these days have really changed, say that it replaces the year "
+                "(ganchu calendar import --replace, or replaces=True)",
                 source=self.source,
                 year=self.year,
-                days=[day.isoformat() for day in lost],
+                days=[change.day.isoformat() for change in lost],
                 findings=(),
             )
         return after
@@ -114,9 +121,13 @@ def read_overlay(source: Path | str) -> Overlay:
     try:
         text = source.read_text("utf-8-sig")
     except OSError as error:
-        raise _refused(str(source), [Finding("", f"the file cannot be read: {error.strerror or error}")]) from error
+        raise _refused(
+            str(source), [Finding("", f"文件无法读取 / the file cannot be read: {error.strerror or error}")]
+        ) from error
     except UnicodeDecodeError as error:
-        raise _refused(str(source), [Finding("", f"the file is not UTF-8: {error}")]) from error
+        raise _refused(
+            str(source), [Finding("", f"文件不是UTF-8编码,请另存为UTF-8 / the file is not UTF-8: {error}")]
+        ) from error
     return _Reading(text, str(source)).overlay()
 
 
@@ -131,8 +142,9 @@ def read_overlays(paths: Iterable[Path]) -> list[Overlay]:
         other = found.setdefault(overlay.year, overlay)
         if other is not overlay:
             raise CalendarInvalid(
-                f"two overlays are of the year {overlay.year}: {other.source} and {overlay.source}; give one of them, "
-                f"for an amendment the amended table",
+                f"两个文件同为{overlay.year}年,请只给一个,修订的给修订后的全年表 / two overlays are of the year "
+                f"{overlay.year}: {other.source} and {overlay.source}; give one of them, for an amendment the amended "
+                "table",
                 source=overlay.source,
                 year=overlay.year,
                 findings=(),
@@ -140,11 +152,19 @@ def read_overlays(paths: Iterable[Path]) -> list[Overlay]:
     return [found[year] for year in sorted(found)]
 
 
+def _leaves_out(change: Change) -> bool:
+    """Whether a day that a notice had named is named no more, so that offices are open or closed on it otherwise."""
+    return (change.before.code, change.after.code) in (("holiday", "working"), ("make_up", "weekend"))
+
+
 def _refused(source: str, findings: list[Finding], **fields: Any) -> CalendarInvalid:
     lines = "\n".join(f"  - {finding}" for finding in findings)
     of = f" {source}" if source else ""
     return CalendarInvalid(
-        f"the calendar overlay{of} cannot be used:\n{lines}", source=source, findings=tuple(findings), **fields
+        f"放假安排{of}不能使用 / the calendar overlay{of} cannot be used:\n{lines}",
+        source=source,
+        findings=tuple(findings),
+        **fields,
     )
 
 
@@ -162,24 +182,36 @@ class _Reading:
         raw = self._toml()
         self._known_keys("", raw, _KEYS)
         year = self._year(raw.get("year"))
-        notice = self._string("notice", raw.get("notice"), "name the State Council's notice by its title")
-        number = self._string("number", raw["number"], "the number of the document") if "number" in raw else ""
+        notice = self._string(
+            "notice", raw.get("notice"), "请写通知标题", "name the State Council's notice by its title"
+        )
+        number = (
+            self._string("number", raw["number"], "请写文号", "the number of the document") if "number" in raw else ""
+        )
         dated = raw.get("dated")
         if dated is not None and not _is_date(dated):
-            self._wrong("dated", f"{_as_written(dated)} is no date; write it like 2026-11-04")
+            self._wrong(
+                "dated", f"{_as_written(dated)} 不是日期,请写如 2026-11-04 / is no date; write it like 2026-11-04"
+            )
         off: list[date] = []
         work: list[date] = []
         names: dict[date, str] = {}
         for place, holiday in self._holidays(raw.get("holiday")):
             self._known_keys(place, holiday, _HOLIDAY_KEYS)
-            name = self._string(f"{place}, name", holiday.get("name"), "name the holiday")
+            name = self._string(f"{place}, name", holiday.get("name"), "请写节日名称", "name the holiday")
+            if not any(holiday.get(key, []) != [] for key in ("off", "work")):
+                self._wrong(place, "未列任何日子,请写 off 或 work / no day is given; write off or work")
             for key, days in (("off", off), ("work", work)):
                 for where, day in self._days(f"{place}, {key}", holiday.get(key, [])):
                     self._check(where, day, key, year)
                     days.append(day)
                     names[day] = name
         if not off and not self.findings:
-            self._wrong("", "no day is given off: an empty table means that the notice is unknown")
+            self._wrong(
+                "",
+                "没有放假日:空表只说明通知未知,请写全年的放假日 / no day is given off: an empty table means that "
+                "the notice is unknown",
+            )
         if self.findings or year is None:
             raise _refused(self.source, self.findings, **({} if year is None else {"year": year}))
         return Overlay(year, notice, number, dated, tuple(sorted(off)), tuple(sorted(work)), names, self.source)
@@ -189,7 +221,7 @@ class _Reading:
 
     def _toml(self) -> dict[str, Any]:
         if not self.text.strip():
-            raise _refused(self.source, [Finding("", "it is empty; write the year, the notice and its holidays")])
+            raise _refused(self.source, [Finding("", _EMPTY)])
         try:
             return tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as error:
@@ -197,31 +229,44 @@ class _Reading:
             where = f"第{place[1]}行第{place[2]}列" if place else "文件末尾"
             what = f"{where}不合TOML格式,常因缺少引号 / it is not TOML, often for want of a quote: {error}"
             raise _refused(self.source, [Finding("", what)]) from error
+        except (ValueError, RecursionError) as error:
+            # TOML sets no bound to a number or to brackets within brackets, Python does.
+            what = f"数字过长或括号嵌套过深,不是放假安排 / a number or a nesting is too long for a notice: {error}"
+            raise _refused(self.source, [Finding("", what)]) from error
 
     def _known_keys(self, place: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
         for key in table:
             if key not in known:
                 near = get_close_matches(key, known, 1)
-                hint = f"did you mean '{near[0]}'? " if near else ""
-                self._wrong(place, f"there is no key '{key}'; {hint}keys are: {', '.join(known)}")
+                zh, hint = (f",是否应为“{near[0]}”", f"did you mean '{near[0]}'? ") if near else ("", "")
+                there = f"没有“{key}”这一项{zh} / there is no key '{key}'"
+                self._wrong(place, f"{there}; {hint}keys are: {', '.join(known)}")
 
     def _year(self, value: Any) -> int | None:
-        if type(value) is int and 2000 <= value <= 9999:
+        if type(value) is int and _FIRST_YEAR <= value <= _LAST_YEAR:
             return value
-        said = "is missing" if value is None else f"is {_as_written(value)}, which is no year"
-        self._wrong("year", f"{said}; write the year that the notice is about, for example year = 2027")
+        between = f"{_FIRST_YEAR} to {_LAST_YEAR}"
+        zh = "缺少" if value is None else f"{_as_written(value)} 不是{_FIRST_YEAR}至{_LAST_YEAR}的年份"
+        en = "is missing" if value is None else f"is {_as_written(value)}, which is no year from {between}"
+        like = "for example year = 2027"
+        self._wrong("year", f"{zh},请写通知所安排的年份 / {en}; write the year that the notice is about, {like}")
         return None
 
-    def _string(self, where: str, value: Any, what: str) -> str:
+    def _string(self, where: str, value: Any, zh: str, en: str) -> str:
         if isinstance(value, str) and value.strip():
             return value.strip()
-        said = "is missing" if value is None else f"is {_as_written(value)}, which is no text"
-        self._wrong(where, f"{said}; {what}")
+        said = ("缺少", "is missing")
+        if value is not None:
+            said = (f"{_as_written(value)} 不是文字", f"is {_as_written(value)}, which is no text")
+        self._wrong(where, f"{said[0]},{zh} / {said[1]}; {en}")
         return ""
 
     def _holidays(self, value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if not isinstance(value, list) or not all(isinstance(one, dict) for one in value) or not value:
-            self._wrong("holiday", "write each holiday as a table of its own, headed [[holiday]]")
+            self._wrong(
+                "holiday",
+                "每个节日单独成表,表头写 [[holiday]] / write each holiday as a table of its own, headed [[holiday]]",
+            )
             return
         for number, holiday in enumerate(value, 1):
             name = holiday.get("name")
@@ -229,29 +274,39 @@ class _Reading:
 
     def _days(self, place: str, value: Any) -> Iterator[tuple[str, date]]:
         if not isinstance(value, list):
-            self._wrong(place, f"is {_as_written(value)}; write a list of dates, for example [2027-01-01]")
+            what = f"{_as_written(value)} 不是日期的列表 / is {_as_written(value)}"
+            self._wrong(place, f"{what}; write a list of dates, for example [2027-01-01]")
             return
         for number, one in enumerate(value, 1):
             where = f"{place} {number}"
             days = _dates_of(one)
             if days is None:
                 form = 'a date is written 2027-01-01, and a range "2027-01-01..2027-01-03"'
-                self._wrong(where, f"{_as_written(one)} is no date and no range of dates; {form}")
+                written = _as_written(one)
+                self._wrong(where, f"{written} 不是日期或日期范围 / {written} is no date and no range of dates; {form}")
             elif not 1 <= len(days) <= _LONGEST_RANGE:
-                what = "ends before it begins" if not days else f"has more than {_LONGEST_RANGE} days"
-                self._wrong(where, f"the range {_as_written(one)} {what}")
+                long = (f"超过{_LONGEST_RANGE}日", f"has more than {_LONGEST_RANGE} days")
+                zh, en = long if days else ("止早于起", "ends before it begins")
+                self._wrong(where, f"范围 {_as_written(one)} {zh} / the range {_as_written(one)} {en}")
             else:
                 yield from ((where, date.fromordinal(day)) for day in days)
 
     def _check(self, where: str, day: date, key: str, year: int | None) -> None:
         before, first = self.seen.setdefault(day, (key, where))
         if first != where:
-            what = "is said twice" if before == key else "is both a day off and a make-up working day"
-            self._wrong(where, f"{day} {what}: see {first}")
+            both = ("既列放假又列调休上班", "is both a day off and a make-up working day")
+            zh, en = ("重复列出", "is said twice") if before == key else both
+            self._wrong(where, f"{day} {zh},见 {first} / {day} {en}: see {first}")
         if key == "work" and day.weekday() < _SATURDAY:
-            self._wrong(where, f"{day} is made up, but it is a {_WEEKDAYS[day.weekday()]}, and worked anyway")
+            zh, en = _WEEKDAYS[day.weekday()]
+            self._wrong(
+                where, f"{day} 是{zh},本为工作日,无须调休 / {day} is made up, but it is a {en}, and worked anyway"
+            )
         if year is not None and day.year != year and (day.year, day.month) != (year - 1, _DECEMBER):
-            self._wrong(where, f"{day} lies neither in {year} nor in the December before")
+            self._wrong(
+                where,
+                f"{day} 不在{year}年,也不在上年12月 / {day} lies neither in {year} nor in the December before",
+            )
 
 
 def _is_date(value: Any) -> bool:
@@ -259,7 +314,10 @@ def _is_date(value: Any) -> bool:
 
 
 def _as_written(value: Any) -> str:
-    return f"'{value}'"
+    try:
+        return f"'{value}'"
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "'…'"
 
 
 def _dates_of(value: Any) -> range | None:

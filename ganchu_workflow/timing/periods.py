@@ -13,7 +13,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaSerializer, core_schema
 
 from ganchu_workflow.errors import PeriodInvalid
-from ganchu_workflow.timing.reading import Words, comma_missing, hour_text, parts_of, read_hour, unreadable
+from ganchu_workflow.timing.reading import Words, comma_missing, hour_text, parts_of, read_hour
 
 _LARGEST = 2**53 - 1
 _AS_TEXT_IN_JSON = core_schema.to_string_ser_schema(when_used="json")
@@ -41,16 +41,6 @@ class Unit(StrEnum):
         return self in (Unit.HOURS, Unit.MICROSECONDS)
 
 
-_UNITS = {word: unit for unit in Unit for word in (unit.replace("_", " "), unit.replace("_", " ").removesuffix("s"))}
-_START_DAY = {
-    f"{day} day {counted}": counted == "counted"
-    for day in ("start", "publish")
-    for counted in ("counted", "not counted")
-}
-WHOLE_NUMBER = "从1起的整数 / a whole number from 1 up"
-_WRITTEN = [unit.value.replace("_", " ") for unit in Unit if unit is not Unit.MICROSECONDS]
-_OPTIONS = ["start day counted", "start day not counted", "to HH:MM", "no roll", "and never under 7 calendar days"]
-_MEANINGLESS_IN_HOURS = "start day counted, to HH:MM, no roll"
 _ZH = {
     Unit.WORKING_DAYS: "{}个工作日",
     Unit.CALENDAR_DAYS: "{}个自然日",
@@ -58,6 +48,28 @@ _ZH = {
     Unit.MONTHS: "{}个月",
     Unit.YEARS: "{}年",
 }
+_UNITS = {
+    **{word: unit for unit in Unit for word in (unit.replace("_", " "), unit.replace("_", " ").removesuffix("s"))},
+    **{written.format(""): unit for unit, written in _ZH.items()},
+}
+_START_DAY = {
+    **{f"{day} day {said}": said == "counted" for day in ("start", "publish") for said in ("counted", "not counted")},
+    **{
+        f"{day}{said}": said == "计入"
+        for day in ("起始日", "当日", "公布当日", "送达当日", "进入当日", "恢复当日")
+        for said in ("计入", "不计")
+    },
+}
+"""In English, and as `label_zh` prints it."""
+_UP_TO = f"不大于{_LARGEST}的整数 / a whole number up to {_LARGEST}"
+WHOLE_NUMBER = "从1起的整数 / a whole number from 1 up"
+_WRITTEN = [unit.value.replace("_", " ") for unit in Unit if unit is not Unit.MICROSECONDS]
+_OPTIONS = ["start day counted", "start day not counted", "to HH:MM", "no roll", "and never under 7 calendar days"]
+_NEVER_ROLLS = (
+    "工作日期限的末日必为工作日,不存在顺延,请删去此项 / a period in working days ends on a working day and never "
+    "rolls; leave out 'no roll'"
+)
+_MEANINGLESS_IN_HOURS = "start day counted, to HH:MM, no roll"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +109,7 @@ class Period:
                 f"a period in {self.unit} runs from instant to instant; leave out {_MEANINGLESS_IN_HOURS}"
             )
         if self.unit is Unit.WORKING_DAYS and not self.rolls:
-            raise PeriodInvalid("a period in working days ends on a working day and never rolls; leave out 'no roll'")
+            raise PeriodInvalid(_NEVER_ROLLS)
         if self.ends_at is not None and not is_minute(self.ends_at):
             raise PeriodInvalid(f"a period ends at a whole minute without a time zone, not {self.ends_at!r}")
         least = self.at_least
@@ -110,7 +122,8 @@ class Period:
 
         `5 working days` · `7 calendar days, start day counted, to 17:30` · `5 working days, to 24:00` · `48 hours` ·
         `3 months` · `3 years, no roll` · `5 working days, and never under 7 calendar days`. `publish day counted` is
-        `start day counted`; what is so anyway may be said (`start day not counted`). Raises `PeriodInvalid` with the
+        `start day counted`; what is so anyway may be said (`start day not counted`). What `label_zh` prints is read
+        too, but for microseconds: `5个工作日(公布当日不计),至17:30,且不少于7个自然日`. Raises `PeriodInvalid` with the
         fields `text`, `word` (the part that cannot be read), `position` (its place in the text, from 0) and `allowed`
         (what could stand there).
         """
@@ -125,6 +138,8 @@ class Period:
                 raise option.unreadable(["各选项只写一次 / each option once"])
             if unit.in_hours and name != "at_least":
                 raise option.unreadable([_OPTIONS[-1]])
+            if unit is Unit.WORKING_DAYS and name == "rolls":
+                raise option.refused(_NEVER_ROLLS, [one for one in _OPTIONS if one != "no roll"])
             found[name] = value
         return cls(length, unit, **found)
 
@@ -199,12 +214,15 @@ def is_minute(hour: object) -> bool:
 
 
 def _read_length(words: Words) -> tuple[int, Unit]:
-    number, unit = str(words).partition(" ")[0], words.after(1)
-    if not re.fullmatch("[0-9]{1,16}", number) or not 1 <= int(number) <= _LARGEST:
-        raise unreadable(words.text, number, words.place, [WHOLE_NUMBER])
+    number, unit = words.first, words.after(1)
+    digits = str(number).lstrip("0")
+    if not re.fullmatch("[0-9]+", digits):
+        raise number.unreadable([WHOLE_NUMBER])
+    if len(digits) > len(str(_LARGEST)) or int(digits) > _LARGEST:
+        raise number.unreadable([_UP_TO])
     if str(unit) not in _UNITS:
         raise _run_together(unit) or unit.unreadable(_WRITTEN)
-    return int(number), _UNITS[str(unit)]
+    return int(digits), _UNITS[str(unit)]
 
 
 def _run_together(unit: Words) -> PeriodInvalid | None:
@@ -224,10 +242,12 @@ def _read_option(option: Words) -> tuple[str, Any]:
     words = option.words
     if str(option) in _START_DAY:
         return "counts_start", _START_DAY[str(option)]
-    if words == ("no", "roll"):
+    if str(option) in ("no roll", "末日不顺延"):
         return "rolls", False
-    if len(words) > 1 and words[0] == "to":
+    if len(words) > 1 and words[0] in ("to", "至"):
         return "ends_at", read_hour(option.after(1))
+    if words[:1] == ("且不少于",):
+        return "at_least", Period(*_read_length(option.after(1)))
     least = option.after(words[:1] == ("and",))
     if least.words[:2] == ("never", "under"):
         return "at_least", Period(*_read_length(least.after(2)))

@@ -13,6 +13,13 @@ from ganchu_workflow.errors import PeriodInvalid
 END_OF_DAY = time(0, 0)
 """24:00 of the last day, which is 00:00 of the next; no period ends at the first instant of its last day."""
 
+_COMMAS = ",\uff0c"
+_BRACKETED = re.compile(
+    r"(?P<head>[^()\uff08\uff09]*)[(\uff08](?P<notes>[^()\uff08\uff09]*)[)\uff09](?P<rest>.*)", re.DOTALL
+)
+_WORD = re.compile(r"不晚于|且不少于|至(?=[0-9])|[0-9]+(?=个|小时|年(?![0-9]))|\S+")
+"""Chinese has no spaces between its words: `5个工作日` is a number and a unit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -28,9 +35,21 @@ class Words:
         return " ".join(self.words)
 
     @property
+    def written(self) -> str:
+        """The words as they stand in the text."""
+        return self.text[self.place : self.end]
+
+    @property
     def place(self) -> int:
         """Where the first word begins."""
         return self.places[0] if self.places else self.end
+
+    @property
+    def first(self) -> Words:
+        """The first word alone."""
+        end = self.places[1] if len(self.places) > 1 else self.end
+        written = self.text[self.place : end].rstrip()
+        return Words(self.text, self.words[:1], self.places[:1], self.place + len(written))
 
     def after(self, count: int) -> Words:
         """What follows the first `count` words."""
@@ -38,18 +57,40 @@ class Words:
 
     def unreadable(self, allowed: Sequence[str]) -> PeriodInvalid:
         """The error that points at these words, and says what could stand there."""
-        return unreadable(self.text, str(self), self.place, allowed)
+        return unreadable(self.text, self.written, self.place, allowed)
+
+    def refused(self, what: str, allowed: Sequence[str]) -> PeriodInvalid:
+        """The error that points at these words, which can be read, and says what is wrong with them."""
+        return _pointing(self.text, self.written, self.place, allowed, what)
 
 
 def parts_of(text: str) -> list[Words]:
-    """The parts of `text` between its commas, be they full-width or not."""
+    """The parts of `text` between its commas, be they full-width or not; of a part in brackets those within it.
+
+    Raises `PeriodInvalid` where no comma stands after the brackets.
+    """
+    found: list[Words] = []
+    bracketed = _BRACKETED.fullmatch(text)
+    if bracketed is None:
+        return _between_commas(text, 0, text)
+    for group in ("head", "notes"):
+        found += _between_commas(text, bracketed.start(group), bracketed[group])
+    if rest := bracketed["rest"].strip():
+        words, *others = _between_commas(text, bracketed.start("rest"), bracketed["rest"])
+        if rest[0] not in _COMMAS:
+            raise comma_missing(words)
+        found += others
+    return found
+
+
+def _between_commas(text: str, begin: int, within: str) -> list[Words]:
+    """The parts of `within`, which stands at `begin` in `text`."""
     found = []
-    begin = 0
-    for part in re.split("[,\uff0c]", text):
-        words = list(re.finditer(r"\S+", part))
+    for part in re.split(f"[{_COMMAS}]", within):
+        words = list(_WORD.finditer(part))
         end = begin + (words[-1].end() if words else len(part))
         places = tuple(begin + word.start() for word in words)
-        found.append(Words(text, tuple(word[0].lower() for word in words), places, end))
+        found.append(Words(text, tuple(word[0].lower().replace("\uff1a", ":") for word in words), places, end))
         begin += len(part) + 1
     return found
 
@@ -62,8 +103,7 @@ def unreadable(text: str, word: str, position: int, allowed: Sequence[str]) -> P
 
 def comma_missing(words: Words) -> PeriodInvalid:
     """The error that points at words before which a comma is missing."""
-    what = f"'{words}' 前缺少逗号 / a comma is missing before '{words}'"
-    return _pointing(words.text, str(words), words.place, [","], what)
+    return words.refused(f"'{words.written}' 前缺少逗号 / a comma is missing before '{words.written}'", [","])
 
 
 def read_hour(hour: Words) -> time:

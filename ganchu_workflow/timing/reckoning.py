@@ -9,7 +9,7 @@ from typing import Any, Literal, cast, get_args
 from zoneinfo import ZoneInfo
 
 from ganchu_workflow.errors import PeriodInvalid
-from ganchu_workflow.timing.days import Day, Why, day_it_ends
+from ganchu_workflow.timing.days import Day, Kind, Why, day_it_ends
 from ganchu_workflow.timing.limits import NotLaterThan, parse_limit
 from ganchu_workflow.timing.periods import Period, Unit
 from ganchu_workflow.timing.reading import END_OF_DAY
@@ -56,6 +56,7 @@ _WORDS = {
 }  # fmt: skip
 _INDEX = {"period": 0, "at_least": 1}
 _WHYS = frozenset(get_args(Why))
+_KINDS = frozenset(get_args(Kind))
 Language = Literal["zh", "en"]
 
 
@@ -88,7 +89,7 @@ class Reckoning:
         return isinstance(self.period, Period) and self.period.unit in (Unit.WORKING_DAYS, Unit.CALENDAR_DAYS)
 
     def explain(self) -> list[dict[str, Any]]:
-        """Every day of `days` as plain data: date, weekday, counted, why, holiday, paper (both empty where none).
+        """Every day of `days` as plain data: date, weekday, counted, why, kind, holiday, paper (empty where none).
 
         Of a period with `at_least` it is the part that decided; each of `parts` explains itself.
         """
@@ -98,6 +99,7 @@ class Reckoning:
                 "weekday": _WEEKDAYS["en"][day.date.weekday()],
                 "counted": day.counted,
                 "why": day.why,
+                "kind": day.kind,
                 "holiday": day.holiday,
                 "paper": day.paper,
             }
@@ -195,7 +197,8 @@ def _entry(found: Reckoning) -> dict[str, Any]:
 
 def _day_entry(day: Day) -> dict[str, Any]:
     entry: dict[str, Any] = {"date": day.date.isoformat(), "counted": day.counted, "why": day.why}
-    return entry | {key: value for key, value in (("holiday", day.holiday), ("paper", day.paper)) if value}
+    more = (("kind", day.kind), ("holiday", day.holiday), ("paper", day.paper))
+    return entry | {key: value for key, value in more if value}
 
 
 def _read_entry(entry: Mapping[str, Any], zone: ZoneInfo) -> Reckoning:
@@ -220,10 +223,13 @@ def _read_days(entries: Sequence[Mapping[str, Any]]) -> Iterator[Day]:
     for entry in entries:
         if entry["why"] not in _WHYS:
             raise ValueError(f"no reason '{entry['why']}' is known")
+        if entry.get("kind", "") not in _KINDS:
+            raise ValueError(f"no kind of day '{entry['kind']}' is known")
         yield Day(
             date.fromisoformat(entry["date"]),
             entry["counted"],
             entry["why"],
             entry.get("holiday", ""),
             entry.get("paper", ""),
+            entry.get("kind", ""),
         )

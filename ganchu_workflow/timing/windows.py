@@ -8,8 +8,9 @@ the close of business (§203). Nothing here reads a clock: every instant is hand
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import MAXYEAR, UTC, date, datetime, time, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,7 @@ from ganchu_workflow.timing.limits import NotLaterThan
 from ganchu_workflow.timing.periods import Period, Unit, is_minute
 from ganchu_workflow.timing.reckoning import Reckoning, shown, shown_end
 
+_DAY = timedelta(days=1)
 _HOUR_IN_MICROSECONDS = 3_600_000_000
 
 
@@ -40,9 +42,14 @@ def reckon(
     both are reckoned and the later end counts; of two equal ones it is the period's. A fixed end is what it says.
 
     Raises `YearNotPublished` when the result depends on a year that is not loaded (never for hours or a fixed end, nor
-    for a period that does not roll, unless in working days) and `PeriodInvalid` for a naive `start`, an hour that is
-    not a whole minute, an end that is not after the start, or one after the year 9999.
+    for a period that does not roll, unless in working days) and `PeriodInvalid` for a text, a naive `start`, an hour
+    that is not a whole minute, an end that is not after the start, or one after the year 9999.
     """
+    if not isinstance(limit, Period | NotLaterThan):
+        raise PeriodInvalid(
+            f"期限须先读取:parse_limit({limit!r}) / a limit is a Period or a NotLaterThan, not {limit!r}: "
+            "read a text with parse_limit"
+        )
     local_start = local("start", start, zone)
     if isinstance(limit, NotLaterThan):
         found = _fixed(limit, local_start, calendar, zone)
@@ -78,10 +85,12 @@ def remaining(
 
     Reckon the result from the instant of resuming; its start day, the day of resuming, is not counted. The day of
     stopping is not used up: what is left are the days from it to the last day of the window, both included, and never
-    more than the whole period counted back from that last day. Working days stay working days; calendar days, months
-    and years become calendar days. The hour of the end and the roll are kept. Hours leave the exact time, in hours
-    where it is whole, else in microseconds. Where a roll moved the end, the days it added are not told apart from the
-    period's own and stay with the party; where an act extended the window, give the period as extended.
+    more than the whole period: of months and years the most days that it may have had, counted back from that last day
+    and from each day off before it from which the end may have rolled. So a window that is resumed at once never ends
+    earlier than before. Working days stay working days; calendar days, months and years become calendar days. The hour
+    of the end and the roll are kept. Hours leave the exact time, in hours where it is whole, else in microseconds.
+    Where a roll moved the end, the days it added are not told apart from the period's own and stay with the party;
+    where an act extended the window, give the period as extended.
 
     Of a period with `at_least`, both parts are read as if each had led to `due_at` by itself (in hours: never more
     than the part has), and what is left is again the later of both. So the part that ended earlier gets some of its
@@ -159,7 +168,10 @@ def _reckoned(
 
 def _fixed(limit: NotLaterThan, start: datetime, calendar: WorkingCalendar, zone: ZoneInfo) -> Reckoning:
     due_at = local("the fixed end", limit.instant, zone)
-    first_day, last_day = start.date(), day_it_ends(due_at)
+    try:
+        first_day, last_day = start.date(), day_it_ends(due_at)
+    except OverflowError as error:
+        raise PeriodInvalid(f"the day of the fixed end {limit} lies before the year {MINYEAR}") from error
     first = () if first_day == last_day else (Day(first_day, True, "first_day"),)
     days = (*first, Day(last_day, True, "fixed_end"))
     return Reckoning(due_at, limit, start, first_day, last_day, days, calendar.version, provisional=False)
@@ -174,10 +186,25 @@ def _left(period: Period, micros: int, stop_day: date, last_day: date, calendar:
         # An end fixed by hand may lie on a rest day, with no working day left in a window that is still running.
         working = max(1, sum(calendar.is_working_day(day) for day in days))
         return replace(period, length=min(working, period.length), counts_start=False)
-    whole = period.length
-    if period.unit is not Unit.CALENDAR_DAYS:
-        whole = (last_day - months_away(last_day, -in_months(period))[0]).days
+    whole = period.length if period.unit is Unit.CALENDAR_DAYS else _most_days(period, last_day, calendar)
     return Period(min(len(days), whole), Unit.CALENDAR_DAYS, ends_at=period.ends_at, rolls=period.rolls)
+
+
+def _most_days(period: Period, last_day: date, calendar: WorkingCalendar) -> int:
+    """How many days `period`, of months or years, may have had up to `last_day`, those of a roll included."""
+    # Counted back from the day to which the end has rolled, February may stand for a longer month.
+    ends = _ends_before_roll(last_day, calendar) if period.rolls else [last_day]
+    months = in_months(period)
+    return max((end - months_away(end, -months)[0]).days + (last_day - end).days for end in ends)
+
+
+def _ends_before_roll(last_day: date, calendar: WorkingCalendar) -> Iterator[date]:
+    """`last_day` and the days off immediately before it, as far as the calendar knows them."""
+    yield last_day
+    day = last_day - _DAY
+    while day.year in calendar.years and not calendar.is_working_day(day):
+        yield day
+        day -= _DAY
 
 
 def _micros(period: Period) -> int:

@@ -34,11 +34,17 @@ work = [{SATURDAY}]
 OF_2090 = 'year = 2090\nnotice = "notice of 2090"\n[[holiday]]\nname = "元旦"\noff = [2090-01-01]\n'
 LACKS = "提示:未列出每年都有的节日,请核对通知 / warning: it lacks holidays of every year, see whether the notice does: "
 LACKED = "春节、劳动节、国庆节、清明节、端午节、中秋节"
+NOT_THERE = (
+    "提示:其前{zh}年的放假安排未导入,涉及该年的期限仍不能推算 / "
+    "warning: before it {en} is not loaded, and what reaches "
+    "into that stays unknown"
+)
 OF_2090_SHOWN = f"""\
 ✓ 2090.toml  2090年  notice of 2090
     元旦: 放假 / off 2090-01-01
     工作日 / working days: 260
     {LACKS}{LACKED}
+    {NOT_THERE.format(zh=f"{NEXT}至2089", en=f"{NEXT} to 2089")}
 """
 FIRST_DAY = date(NEXT, 1, 1)
 WEEKDAYS = [d for n in range(3, 366) if (d := FIRST_DAY + timedelta(days=n)).year == NEXT and d.isoweekday() < 6]
@@ -138,25 +144,67 @@ def test_check_says_what_a_notice_says(folder: Path) -> None:
         f"    元旦: 放假 / off {NEXT}-01-01..01-03; 上班 / work {SATURDAY}\n"
         f"    工作日 / working days: {len(WEEKDAYS)}\n"
         f"    {LACKS}{LACKED}\n"
-        f"{OF_2090_SHOWN}",
+        + OF_2090_SHOWN.replace(f"{NEXT}至", f"{NEXT + 1}至").replace(f"{NEXT} to", f"{NEXT + 1} to"),
         "",
     )
 
 
 def test_check_says_which_year_a_table_would_replace(folder: Path) -> None:
-    only = f'year = 2026\nnotice = "{NOTICE}"\n[[holiday]]\nname = "元旦"\noff = ["2026-01-01..2026-01-03"]\n'
+    only = 'year = 2026\nnotice = "国务院办公厅的通知"\n[[holiday]]\nname = "元旦"\noff = ["2026-01-01..2026-01-03"]\n'
     (folder / "only.toml").write_text(only, "utf-8")
     done = calendar(folder, "check", "only.toml")
     [row] = json.loads(calendar(folder, "check", "only.toml", "--json").out)
 
     assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines()[-2:] == [
+    known = BUILT_IN.document()["years"]["2026"]
+    left_out = sorted(
+        {d for d in known["off"] if date.fromisoformat(d).isoweekday() < 6 and d > "2026-01-03"} | {*known["work"]}
+    )
+    days = ", ".join(left_out)
+    assert done.out.splitlines()[-3:] == [
         f"    {LACKS}{LACKED}",
+        f"    提示:缺少现行日历中的放假日或调休上班日 {days},未加 --replace 时导入将被拒绝 / "
+        f"warning: it leaves out days that are off or made up now, and import refuses it without --replace: {days}",
         "    提示:替换现行日历的2026年,工作日 248 → 259 / warning: it replaces the 2026 that is there, "
         "working days 248 → 259",
     ]
     assert row["lacks"] == LACKED.split("、")
+    assert row["left_out"] == left_out
     assert row["replaces"] == {"working_days_before": 248, "working_days_after": 259}
+
+
+def test_check_says_when_the_title_is_of_another_year_and_when_a_year_before_it_is_not_there(folder: Path) -> None:
+    (folder / "title.toml").write_text(OF_NEXT.replace(NOTICE, NOTICE.replace(str(NEXT), str(LAST))), "utf-8")
+    later = OF_2090.replace("2090", str(NEXT + 2))
+    (folder / "later.toml").write_text(later, "utf-8")
+    (folder / "after.toml").write_text(OF_2090.replace("2090", str(NEXT + 1)), "utf-8")
+
+    titled = (
+        f"    提示:标题写的是{LAST}年,year 写的是 {NEXT},请核对 / warning: the title is of {LAST}, and year = {NEXT}: "
+        "see which is right"
+    )
+    assert calendar(folder, "check", "title.toml").out.splitlines()[-1] == titled
+    assert [
+        (row["titled"], row["years_missing"])
+        for row in json.loads(calendar(folder, "check", "title.toml", "later.toml", "--json").out)
+    ] == [(LAST, []), (None, [NEXT + 1])]
+    one = f"    {NOT_THERE.format(zh=NEXT + 1, en=NEXT + 1)}"
+    assert calendar(folder, "check", "next.toml", "later.toml").out.splitlines()[-1] == one
+    both = f"    {NOT_THERE.format(zh=f'{NEXT}至{NEXT + 1}', en=f'{NEXT} to {NEXT + 1}')}"
+    assert calendar(folder, "check", "later.toml").out.splitlines()[-1] == both
+    assert "未导入" not in calendar(folder, "check", "later.toml", "after.toml", "next.toml").out
+
+
+@pytest.mark.parametrize("name", ["元旦[/]", "元旦[bold]", ":smile:", "元旦\\\\"])
+def test_a_name_is_printed_as_it_is_written(folder: Path, name: str) -> None:
+    (folder / "named.toml").write_text(OF_NEXT.replace('name = "元旦"', f'name = "{name}"'), "utf-8")
+    written = name.replace("\\\\", "\\")
+    overlaid = ("--overlay", "named.toml")
+
+    assert cells_of(calendar(folder, "show", str(NEXT), *overlaid).out)[0][0] == written
+    assert cells_of(calendar(folder, "diff", "named.toml").out)[0][3].startswith(f"调休上班({written})")
+    done = ganchu("window", "reckon", "1 working day", "--from", f"{FRIDAY}T09:00", *overlaid, cwd=folder)
+    assert cells_of(done.out)[1][3].startswith(f"调休上班({written})")
 
 
 def test_a_year_shows_the_december_before_that_its_notice_settles(folder: Path) -> None:
@@ -182,10 +230,12 @@ def test_every_command_reads_the_database_that_the_environment_names(folder: Pat
 def test_check_lists_every_fault_of_every_file(folder: Path) -> None:
     (folder / "empty.toml").write_text("", "utf-8")
     faults = [
+        "没有“nmber”这一项,是否应为“number” / "
         "there is no key 'nmber'; did you mean 'number'? keys are: year, notice, number, dated, holiday",
-        f"holiday 1 (元旦), work 1: {FRIDAY} is made up, but it is a Friday, and worked anyway",
+        f"holiday 1 (元旦), work 1: {FRIDAY} 是星期五,本为工作日,无须调休 / "
+        f"{FRIDAY} is made up, but it is a Friday, and worked anyway",
     ]
-    empty = "it is empty; write the year, the notice and its holidays"
+    empty = "文件为空,请写年份、通知和各节日 / it is empty; write the year, the notice and its holidays"
     files = ("bad.toml", "2090.toml", "empty.toml")
 
     done = calendar(folder, "check", *files)

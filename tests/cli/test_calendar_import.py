@@ -11,6 +11,7 @@ import pytest
 from ganchu_workflow.testing import OFFICE, RoundScript
 from ganchu_workflow.timing import Overlay, WorkingCalendar, read_overlay
 from tests.cli.command import Done, dump, ganchu
+from tests.cli.test_calendar import LAST, NEXT, OF_NEXT
 from tests.rounds.script import plan_of, with_a_day_off
 
 AT = ("--at", "2022-03-18T10:00")
@@ -65,7 +66,7 @@ def test_the_ends_that_a_notice_would_move_are_listed_before_it_is_imported(desk
     assert done.out.splitlines()[-3:] == [
         f"T-1  {desk.script.round}",
         "    顺延的期限 / ends that move later: 1",
-        f"        {desk.case}  {NAME}  2022-03-25 17:30:00+08:00 → 2022-03-28 17:30:00+08:00",
+        f"        {desk.case}  补正期限 ({NAME})  2022-03-25 17:30:00+08:00 → 2022-03-28 17:30:00+08:00",
     ]
     assert [d["date"] for d in row["days"] if d["matters"]] == ["2022-03-22"]
     [found] = row["rounds"]
@@ -103,7 +104,9 @@ def test_an_amendment_that_names_only_its_own_days_is_refused_unless_it_is_meant
     assert (done.code, done.err.splitlines()[0]) == (2, "错误 / error [calendar_invalid]")
     assert "2022-10-07" in done.err and "--replace" in done.err
     assert dump(desk.url)["ganchu_calendar_import"] == []
-    assert [line.strip() for line in checked.out.splitlines()[-3:]] == ["工作日 / working days: 259", *WARNED]
+    lacks, refused, replaces = (line.strip() for line in checked.out.splitlines()[-3:])
+    assert [lacks, replaces] == WARNED
+    assert refused.startswith("提示:缺少现行日历中的放假日或调休上班日 2022-01-03, 2022-01-29, ")
     assert desk.run("calendar", "import", "part.toml", *AT, "--replace", "--dry-run").err.splitlines() == WARNED
     assert desk.run("calendar", "import", "part.toml", *AT, "--replace").err.splitlines() == WARNED
 
@@ -141,3 +144,38 @@ def test_the_deadlines_of_a_case_are_listed_and_explained(desk: Desk) -> None:
     assert explained.out.splitlines()[0] == f"补正期限 ({NAME})  按规则逐日推算 / reckoned day by day by its rule"
     assert "截止 / end: 2022-03-25 17:30 (周五 / Fri)" in explained.out.splitlines()
     assert desk.run("deadline", "explain", desk.case, "nothing").code == 2
+
+
+def test_an_end_that_becomes_known_when_it_is_over_says_that_it_fires_next(sqlite_url: str, tmp_path: Path) -> None:
+    (tmp_path / "next.toml").write_text(OF_NEXT, "utf-8")
+    script = RoundScript(plan_of("T-1") | {"demonstration": True}, database=sqlite_url, start=f"{LAST}-12-28T09:00")
+    script.declare("甲")
+    script.fire("甲", "return_for_correction", OFFICE, items=["检测报告"])
+    over = "            已届满,下次运行即触发;如应顺延请先办理 / "
+    over += "over already: it fires at the next sweep; extend it first if it should be"
+
+    def listed(at: str) -> tuple[list[str], bool]:
+        asked = ("calendar", "import", "next.toml", "--db", sqlite_url, "--dry-run", "--at", at)
+        [found] = json.loads(ganchu(*asked, "--json", cwd=tmp_path).out)
+        return ganchu(*asked, cwd=tmp_path).out.splitlines()[3:], found["resolved"][0]["over"]
+
+    [row], is_over = listed(f"{NEXT}-01-04T09:00")
+    assert row.startswith(f"        {script.apps['甲']}  补正期限 ({NAME})  - → {NEXT}-01-")
+    end = row.partition("→ ")[2].removesuffix(":00+08:00").replace(" ", "T")
+    assert is_over is False
+    assert listed(end) == ([row], False)
+    assert listed(f"{end}:00.000001") == ([row, over], True)
+    script.close()
+
+
+def test_a_printed_end_is_listed_with_what_its_notice_is_called(sqlite_url: str, tmp_path: Path) -> None:
+    script = RoundScript(plan_of("T-1") | {"demonstration": True}, database=sqlite_url, start="2022-03-18T09:00")
+    script.carry("甲", to="public_notice")
+    notice = script.notice("甲", closes_at="2022-03-25T17:31:00+08:00")
+    (tmp_path / "amended.toml").write_text(written(with_a_day_off(script.instant("2022-03-22").date())), "utf-8")
+    done = ganchu("calendar", "diff", "amended.toml", "--db", sqlite_url, *AT, cwd=tmp_path)
+
+    assert done.out.splitlines()[-1] == (
+        f"        公示(虚构) {notice.case_id}  公示期 (window)  2022-03-25 17:31:00+08:00 → 2022-03-28 17:30:00+08:00"
+    )
+    script.close()

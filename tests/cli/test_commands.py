@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 from sqlalchemy import text
 
@@ -210,7 +211,7 @@ def test_a_plan_is_checked_and_its_defaults_are_marked(plan: Path) -> None:
     assert lines[:7] == [
         "- declare (self_declaration)",
         "    opens 2020-01-01 09:00:00+08:00",
-        "    closes 2099-12-31 17:30:00+08:00",
+        f"    closes 2099-12-31 17:30:00+08:00{NOT_LOADED}",
         f'    correction = "5 working days"{default}',
         "    corrections = 2",
         '    cities = {"DEMO-A": "东市(虚构)"}',
@@ -394,3 +395,23 @@ def test_tasks_say_which_round_cannot_be_run(scene: Scene) -> None:
     assert (done.code, done.out) == (4, "")
     assert done.err.startswith(f"未列入 / left out: T-1 {scene.round}: the plan cannot be used")
     assert "there is no 'site_inspection' in ganchu_workflow.stages" in done.err
+
+
+NOT_LOADED = "  该年放假安排未导入,请留意是否休息日 / whether on a day off nobody knows: that year is not loaded"
+
+
+@pytest.mark.parametrize(
+    ("closes", "mark"),
+    [
+        ("2021-09-26T00:00:00", "  休息日 / on a day off"),  # 24:00 of a Saturday
+        ("2021-09-26T17:30:00", ""),  # a Sunday that is made up
+        (
+            "2099-12-31T17:30:00",
+            "  该年放假安排未导入,请留意是否休息日 / whether on a day off nobody knows: that year is not loaded",
+        ),
+    ],
+)
+def test_a_check_says_where_a_window_of_the_plan_ends_on_a_day_off(plan: Path, closes: str, mark: str) -> None:
+    plan.write_text(re.sub(r"closes = [^ ]+", f"closes = {closes}", plan.read_text("utf-8")), "utf-8")
+    checked = ganchu("process", "check", "plan.toml", cwd=plan.parent)
+    assert f"    closes {closes.replace('T', ' ')}+08:00{mark}" in checked.out.splitlines()

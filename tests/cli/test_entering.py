@@ -90,10 +90,10 @@ def test_what_comes_late_is_told_when_the_window_closed_and_that_paper_may_be_en
         (["--received-at", CLOSES, "--reason", "x", "--evidence", "no.pdf"], "--evidence: no.pdf cannot be read"),
         (
             ["--received-at", "2021-09-03", "--reason", "x", "--evidence", "a.pdf"],
-            "--received-at:只写了日期“2021-09-03”,请写明收到的时分,如 2021-09-03T17:10(北京时间) / "
-            "'2021-09-03' is a date without an hour; write when it was received, like 2021-09-03T17:10 (Beijing time)",
+            "--received-at:只写了日期“2021-09-03”,请写明时分,如 2021-09-03T09:00(北京时间) / "
+            "'2021-09-03' is a date without an hour; write it like 2021-09-03T09:00 (Beijing time)",
         ),
-        (["--received-at", "20210903", "--reason", "x", "--evidence", "a.pdf"], "如 2021-09-03T17:10"),
+        (["--received-at", "20210903", "--reason", "x", "--evidence", "a.pdf"], "如 2021-09-03T09:00"),
         (
             ["--received-at", CLOSES, "--reason", "x", "--evidence", "a.pdf", "--entered-by", "applicant"],
             "the role 'applicant' acts for somebody",
@@ -115,3 +115,20 @@ def test_what_is_missing_is_asked_for_and_nothing_is_entered(
     done = submit(script, tmp_path, *options)
     assert (done.code, words in done.err) == (2, True)
     assert script.state("水表") == "self_declaration.lapsed"
+
+
+def test_paper_of_24_00_came_at_the_end_of_that_day(script: RoundScript, tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"x")
+    done = submit(script, tmp_path, "--received-at", "2021-09-02T24:00", "--reason", "x", "--evidence", "a.pdf")
+
+    assert (done.code, done.err) == (0, "")
+    assert from_text(script.history("水表")[-1]["received_at"]) == script.instant("2021-09-03T00:00")
+
+
+def test_the_present_instant_has_its_hour_too(tmp_path: Path) -> None:
+    done = ganchu("tick", "--at", "2021-09-04", cwd=tmp_path, env={"GANCHU_DB": "sqlite:///none.db"})
+    assert (done.code, done.err.splitlines()[1]) == (
+        2,
+        "--at:只写了日期“2021-09-04”,请写明时分,如 2021-09-04T09:00(北京时间) / '2021-09-04' is a date without an "
+        "hour; write it like 2021-09-04T09:00 (Beijing time)",
+    )

@@ -1,14 +1,16 @@
 """What a round leaves on paper: the printed notice and announcement, word by word and cell by cell."""
 
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from ganchu_workflow.canonical import digest_of
 from ganchu_workflow.cli.demo import MARK
+from ganchu_workflow.cli.papers import wording
 from ganchu_workflow.cli.papers.html import Desk, ListAltered, announcement_html, notice_html
 from ganchu_workflow.cli.papers.wording import DEFAULT_ZH, places_of
 from ganchu_workflow.errors import Invalid
+from ganchu_workflow.timing import Anomaly
 from tests.cli.paper_reading import CITIES, OFFICES, Page, announcement_facts, notice_facts, round_facts
 
 HOSTILE = '<script>alert("1")</script>&\'"甲'
@@ -256,3 +258,7 @@ def test_an_announcement_names_its_issuers_document_and_items() -> None:
         ["2", "T-1-002", "乙公司", "乙产品", "赣州市"],
     ]
     assert "01CASE" not in html
+
+
+def test_every_anomaly_of_a_printed_window_has_words_on_paper() -> None:
+    assert wording._ANOMALIES.keys() == set(get_args(get_type_hints(Anomaly)["code"]))

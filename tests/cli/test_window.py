@@ -74,19 +74,21 @@ def test_of_two_lengths_both_are_shown_and_which_decided(tmp_path: Path) -> None
     ],
 )
 def test_only_days_that_are_counted_have_a_number(tmp_path: Path, rule: str, counted: list[str]) -> None:
-    rows = cells_of(window(tmp_path, "reckon", rule, "--from", "2026-09-05").out)
+    rows = cells_of(window(tmp_path, "reckon", rule, "--from", "2026-09-05T09:00").out)
+    rows = [row for row in rows if row[0]]  # a long explanation takes a second line
     assert [row[2] for row in rows[: len(counted)]] == counted
 
 
 @pytest.mark.parametrize(
     ("rule", "start", "why"),
     [
-        ("7 calendar days", "2026-10-03", "自然日,调休上班(国庆节)"),
-        ("1 month", "2026-09-10", "期间的最后一日,调休上班(国庆节)"),
-        ("1 calendar day", "2025-01-24", "顺延至此日,调休上班(春节)"),
+        ("7 calendar days", "2026-10-03T09:00", "自然日,调休上班(国庆节)"),
+        ("1 month", "2026-09-10T09:00", "期间的最后一日,调休上班(国庆节)"),
+        ("1 calendar day", "2025-01-24T09:00", "顺延至此日,调休上班(春节)"),
+        ("7 calendar days", "2024-12-25T09:00", "自然日,放假(元旦)"),
     ],
 )
-def test_a_last_day_that_is_made_up_says_so_and_under_which_notice(
+def test_a_last_day_that_is_made_up_or_off_says_so_and_under_which_notice(
     tmp_path: Path, rule: str, start: str, why: str
 ) -> None:
     done = window(tmp_path, "reckon", rule, "--from", start)
@@ -126,7 +128,7 @@ def test_the_help_shows_every_form_of_a_rule(tmp_path: Path) -> None:
 
 
 def test_a_long_period_shows_its_first_and_its_last_days(tmp_path: Path) -> None:
-    rows = cells_of(window(tmp_path, "reckon", "90 calendar days, no roll", "--from", "2026-01-01").out)
+    rows = cells_of(window(tmp_path, "reckon", "90 calendar days, no roll", "--from", "2026-01-01T09:00").out)
 
     assert (rows[0][0], rows[-1][:3]) == ("2026-01-01", ["2026-04-01", "周三 / Wed", "90"])
     assert (len(rows), rows[31]) == (63, ["…", "", "", "略去29日 / 29 days left out"])
@@ -170,6 +172,8 @@ def test_an_instant_with_an_offset_is_that_instant_and_24_00_is_midnight(tmp_pat
     for start, shown in (
         ("2026-09-17T16:00+00:00", "2026-09-18 00:00"),
         ("2026-09-17T24:00", "2026-09-18 00:00"),
+        ("2026-09-17T24:00:00 +08:00", "2026-09-18 00:00"),
+        ("2026-09-17T16:00Z", "2026-09-18 00:00"),
         ("2026-09-18 09:00:30", "2026-09-18 09:00:30"),
     ):
         done = window(tmp_path, "reckon", "1 working day", "--from", start)
@@ -177,16 +181,55 @@ def test_an_instant_with_an_offset_is_that_instant_and_24_00_is_midnight(tmp_pat
         assert "截止 / end: 2026-09-20 17:30" in done.out
 
 
+@pytest.mark.parametrize(
+    ("written", "proposed"),
+    [
+        ("2026-09-18", "2026-09-18T09:00(北京时间)"),
+        ("20260918", "2026-09-18T09:00(北京时间)"),
+        ("2026-W38-5", "2026-09-18T09:00(北京时间)"),
+        ("2026-W38-5T10:00", "2026-09-18T10:00"),
+        ("20260918T1000", "2026-09-18T10:00"),
+        ("2026-09-18T10", "2026-09-18T10:00"),
+        ("20260918T100030+0000", "2026-09-18T10:00:30+00:00"),
+        ("2026-02-30T24:00", "2021-09-03T17:30 / '2026-02-30T24:00' is no instant"),
+        ("9999-12-31T24:00", "2021-09-03T17:30 / '9999-12-31T24:00' is no instant"),
+        ("0001-01-01T00:00", "2021-09-03T17:30 / '0001-01-01T00:00' is no instant"),
+    ],
+)
+def test_an_instant_has_its_hour_and_one_form(tmp_path: Path, written: str, proposed: str) -> None:
+    asked = (
+        ("reckon", "5 working days", "--from", written),
+        ("check", "--dated", "2026-03-09", "--opens", written, "--closes", "2026-03-16T17:30", "--rule", "48 hours"),
+        ("check", *PRINTED, "--rule", "48 hours", "--published", written),
+        ("check", *PRINTED, "--rule", "48 hours", "--down", f"{written}.."),
+    )
+    for command in asked:
+        done = window(tmp_path, *command)
+        assert (done.code, done.out, done.err.splitlines()[0]) == (2, "", "错误 / error [invalid]")
+        assert f"请写如 {proposed}" in done.err or f"请写明时分,如 {proposed}" in done.err
+
+
+def test_a_date_has_one_form(tmp_path: Path) -> None:
+    for written in ("20260309", "2026-W11-1", "2026-02-30"):
+        done = window(tmp_path, "check", "--dated", written, *PRINTED[2:], "--rule", "48 hours")
+        assert done == Done(
+            2,
+            "",
+            "错误 / error [invalid]\n"
+            f"--dated: 不是日期,请写如 2026-09-18 / '{written}' is no date; write it like 2026-09-18\n",
+        )
+
+
 def test_an_unreadable_rule_is_pointed_at(tmp_path: Path) -> None:
-    done = window(tmp_path, "reckon", "5 working days, 至17:30", "--from", "2026-09-18T09:00")
+    done = window(tmp_path, "reckon", "5个工作日,到17:30", "--from", "2026-09-18T09:00")
 
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines() == [
         "错误 / error [period_invalid]",
-        "期限 / the period '5 working days, 至17:30': 无法识别 / cannot read '至17:30'; 此处可写 / here may stand "
+        "期限 / the period '5个工作日,到17:30': 无法识别 / cannot read '到17:30'; 此处可写 / here may stand "
         "start day counted, start day not counted, to HH:MM, no roll, and never under 7 calendar days",
-        "  5 working days, 至17:30",
-        "                  ^^^^^^^",
+        "  5个工作日,到17:30",
+        "            ^^^^^^^",
     ]
 
 
@@ -200,12 +243,17 @@ def test_an_unreadable_rule_is_pointed_at(tmp_path: Path) -> None:
         ),
         (["5 working days", "--from", f"{LAST}-12-28T09:00"], "year_not_published", f"{NEXT}年工作日历未导入"),
         (
-            ["5 working days", "--from", "2026-09-18", "--close-of-business", "25:00"],
+            ["5 working days", "--from", "2026-09-18T09:00", "--close-of-business", "25:00"],
             "invalid",
             "--close-of-business: 应为00:01至24:00的时刻 / '25:00' is no hour",
         ),
-        (["2026-10-10 17:30", "--from", "2026-09-18"], "period_invalid", "an offset from UTC"),
-        (["2026-09-10T17:30+08:00", "--from", "2026-09-18"], "limit_passed", "起算时已经届满:不晚于2026-09-10"),
+        (
+            ["5 working days", "--from", "2026-09-18T09:00", "--close-of-business", "17:30,garbage"],
+            "invalid",
+            "--close-of-business: 应为00:01至24:00的时刻 / '17:30,garbage' is no hour",
+        ),
+        (["2026-10-10 17:30", "--from", "2026-09-18T09:00"], "period_invalid", "an offset from UTC"),
+        (["2026-09-10T17:30+08:00", "--from", "2026-09-18T09:00"], "limit_passed", "起算时已经届满:不晚于2026-09-10"),
     ],
 )
 def test_what_cannot_be_reckoned_is_refused(tmp_path: Path, args: list[str], code: str, said: str) -> None:
@@ -235,6 +283,17 @@ def test_a_warning_is_no_failure(tmp_path: Path) -> None:
     )
 
 
+def test_a_check_in_a_december_that_may_still_change_says_that_it_is_provisional(tmp_path: Path) -> None:
+    printed = ("--dated", f"{LAST}-12-01", "--opens", f"{LAST}-12-01T09:00", "--closes", f"{LAST}-12-03T09:00")
+    done = window(tmp_path, "check", *printed, "--rule", "48 hours")
+
+    assert done.code == 0
+    assert done.out.splitlines()[-3:-1] == [
+        "- 提示 / warning [provisional]",
+        f"    {NEXT}年放假安排尚未导入,可能调整{LAST}年12月的日子:本核对为暂定,导入后请重新核对",
+    ]
+
+
 def test_a_window_that_is_too_short_is_exit_code_3(tmp_path: Path) -> None:
     down = ("--down", "2026-03-11T10:00..2026-03-11T12:00", "--down", "2026-03-16T10:00..")
     asked = ("check", *PRINTED, "--rule", "5 working days", "--minimum", "7 calendar days, to 24:00", *down)
@@ -249,7 +308,7 @@ def test_a_window_that_is_too_short_is_exit_code_3(tmp_path: Path) -> None:
         "    补正:截止不早于 / remedy: end not before 2026-03-16 24:00",
         "✗ 不符 / error [taken_down]",
         "    公示期间曾撤下,未全天公示之日(2026-03-11、2026-03-16)从严不计入:最早应于2026-03-18 24:00截止"
-        "(尚未恢复,以原截止次日起全天公示计)",
+        "(尚未恢复,以原截止次日零时起公示计)",
         "    the notice was down on 2026-03-11, 2026-03-16; read cautiously these days do not count: "
         "the window should not end before 2026-03-18 24:00, if it is to be seen again from the day after the printed "
         "end on",
@@ -264,13 +323,13 @@ def test_a_window_that_is_too_short_is_exit_code_3(tmp_path: Path) -> None:
 
 
 def test_a_window_that_is_long_enough_has_no_remedy(tmp_path: Path) -> None:
-    down = ("--down", "2026-09-19T10:00..2026-09-19T11:00", "--down", "2026-09-22..2026-09-23")
-    opens = ("--dated", "2026-09-18", "--opens", "2026-09-18", "--rule", "7 calendar days", *down)
+    down = ("--down", "2026-09-19T10:00..2026-09-19T11:00", "--down", "2026-09-22T00:00..2026-09-22T24:00")
+    opens = ("--dated", "2026-09-18", "--opens", "2026-09-18T00:00", "--rule", "7 calendar days", *down)
     longer = ("check", *opens, "--closes", "2026-10-09T17:30")
     done = window(tmp_path, *longer)
 
     assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines()[1].endswith("(2026-09-19、2026-09-22)从严不计入:其余各日仍足期限")
+    assert done.out.splitlines()[1].endswith("(2026-09-19、2026-09-22)从严不计入:其余时间仍足期限")
     assert "remedy" not in done.out
     assert [row["remedy"] for row in json.loads(window(tmp_path, *longer, "--json").out)] == [None]
     # 20, 21, 23, 24, 25, 26, 27, which is a Sunday: the 28th is enough, and a minute less is not
@@ -306,11 +365,41 @@ def test_the_closing_instant_is_enough_and_a_microsecond_less_is_not(tmp_path: P
     ],
 )
 def test_what_cannot_be_checked_is_refused(tmp_path: Path, args: list[str], code: str, said: str) -> None:
-    done = window(tmp_path, "check", *PRINTED, "--rule", "5 working days", *args)
+    usual = zip(("--rule", *PRINTED[::2]), ("5 working days", *PRINTED[1::2]), strict=True)
+    given = [text for option, value in usual if option != args[0] for text in (option, value)]
+    done = window(tmp_path, "check", *given, *args)
 
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines()[0] == f"错误 / error [{code}]"
     assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (
+            ["window", "check", *PRINTED, "--rule", "48 hours", "--minimum", "24 hours", "--minimum", "72 hours"],
+            "--minimum",
+        ),
+        (["window", "reckon", "48 hours", "--from", "2026-03-09T09:00", "--from=2026-03-09T09:00"], "--from"),
+        (["calendar", "show", "--db", "sqlite:///a.db", "--db", "sqlite:///b.db"], "--db"),
+        (["deadline", "release", "x", "--db", "sqlite:///a.db", "--reason", "a", "--reason", "b"], "--reason"),
+        (["tick", "--db", "sqlite:///a.db", "--at", "2026-03-09T09:00", "--at", "2026-03-10T09:00"], "--at"),
+    ],
+)
+def test_an_option_with_one_value_is_given_once(tmp_path: Path, command: list[str], option: str) -> None:
+    assert ganchu(*command, cwd=tmp_path) == Done(
+        2,
+        "",
+        f"错误 / error [invalid]\n{option} 只能给一次,请删去多余的 / "
+        f"{option} is given more than once; leave one of them\n",
+    )
+
+
+def test_what_may_be_repeated_is_not_refused(tmp_path: Path) -> None:
+    down = ("--down", "2026-03-11T10:00..2026-03-11T12:00", "--down", "2026-03-12T10:00..2026-03-12T12:00")
+    done = window(tmp_path, "check", *PRINTED, "--rule", "48 hours", *down, "--json", "--json")
+    assert [row["code"] for row in json.loads(done.out)] == ["taken_down"]
 
 
 @pytest.mark.parametrize("closes", ["2026-03-16T24:00:30", "2026-03-16T24:00:00.5", "2026-03-16T24:01"])

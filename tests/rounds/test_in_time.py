@@ -251,8 +251,11 @@ def test_a_notice_is_taken_down_though_its_remedy_lies_in_a_year_without_a_calen
     script.fire(notice, "take_down", OFFICE, ground="法院裁定")
     facts = script.facts(notice)
     assert (facts["anomalies"], facts["remedies"]) == (
-        ["taken_down"],
-        {"taken_down": {"severity": "error", "ends_at": None}},
+        ["provisional", "taken_down"],
+        {
+            "provisional": {"severity": "warning", "ends_at": facts["closes_at"]},
+            "taken_down": {"severity": "error", "ends_at": None},
+        },
     )
 
 
@@ -314,7 +317,7 @@ def test_an_end_that_was_printed_by_hand_is_listed_when_it_is_short_now(make: Ma
     script = make(start="2026-12-18T09:00")
     script.carry("甲", to="public_notice")
     notice = script.notice("甲", closes_at="2026-12-25T17:31:00+08:00")
-    assert script.facts(notice)["anomalies"] == []
+    assert script.facts(notice)["anomalies"] == ["provisional"]
     assert imported(script, "2026-12-24, ") == [("window", "2026-12-25 17:31", "2026-12-28 17:30")]
     assert script.verify().problems == []
 

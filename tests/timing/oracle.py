@@ -133,8 +133,16 @@ class Oracle:
         if rule.unit == "working days":
             worked = [day for day in open_days if self.works(day)]
             return Rule(max(1, min(len(worked), rule.length)), rule.unit, False, rule.hour)
-        whole = rule.length if rule.unit == "calendar days" else (last - self.months_before(last, rule.months)).days
+        whole = rule.length if rule.unit == "calendar days" else self.most_days(rule, last)
         return Rule(min(len(open_days), whole), "calendar days", False, rule.hour, rule.rolls)
+
+    def most_days(self, rule: Rule, last: date) -> int:
+        """The days of a period of months that ended on `last`, or on a rest day just before it and rolled."""
+        most, day = (last - self.months_before(last, rule.months)).days, last - timedelta(days=1)
+        while rule.rolls and day.year in self.years and not self.works(day):
+            most = max(most, (last - self.months_before(day, rule.months)).days)
+            day -= timedelta(days=1)
+        return most
 
     def months_before(self, day: date, months: int) -> date:
         last_of_month = day

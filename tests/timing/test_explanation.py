@@ -21,6 +21,8 @@ RULES = [
     ("48 hours, and never under 1 working day", "2026-09-30T16:45"),
     ("3600000001 microseconds", "2026-09-30T16:45"),
     ("1 month", "2026-11-21T09:00"),
+    ("1 month", "2024-12-01T09:00"),
+    ("1 calendar day", "2025-01-24T10:00"),
     ("3 years, no roll", "2021-12-16T09:00"),
     ("not later than 2026-10-10 17:30 +08:00", "2026-03-01T09:00"),
 ]
@@ -32,9 +34,12 @@ def run(calendar: WorkingCalendar, text: str, start: str) -> Reckoning:
 
 
 def test_every_day_is_explained_as_plain_data(calendar: WorkingCalendar) -> None:
-    def day(date: str, weekday: str, counted: bool, why: str, holiday: str = "", paper: str = "") -> dict[str, Any]:
+    def day(
+        date: str, weekday: str, counted: bool, why: str, holiday: str = "", paper: str = "", kind: str = ""
+    ) -> dict[str, Any]:
         return {
-            "date": date, "weekday": weekday, "counted": counted, "why": why, "holiday": holiday, "paper": paper
+            "date": date, "weekday": weekday, "counted": counted, "why": why, "kind": kind, "holiday": holiday,
+            "paper": paper,
         }  # fmt: skip
 
     assert run(calendar, "2 working days", "2026-09-18T10:00").explain() == [
@@ -45,10 +50,10 @@ def test_every_day_is_explained_as_plain_data(calendar: WorkingCalendar) -> None
     ]
     # A calendar day that is off still counts; only the days of the roll do not. It may end on a day that is made up.
     assert run(calendar, "3 calendar days", "2026-02-11T10:00").explain()[-1] == day(
-        "2026-02-14", "Sat", True, "calendar_day", "春节", NOTICE
+        "2026-02-14", "Sat", True, "calendar_day", "春节", NOTICE, "make_up"
     )
     assert run(calendar, "1 calendar day", "2025-01-24T10:00").explain()[1:] == [
-        day("2025-01-25", "Sat", True, "calendar_day"),
+        day("2025-01-25", "Sat", True, "calendar_day", kind="weekend"),
         day(
             "2025-01-26",
             "Sun",
@@ -57,8 +62,33 @@ def test_every_day_is_explained_as_plain_data(calendar: WorkingCalendar) -> None
             "春节",
             "国务院办公厅关于2025年部分节假日安排的通知 "
             "https://www.gov.cn/zhengce/zhengceku/202411/content_6986383.htm",
+            "make_up",
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "last", "why"),
+    [
+        ("7 calendar days", "2024-12-25T09:00", "  2025-01-01 星期三 第7日 自然日,放假(元旦)", ("holiday", "元旦")),
+        ("1 month", "2024-12-01T09:00", "  2025-01-01 星期三 计入 期间的最后一日,放假(元旦)", ("holiday", "元旦")),
+        ("1 year", "2024-01-01T09:00", "  2025-01-01 星期三 计入 期间的最后一日,放假(元旦)", ("holiday", "元旦")),
+        ("3 calendar days", "2026-03-04T09:00", "  2026-03-07 星期六 第3日 自然日,周末", ("weekend", "")),
+        ("2 calendar days", "2026-03-04T09:00", "  2026-03-06 星期五 第2日 自然日", ("", "")),
+        # what does not roll does not ask what kind of day it ends on
+        ("7 calendar days, no roll", "2024-12-25T09:00", "  2025-01-01 星期三 第7日 自然日", ("", "")),
+    ],
+)
+def test_the_last_counted_day_says_for_what_the_end_moves_on(
+    calendar: WorkingCalendar, text: str, start: str, last: str, why: tuple[str, str]
+) -> None:
+    found = run(calendar, text, start)
+    [counted] = [day for day in found.explain() if day["counted"]][-1:]
+
+    assert last in found.text_zh().splitlines()
+    assert (counted["kind"], counted["holiday"]) == why
+    assert ("依据:国务院办公厅关于2025年部分节假日安排的通知" in found.text_zh()) is (why == ("holiday", "元旦"))
+    assert Reckoning.from_document(found.document()) == found
 
 
 def test_of_two_lengths_the_one_that_decided_is_explained(calendar: WorkingCalendar) -> None:
@@ -89,7 +119,7 @@ def test_the_text_for_the_record_in_chinese(calendar: WorkingCalendar) -> None:
         "  2026-09-22 星期二 第4日 自然日\n"
         "  2026-09-23 星期三 第5日 自然日\n"
         "  2026-09-24 星期四 第6日 自然日\n"
-        "  2026-09-25 星期五 第7日 自然日\n"
+        "  2026-09-25 星期五 第7日 自然日,放假(中秋)\n"
         "  2026-09-26 星期六 不计 放假(中秋)\n"
         "  2026-09-27 星期日 不计 放假(中秋)\n"
         "  2026-09-28 星期一 不计 顺延至此日\n"
@@ -175,6 +205,7 @@ def test_the_document_says_each_thing_once(calendar: WorkingCalendar) -> None:
         {"days": None},
         {"days": [{"date": "2026-09-18", "counted": True, "why": "because"}]},
         {"days": [{"date": "2026-09-18", "counted": True, "why": "working", "holiday": ""}]},
+        {"days": [{"date": "2026-09-18", "counted": True, "why": "calendar_day", "kind": "working"}]},
         {"days": [{"date": "2026-09-18", "why": "working"}]},
         {"parts": [{}]},
         {"more": 1},

@@ -72,9 +72,9 @@ def test_a_longer_window_may_have_days_enough(calendar: WorkingCalendar) -> None
         Anomaly(
             "taken_down",
             "warning",
-            "公示期间曾撤下,未全天公示之日(2026-03-11至2026-03-12)从严不计入:其余各日仍足期限",
+            "公示期间曾撤下,未全天公示之日(2026-03-11至2026-03-12)从严不计入:其余时间仍足期限",
             "the notice was down on 2026-03-11 to 2026-03-12; read cautiously these days do not count: "
-            "the other days are still enough",
+            "the rest is still enough",
             at(longer),
         )
     ]
@@ -134,12 +134,56 @@ def test_a_longer_window_may_have_days_enough(calendar: WorkingCalendar) -> None
         ([("2026-03-10 10:00", "2026-03-10 12:30")], "174 hours", "warning", CLOSES),
         ([("2026-03-16 17:00", "2026-03-16 18:00")], "176 hours", "warning", CLOSES),
         ([("2026-03-16 16:30", "2026-03-16 17:30")], "176 hours", "error", "2026-03-16 18:00"),
+        # still down: up again at 00:00 of the day after the printed end, which is 24:00 of its own
+        ([("2026-03-16 10:00", None)], "176 hours", "error", "2026-03-17 07:00"),
+        # still down, but only since the printed end or later: that takes nothing
+        ([("2026-03-11 10:00", "2026-03-11 12:00"), ("2026-03-16 17:30", None)], STRICT, "error", "2026-03-17 17:30"),
+        ([("2026-03-11 10:00", "2026-03-11 12:00"), ("2026-03-17 09:00", None)], STRICT, "error", "2026-03-17 17:30"),
     ],
 )  # fmt: skip
 def test_the_remedy_is_the_end_over_the_days_that_were_whole(
     calendar: WorkingCalendar, down: list[tuple[str, str | None]], period: str, severity: str, remedy: str
 ) -> None:
     assert in_short(check(calendar, *down, period=period)) == [(severity, at(remedy))]
+
+
+def test_of_hours_the_time_does_not_count_and_of_days_and_hours_each_its_own(calendar: WorkingCalendar) -> None:
+    still, hours = ("2026-03-10 09:00", None), {"opens": "2026-03-09 09:00", "closes": "2026-03-11 09:00"}
+    if_seen = (
+        "截止(尚未恢复,以原截止次日零时起公示计)",
+        ", if it is to be seen again from the day after the printed end on",
+    )
+
+    assert check(calendar, still, period="48 hours", **hours) == [
+        Anomaly(
+            "taken_down",
+            "error",
+            "公示期间曾撤下,撤下的时间(2026-03-10 09:00至2026-03-11 09:00)从严不计入:最早应于2026-03-12 24:00"
+            + if_seen[0],
+            "the notice was down from 2026-03-10 09:00 to 2026-03-11 09:00; read cautiously this time does not count: "
+            "the window should not end before 2026-03-12 24:00" + if_seen[1],
+            at("2026-03-13 00:00"),
+        )
+    ]
+    [both] = check(calendar, still, period="48 hours", minimum="1 working day", **hours)
+    assert both == Anomaly(
+        "taken_down",
+        "error",
+        "公示期间曾撤下,按日计的期限不计未全天公示之日(2026-03-10至2026-03-11),按小时计的期限不计撤下的时间"
+        "(2026-03-10 09:00至2026-03-11 09:00),均从严:最早应于2026-03-12 24:00" + if_seen[0],
+        "the notice was down from 2026-03-10 09:00 to 2026-03-11 09:00; read cautiously this time does not count in "
+        "hours, nor the days 2026-03-10 to 2026-03-11 in days: the window should not end before 2026-03-12 24:00"
+        + if_seen[1],
+        at("2026-03-13 00:00"),
+    )
+
+
+def test_a_notice_that_is_down_since_its_end_is_supposed_to_be_seen_again(calendar: WorkingCalendar) -> None:
+    lost, closes = ("2026-03-11 10:00", "2026-03-11 12:00"), "2026-03-17 00:00"
+    for still in ("2026-03-17 00:00", "2026-03-17 09:00"):
+        [found] = check(calendar, lost, (still, None), period="5 working days, to 24:00", closes=closes)
+        assert (found.severity, found.remedy) == ("error", at("2026-03-18 00:00"))
+        assert found.zh.endswith("最早应于2026-03-17 24:00截止(尚未恢复,以原截止次日零时起公示计)")
 
 
 @pytest.mark.parametrize(

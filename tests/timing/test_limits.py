@@ -19,6 +19,7 @@ from ganchu_workflow.timing import (
     parse_limit,
     reckon,
 )
+from tests.timing.test_against_oracle import Chance
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 BEIJING = timezone(timedelta(hours=8))
@@ -98,13 +99,13 @@ EITHER = ("从1起的整数 / a whole number from 1 up", FORM)
     [
         ("not later than 2026-10-10 17:30", "", 31, OFFSET),
         ("2026-10-10T17:30", "", 16, OFFSET),
-        ("not later than 2026-10-10 17:30 Beijing", "2026-10-10 17:30 beijing", 15, (FORM,)),
+        ("not later than 2026-10-10 17:30 Beijing", "2026-10-10 17:30 Beijing", 15, (FORM,)),
         ("not later than 2026-10-10", "2026-10-10", 15, (FORM,)),
         ("not later than", "", 14, (FORM,)),
         ("not after 2026-10-10 17:30 +08:00", "not after 2026-10-10 17:30 +08:00", 0, (FORM,)),
         ("not later than 10月10日前", "10月10日前", 15, (FORM,)),
         ("not later than 2026-10-10 17:30 +08:00, no roll", "no roll", 40, (f"其后不再写 / nothing after {FORM}",)),
-        ("2026-02-30T17:30+08:00", "2026-02-30t17:30+08:00", 0, EXISTING),
+        ("2026-02-30T17:30+08:00", "2026-02-30T17:30+08:00", 0, EXISTING),
         ("2026-10-10 24:01 +08:00", "2026-10-10 24:01 +08:00", 0, EXISTING),
         ("2026-10-10 17:30 +24:00", "2026-10-10 17:30 +24:00", 0, EXISTING),
         ("9999-12-31 24:00 +08:00", "9999-12-31 24:00 +08:00", 0, EXISTING),
@@ -113,6 +114,13 @@ EITHER = ("从1起的整数 / a whole number from 1 up", FORM)
         ("2026-10-10前", "2026-10-10前", 0, EITHER),
         ("", "", 0, EITHER),
         ("soon", "soon", 0, EITHER),
+        ("2026年10月10日前", "2026年10月10日前", 0, EITHER),
+        ("不晚于10月10日前", "10月10日前", 3, (FORM,)),
+        ("不晚于2026-10-10 17:30", "", 19, OFFSET),
+        ("不晚于2026-10-10 17:30(本地时间)", "本地时间", 20, ("北京时间", "UTC+08:00")),
+        ("不晚于2026-10-10 17:30(北京时间),末日不顺延", "末日不顺延", 26, (f"其后不再写 / nothing after {FORM}",)),
+        ("不晚于2026-02-30 17:30(北京时间)", "2026-02-30 17:30", 3, EXISTING),
+        ("not later than 2026-10-10 17:30, UTC+08:00", "UTC+08:00", 33, (f"其后不再写 / nothing after {FORM}",)),
         ("5 workng days", "workng days", 2, ("working days", "calendar days", "hours", "months", "years")),
     ],
 )
@@ -120,6 +128,16 @@ def test_what_is_no_limit_is_pointed_at(text: str, word: str, position: int, all
     with pytest.raises(PeriodInvalid) as caught:
         parse_limit(text)
     assert caught.value.fields == {"text": text, "word": word, "position": position, "allowed": allowed}
+
+
+def test_what_the_label_of_a_fixed_end_prints_is_read_as_the_same_end() -> None:
+    chance = Chance("fixed ends in Chinese")
+    for _ in range(300):
+        offset = timezone(timedelta(minutes=chance.one_of([480, 0, -570, chance.below(1680) - 840])))
+        limit = NotLaterThan(chance.instant(datetime(2026, 1, 1), 400).replace(tzinfo=offset))
+        label = limit.label_zh()
+        full_width = label.translate(str.maketrans(":()", "\uff1a\uff08\uff09"))
+        assert (label, parse_limit(label), parse_limit(full_width)) == (label, limit, limit)
 
 
 @pytest.mark.parametrize("text", [None, 5, CLOSES])

@@ -8,7 +8,8 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ganchu_workflow.errors import PeriodInvalid
-from ganchu_workflow.timing import END_OF_DAY, Period, Unit
+from ganchu_workflow.timing import END_OF_DAY, Period, Unit, parse_limit
+from tests.timing.test_against_oracle import Chance
 
 WORKING, CALENDAR, HOURS = Unit.WORKING_DAYS, Unit.CALENDAR_DAYS, Unit.HOURS
 
@@ -126,8 +127,8 @@ def test_the_label_in_english(text: str, label: str) -> None:
 
 def test_the_marks_stand_under_the_word_in_a_terminal() -> None:
     with pytest.raises(PeriodInvalid) as caught:
-        Period.parse("5 个工作日, to 17:30")
-    assert caught.value.message.split("\n")[1:] == ["  5 个工作日, to 17:30", "    ^^^^^^^^"]
+        Period.parse("5 个工作曰, to 17:30")
+    assert caught.value.message.split("\n")[1:] == ["  5 个工作曰, to 17:30", "    ^^^^^^^^"]
     with pytest.raises(PeriodInvalid) as caught:
         Period.parse("5 working days, 至下午 , no roll, 到17时")
     assert caught.value.fields["position"] == 16
@@ -158,6 +159,7 @@ def test_the_parts_of_a_period_are_reckoned_each_for_itself() -> None:
 
 
 NUMBER = ("从1起的整数 / a whole number from 1 up",)
+UP_TO = ("不大于9007199254740991的整数 / a whole number up to 9007199254740991",)
 UNITS = ("working days", "calendar days", "hours", "months", "years")
 OPTIONS = (
     "start day counted",
@@ -180,8 +182,10 @@ ONCE = ("各选项只写一次 / each option once",)
         ("-3 working days", "-3", 0, NUMBER),
         ("1.5 hours", "1.5", 0, NUMBER),
         ("５ working days", "５", 0, NUMBER),
-        ("9007199254740992 hours", "9007199254740992", 0, NUMBER),
-        ("99999999999999999999 hours", "99999999999999999999", 0, NUMBER),
+        ("9007199254740992 hours", "9007199254740992", 0, UP_TO),
+        ("99999999999999999999 hours", "99999999999999999999", 0, UP_TO),
+        (f"{'9' * 5000} hours", "9" * 5000, 0, UP_TO),
+        ("000 hours", "000", 0, NUMBER),
         ("working days", "working", 0, NUMBER),
         ("", "", 0, NUMBER),
         ("5", "", 1, UNITS),
@@ -215,6 +219,9 @@ ONCE = ("各选项只写一次 / each option once",)
         ("5 working days,  and  never  under 7 days", "days", 37, UNITS),
         ("5 working days, and never", "and never", 16, OPTIONS),
         ("\t5 working days,\tat noon ", "at noon", 17, OPTIONS),
+        ("5 working days, foo    bar", "foo    bar", 16, OPTIONS),
+        ("5UTC days", "5UTC", 0, NUMBER),
+        ("5 Workng  days", "Workng  days", 2, UNITS),
     ],
 )
 def test_an_unreadable_period_points_at_the_word(text: str, word: str, position: int, allowed: tuple[str, ...]) -> None:
@@ -236,6 +243,80 @@ def test_an_unreadable_period_points_at_the_word(text: str, word: str, position:
 def test_a_full_width_comma_is_a_comma() -> None:
     rule = "5 working days，to 17:30， and never under 7 calendar days"
     assert Period.parse(rule) == Period.parse("5 working days, to 17:30, and never under 7 calendar days")
+
+
+# ── in Chinese ──
+
+NOT_IN_TEXT = {Unit.MICROSECONDS}
+"""What is left to the microsecond, which no plan writes."""
+
+
+def some_period(chance: Chance) -> Period:
+    unit = chance.one_of([unit for unit in Unit if unit not in NOT_IN_TEXT])
+    least = Period(1 + chance.below(400), chance.one_of([unit for unit in Unit if unit not in NOT_IN_TEXT]))
+    at_least = chance.one_of([None, least])
+    length = 1 + chance.below(400)
+    if unit.in_hours:
+        return Period(length, unit, at_least=at_least)
+    hour = chance.one_of([None, END_OF_DAY, time(chance.below(24), 1 + chance.below(59))])
+    return Period(length, unit, chance.below(2) == 1, hour, unit is WORKING or chance.below(2) == 1, at_least)
+
+
+@pytest.mark.parametrize("start_day", ["公布当日", "起始日", "送达当日", "恢复当日", "进入当日", "当日"])
+@pytest.mark.parametrize("full_width", [False, True])
+def test_what_the_label_prints_is_read_as_the_same_period(start_day: str, full_width: bool) -> None:
+    chance = Chance(f"periods in Chinese {start_day}")
+    for _ in range(300):
+        period = some_period(chance)
+        label = period.label_zh(start_day)
+        if full_width:
+            label = label.translate(str.maketrans(",:()", "\uff0c\uff1a\uff08\uff09"))
+        assert (label, parse_limit(label)) == (label, period)
+        assert Period.parse(label) == Period.parse(str(period))
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("5个工作日", "5 working days"),
+        ("5 个工作日, 至 17:30", "5 working days, to 17:30"),
+        ("5个工作日(公布当日计入)", "5 working days, start day counted"),
+        ("5个工作日, start day counted", "5 working days, start day counted"),
+        ("7个自然日,末日不顺延", "7 calendar days, no roll"),
+        ("48小时,且不少于1个工作日", "48 hours, and never under 1 working day"),
+        ("3个月( 送达当日不计 )", "3 months"),
+    ],
+)
+def test_a_period_in_chinese_is_written_in_english_for_the_record(text: str, canonical: str) -> None:
+    assert str(Period.parse(text)) == canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "position", "allowed"),
+    [
+        ("五个工作日", "五个工作日", 0, NUMBER),
+        ("5日", "5日", 0, NUMBER),
+        ("5个工作曰", "个工作曰", 1, UNITS),
+        ("5个工作日(公布日不计)", "公布日不计", 6, OPTIONS),
+        ("5个工作日(公布当日不计)至17:30", "至17:30", 13, COMMA),
+        ("5个工作日(公布当日不计),到17:30", "到17:30", 14, OPTIONS),
+        ("5个工作日,至25:00", "25:00", 7, HOUR),
+        ("5个工作日,且不少于七个自然日", "七个自然日", 10, NUMBER),
+        ("5个工作日(公布当日不计", "个工作日(公布当日不计", 1, UNITS),
+        ("5个工作日()", "", 6, OPTIONS),
+        ("48小时(公布当日不计)", "公布当日不计", 5, LEAST),
+        ("5个工作日,公布当日不计,起始日计入", "起始日计入", 13, ONCE),
+        ("5个工作日,末日不顺延", "末日不顺延", 6, tuple(one for one in OPTIONS if one != "no roll")),
+        ("2026年10月10日前", "2026年10月10日前", 0, NUMBER),
+    ],
+)
+def test_an_unreadable_period_in_chinese_is_pointed_at(
+    text: str, word: str, position: int, allowed: tuple[str, ...]
+) -> None:
+    with pytest.raises(PeriodInvalid) as caught:
+        Period.parse(text)
+    assert caught.value.fields == {"text": text, "word": word, "position": position, "allowed": allowed}
+    assert "^" in caught.value.message.split("\n")[2]
 
 
 @pytest.mark.parametrize("text", [None, 5, b"5 hours", ["5 hours"]])
@@ -280,8 +361,21 @@ def test_what_cannot_be_true_is_refused(arguments: tuple[Any, ...], complaint: s
 
 
 def test_a_roll_that_working_days_cannot_have_is_refused_in_text_too() -> None:
-    with pytest.raises(PeriodInvalid, match="leave out 'no roll'"):
-        Period.parse("5 working days, no roll")
+    with pytest.raises(PeriodInvalid) as caught:
+        Period.parse("5 working days, no  roll")
+    assert caught.value.message == (
+        "期限 / the period '5 working days, no  roll': 工作日期限的末日必为工作日,不存在顺延,请删去此项 / "
+        "a period in working days ends on a working day and never rolls; leave out 'no roll'\n"
+        "  5 working days, no  roll\n"
+        "                  ^^^^^^^^"
+    )
+    others = tuple(one for one in OPTIONS if one != "no roll")
+    fields = {"text": "5 working days, no  roll", "word": "no  roll", "position": 16, "allowed": others}
+    assert caught.value.fields == fields
+
+
+def test_the_largest_length_is_read() -> None:
+    assert Period.parse("9007199254740991 hours") == Period.parse("0009007199254740991 hours")
 
 
 def test_a_period_cannot_be_changed() -> None:

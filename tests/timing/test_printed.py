@@ -187,6 +187,81 @@ def test_a_make_up_sunday_is_no_rest_day(calendar: WorkingCalendar) -> None:
     assert check(calendar, "2026-09-11", None, "2026-09-11 09:00", "2026-09-20 17:30") == []
 
 
+def test_a_document_that_is_dated_after_its_publication_is_an_anomaly_of_its_own(calendar: WorkingCalendar) -> None:
+    printed = ("2026-03-11 09:00", "2026-03-18 17:30")
+
+    assert check(calendar, "2026-03-09", "2026-03-09 18:00", *printed) == []
+    assert check(calendar, "2026-03-10", "2026-03-09 18:00", *printed) == [
+        Anomaly(
+            "dated_after_publication",
+            "warning",
+            "落款日期2026-03-10晚于实际发布日2026-03-09",
+            "the document is dated 2026-03-10, after it was published on 2026-03-09",
+            at("2026-03-18 17:30"),
+        )
+    ]
+    later = check(calendar, "2026-03-12", "2026-03-09 18:00", *printed)
+    assert in_short(later) == [("dated_after_start", "warning", at("2026-03-19 17:30"))]
+
+
+def test_a_minimum_that_is_the_period_read_strictly_is_said_once_and_the_graver_counts(
+    calendar: WorkingCalendar,
+) -> None:
+    short = ("2026-03-09", None, "2026-03-09 09:00", "2026-03-13 17:30")
+    counted = "5 working days, start day counted"
+
+    assert in_short(check(calendar, *short, counted)) == [("shorter_than_minimum", "warning", at("2026-03-16 17:30"))]
+    for period, minimum in ((counted, "5 working days"), ("5 working days", counted)):
+        found = check(calendar, *short, period, minimum)
+        assert in_short(found) == [("shorter_than_minimum", "error", at("2026-03-16 17:30"))]
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes", "period", "provisional"),
+    [
+        ("2026-11-23 09:00", "2026-11-30 17:30", "5 working days", False),
+        ("2026-11-24 09:00", "2026-12-01 17:30", "5 working days", True),
+        ("2026-11-24 09:00", "2026-12-01 09:00", "48 hours", True),  # whether it ends on a day off may change too
+        ("2026-11-24 09:00", "2026-11-30 09:00", "150 hours", False),
+        ("2025-12-08 09:00", "2025-12-15 17:30", "5 working days", False),  # the notice of 2026 is loaded
+    ],
+)
+def test_a_window_in_a_december_that_may_still_change_is_provisional(
+    calendar: WorkingCalendar, opens: str, closes: str, period: str, provisional: bool
+) -> None:
+    found = [one for one in check(calendar, opens[:10], None, opens, closes, period) if one.code == "provisional"]
+
+    expected = Anomaly(
+        "provisional",
+        "warning",
+        "2027年放假安排尚未导入,可能调整2026年12月的日子:本核对为暂定,导入后请重新核对",
+        "the notice of 2027 is not loaded, and may change days of December 2026: this check is provisional; "
+        "load the notice, then check again",
+        at(closes),
+    )
+    assert found == [expected] * provisional
+
+
+def test_a_window_is_provisional_by_the_end_it_was_held_against(calendar: WorkingCalendar) -> None:
+    window = ("2026-11-24", None, "2026-11-24 09:00", "2026-11-30 17:30")
+
+    assert in_short(check(calendar, *window)) == [
+        ("shorter_than_minimum", "error", at("2026-12-01 17:30")),
+        ("provisional", "warning", at("2026-11-30 17:30")),
+    ]
+    # 6 calendar days end on Monday 11-30, before which the December decides nothing
+    assert check(calendar, *window, "6 calendar days") == []
+    assert in_short(check(calendar, *window, "6 calendar days", "7 calendar days, no roll")) == [
+        ("shorter_than_minimum", "error", at("2026-12-01 17:30")),
+        ("provisional", "warning", at("2026-11-30 17:30")),
+    ]
+
+
+def test_an_end_in_hours_in_a_year_that_is_not_loaded_is_not_asked_of_the_calendar(calendar: WorkingCalendar) -> None:
+    found = check(calendar, "2026-12-30", None, "2026-12-30 09:00", "2026-12-31 17:30", "72 hours")
+    assert [one.code for one in found] == ["shorter_than_minimum", "provisional"]
+
+
 def test_everything_at_once(calendar: WorkingCalendar) -> None:
     found = check(calendar, "2026-09-22", "2026-09-23 10:00", "2026-09-21 09:00", "2026-09-26 17:30")
     assert in_short(found) == [

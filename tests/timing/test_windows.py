@@ -2,6 +2,7 @@
 
 import pickle
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,6 +11,7 @@ from ganchu_workflow.errors import Invalid, PeriodInvalid, YearNotPublished
 from ganchu_workflow.timing import (
     END_OF_DAY,
     Day,
+    NotLaterThan,
     Period,
     Reckoning,
     Unit,
@@ -117,7 +119,8 @@ def test_only_the_last_calendar_day_moves(calendar: WorkingCalendar) -> None:
 
     assert found.days == (
         Day(date(2026, 2, 13), False, "start_day"),
-        *(Day(date(2026, 2, day), True, "calendar_day") for day in range(14, 21)),
+        *(Day(date(2026, 2, day), True, "calendar_day") for day in range(14, 20)),
+        Day(date(2026, 2, 20), True, "calendar_day", "春节", NOTICE_OF_2026, "holiday"),
         Day(date(2026, 2, 21), False, "holiday", "春节", NOTICE_OF_2026),
         Day(date(2026, 2, 22), False, "holiday", "春节", NOTICE_OF_2026),
         Day(date(2026, 2, 23), False, "holiday", "春节", NOTICE_OF_2026),
@@ -133,7 +136,7 @@ def test_months_show_both_ends(calendar: WorkingCalendar) -> None:
     assert excluded.days == (
         Day(date(2026, 1, 21), False, "start_day"),
         Day(date(2026, 1, 22), True, "first_day"),
-        Day(date(2026, 2, 21), True, "last_day"),
+        Day(date(2026, 2, 21), True, "last_day", "春节", NOTICE_OF_2026, "holiday"),
         Day(date(2026, 2, 22), False, "holiday", "春节", NOTICE_OF_2026),
         Day(date(2026, 2, 23), False, "holiday", "春节", NOTICE_OF_2026),
         Day(date(2026, 2, 24), False, "moved_to"),
@@ -325,6 +328,35 @@ def test_what_is_left(calendar: WorkingCalendar, text: str, stopped: str, due: s
     assert left(calendar, text, stopped, due) == rest
 
 
+@pytest.mark.parametrize("text", ["1 month", "2 months, start day counted", "1 month, no roll", "13 months", "1 year"])
+@pytest.mark.parametrize("year", [2019, 2020, 2023])
+def test_months_that_are_stopped_and_resumed_at_once_never_end_earlier(
+    calendar: WorkingCalendar, text: str, year: int
+) -> None:
+    period, first = Period.parse(text), datetime(year, 1, 1, 9, tzinfo=SHANGHAI)
+    earlier = []
+    for start in (first + timedelta(days=n) for n in range(366)):
+        due = reckon(period, start, calendar, zone=SHANGHAI, close_of_business=CLOSE_OF_BUSINESS).due_at
+        for days in (0, 1, 2, 15, 27):
+            stopped = start + timedelta(days=days, hours=1)
+            rest = remaining(period, stopped, due, calendar, SHANGHAI)
+            again = reckon(rest, stopped, calendar, zone=SHANGHAI, close_of_business=CLOSE_OF_BUSINESS).due_at
+            if again < due:
+                earlier.append((start, stopped, due, again))
+    assert earlier == []
+
+
+def test_months_whose_end_rolled_into_the_next_month_keep_their_days(calendar: WorkingCalendar) -> None:
+    # The 28th is a Sunday. A month before the Monday has 28 days, one before the Saturday 31 and two days of a roll.
+    assert run(calendar, "1 month", "2021-01-28 09:00").due_at == at("2021-03-01 17:30")
+    assert left(calendar, "1 month", "2021-01-28 15:00", "2021-03-01 17:30") == "33 calendar days"
+    assert left(calendar, "1 month, no roll", "2021-02-01 15:00", "2021-03-01 17:30") == "28 calendar days, no roll"
+
+
+def test_an_end_before_which_the_calendar_knows_no_day_is_counted_back_from_itself(calendar: WorkingCalendar) -> None:
+    assert left(calendar, "1 month", "2006-12-01 10:00", "2007-01-01 17:30") == "31 calendar days"
+
+
 def test_hours_lose_and_gain_nothing_by_being_stopped(calendar: WorkingCalendar) -> None:
     window = run(calendar, "48 hours", "2026-09-30 16:45")
     stopped, resumed = at("2026-10-01 09:13:07.123457"), at("2026-10-09 08:00:00.5")
@@ -381,6 +413,18 @@ def test_an_instant_outside_the_calendar_of_python_is_refused(calendar: WorkingC
     last = datetime(9999, 12, 31, 23, 0, tzinfo=UTC)
     with pytest.raises(PeriodInvalid, match="start lies outside the years 1 to 9999 in Asia/Shanghai"):
         reckon(Period(1, Unit.HOURS), last, calendar, zone=SHANGHAI, close_of_business=CLOSE_OF_BUSINESS)
+
+
+def test_a_fixed_end_before_the_first_day_of_python_is_refused(calendar: WorkingCalendar) -> None:
+    first = NotLaterThan(datetime(1, 1, 1, tzinfo=UTC))
+    with pytest.raises(PeriodInvalid, match=r"the day of the fixed end not later than 0001-01-01 .* before the year 1"):
+        reckon(first, datetime(1, 1, 1, 9, tzinfo=UTC), calendar, zone=ZoneInfo("UTC"), close_of_business=time(17, 30))
+
+
+def test_a_text_is_to_be_read_before_it_is_reckoned(calendar: WorkingCalendar) -> None:
+    text: Any = "5 working days"
+    with pytest.raises(PeriodInvalid, match=r"期限须先读取:parse_limit\('5 working days'\) / .* with parse_limit"):
+        reckon(text, at("2026-03-09 09:00"), calendar, zone=SHANGHAI, close_of_business=CLOSE_OF_BUSINESS)
 
 
 # Text, start, due, the ends of both parts, and which of them decided.

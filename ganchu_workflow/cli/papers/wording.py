@@ -28,6 +28,8 @@ _ANOMALIES = {
     "ends_on_rest_day": "截止日为休息日",
     "shorter_than_minimum": "公布当日不计时，短于公示期",
     "taken_down": "公示期间曾暂时撤下",
+    "provisional": "次年放假安排尚未公布，12月的日子可能调整",
+    "dated_after_publication": "落款日期晚于发布日",
 }
 
 
