@@ -22,8 +22,10 @@ _SORTS = {
     "fired_already": "按新日历尚未届满、已经触发的期限 / what has fired and would not have yet",
     "unreckoned": "无法复算、保持不变的期限 / what cannot be reckoned once more, and stands",
 }
-_OVER = (
-    "已届满,下次运行即触发;如应顺延请先办理 / over already: it fires at the next sweep; extend it first if it should be"
+_OVER = "已届满,下次运行即触发 / over already: it fires at the next sweep"
+_WOULD_BE_OVER = (
+    "导入即已届满;不应即行届满的,导入前先中止(deadline:suspend),导入后再恢复 / would be over at once; where that should not "
+    "be, suspend it before the import (deadline:suspend), and let it go on after it"
 )
 
 
@@ -37,8 +39,8 @@ def adopted_row(workflow: Workflow, found: Adopted) -> dict[str, Any]:
     return {**about, **ends, "error": found.error.message if found.error else None}
 
 
-def show_adopted(workflow: Workflow, rounds: Sequence[Adopted]) -> None:
-    """What it means for each round, in the terminal."""
+def show_adopted(workflow: Workflow, rounds: Sequence[Adopted], *, dry_run: bool) -> None:
+    """What it means for each round, or would mean, in the terminal."""
     from ganchu_workflow.clock import from_text
 
     if not rounds:
@@ -57,7 +59,7 @@ def show_adopted(workflow: Workflow, rounds: Sequence[Adopted]) -> None:
                 shown = [local_time(workflow, found.round, from_text(end)) if end else "-" for end in (was, new)]
                 typer.echo(f"        {_named(naming, case, deadline)}  {shown[0]} → {shown[1]}")
                 if sort == "resolved" and _is_over(workflow, new):
-                    typer.echo(f"            {_OVER}")
+                    typer.echo(f"            {_WOULD_BE_OVER if dry_run else _OVER}")
             if found.counts.get(sort, 0) > len(ends):
                 typer.echo("        仅列出部分,其余见各件的历史 / not all are listed: see the history of each case")
 

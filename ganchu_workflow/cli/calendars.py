@@ -177,7 +177,7 @@ def calendar_diff(
         of_rounds = [adopted_row(workflow, each) for each in rounds]
         return print_json({**changes_document(before, after, found), "rounds": of_rounds})
     show_changes(before, after, found)
-    return show_adopted(workflow, rounds)
+    return show_adopted(workflow, rounds, dry_run=True)
 
 
 @app.command("import")
@@ -208,7 +208,7 @@ def calendar_import(
         print_json([adopted_row(workflow, each) for each in found])
     else:
         typer.echo("试运行,未写入 / dry run: nothing is written" if dry_run else f"已导入 / imported: {file}")
-        show_adopted(workflow, found)
+        show_adopted(workflow, found, dry_run=dry_run)
     if any(each.error for each in found):
         raise typer.Exit(BROKEN)
 

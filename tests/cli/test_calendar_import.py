@@ -151,8 +151,10 @@ def test_an_end_that_becomes_known_when_it_is_over_says_that_it_fires_next(sqlit
     script = RoundScript(plan_of("T-1") | {"demonstration": True}, database=sqlite_url, start=f"{LAST}-12-28T09:00")
     script.declare("甲")
     script.fire("甲", "return_for_correction", OFFICE, items=["检测报告"])
-    over = "            已届满,下次运行即触发;如应顺延请先办理 / "
-    over += "over already: it fires at the next sweep; extend it first if it should be"
+    over = (
+        "            导入即已届满;不应即行届满的,导入前先中止(deadline:suspend),导入后再恢复 / would be over at once; "
+    )
+    over += "where that should not be, suspend it before the import (deadline:suspend), and let it go on after it"
 
     def listed(at: str) -> tuple[list[str], bool]:
         asked = ("calendar", "import", "next.toml", "--db", sqlite_url, "--dry-run", "--at", at)
@@ -165,6 +167,11 @@ def test_an_end_that_becomes_known_when_it_is_over_says_that_it_fires_next(sqlit
     assert is_over is False
     assert listed(end) == ([row], False)
     assert listed(f"{end}:00.000001") == ([row, over], True)
+    asked = ("calendar", "import", "next.toml", "--db", sqlite_url, "--at", f"{end}:00.000001")
+    assert ganchu(*asked, cwd=tmp_path).out.splitlines()[3:] == [
+        row,
+        "            已届满,下次运行即触发 / over already: it fires at the next sweep",
+    ]
     script.close()
 
 
