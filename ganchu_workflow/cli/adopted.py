@@ -24,8 +24,8 @@ _SORTS = {
 }
 _OVER = "已届满,下次运行即触发 / over already: it fires at the next sweep"
 _WOULD_BE_OVER = (
-    "导入即已届满;不应即行届满的,导入前先中止(deadline:suspend),导入后再恢复 / would be over at once; where that should not "
-    "be, suspend it before the import (deadline:suspend), and let it go on after it"
+    "导入即已届满;不应即行届满的,导入前先中止(deadline:suspend),导入后再恢复 / would be over at once; "
+    "where that should not be, suspend it before the import (deadline:suspend), and let it go on after it"
 )
 
 
