@@ -263,7 +263,7 @@ def _told(
         return [] if after.status == STOPPED else telling.runs(kind, case, timer, ends_at, **said)
     assert ends_at is not None
     if trigger == EXTEND:
-        return telling.extended(kind, case, timer, was, ends_at, **said)
+        return telling.extended(kind, case, timer, before.end if before is not None else None, ends_at, **said)
     return telling.ended(kind, case, timer, was, ends_at, **said)
 
 

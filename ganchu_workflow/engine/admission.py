@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from ganchu_workflow.actors import RESERVED, ROLE_LABELS, SCOPED, Actor, Role
 from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.engine.cases import CaseState, Running
-from ganchu_workflow.engine.deadlines import AWAITING, STOPPED, limit_of, started_by
+from ganchu_workflow.engine.deadlines import AWAITING, STOPPED
+from ganchu_workflow.engine.limits import limit_of, started_by
 from ganchu_workflow.engine.looking_back import CLOSED, NOT_OPEN, begun_at, deadline_at, ended_by_itself, phase_at
 from ganchu_workflow.engine.requests import Request
 from ganchu_workflow.engine.workspace import Workspace
@@ -19,7 +20,7 @@ from ganchu_workflow.errors import Refusal
 from ganchu_workflow.process.deadlines import FactRule
 from ganchu_workflow.process.definition import Edge, Process, Timer
 from ganchu_workflow.timing import Period, Unit, closes_in_time
-from ganchu_workflow.timing.left import read_left
+from ganchu_workflow.timing.left import Uncounted, read_left
 from ganchu_workflow.timing.reckoning import shown, shown_end
 
 LIVE_WITHOUT_ROUND = ("round", "phase")
@@ -102,10 +103,27 @@ def _open_for_sure(work: Workspace, process: Process, host: CaseState, timer: Ti
     start, left = running.armed_at, read_left(running.remainder) if running.remainder else None
     if left is None and grace is not None:
         start, left = started_by(grace, running.shown_at), grace
+    if isinstance(left, Uncounted):
+        return max(running.shown_at, left.end)
     if not isinstance(left, Period) or left.unit.in_hours:
         return running.shown_at
     unit = Unit.CALENDAR_DAYS if left.unit is Unit.WORKING_DAYS else left.unit
     return work.reckon(replace(left, unit=unit, rolls=False, at_least=None), start).due_at
+
+
+def _in_a_grace(
+    work: Workspace, process: Process, host: CaseState, timer: Timer, received_at: datetime
+) -> Refusal | None:
+    """Of a deadline whose end is known, and whose grace waits for a year: in time for sure, or nobody can say."""
+    running = work.deadlines(host)[timer.name]
+    if running.shown_at is None or received_at <= _open_for_sure(work, process, host, timer, running):
+        return None
+    return Refusal(
+        "awaiting_calendar",
+        "宽限期涉及的年度放假安排尚未导入,暂不能确认是否逾期",
+        "whether its grace holds cannot be said before the calendar of that year is imported; enter it late then",
+        {"window": timer.name, "closes_at": to_text(running.shown_at)},
+    )
 
 
 def _deadline_refusal(
@@ -122,14 +140,7 @@ def _deadline_refusal(
             return _closed("已超过截止时间", "the window has closed", detail, zone)
         return _closed("期限未开始或已结束", "its window is not running", {"window": timer.name}, zone)
     if running.status == AWAITING and running.shown_at is not None:
-        if received_at <= _open_for_sure(work, process, host, timer, running):
-            return None
-        return Refusal(
-            "awaiting_calendar",
-            "宽限期涉及的年度放假安排尚未导入,暂不能确认是否逾期",
-            "whether its grace holds cannot be said before the calendar of that year is imported; enter it late then",
-            {"window": timer.name, "closes_at": to_text(running.shown_at)},
-        )
+        return _in_a_grace(work, process, host, timer, received_at)
     if running.due_at is None:
         stands = running.status != STOPPED or host.state in timer.stops_in
         return None if stands else _closed("期限已中止", "stopped", {}, zone)
@@ -175,6 +186,9 @@ def _was_late(
     """Why an act received then was out of this window as it ran, whatever has become of it since."""
     if timer.name not in work.deadlines(host) and host.state in timer.runs_in | timer.stops_in:
         return None  # the settings give this window no end
+    running = work.deadlines(host).get(timer.name)
+    if running is not None and running.status == AWAITING and running.shown_at is not None:
+        return _in_a_grace(work, process, host, timer, received_at)
     return _as_it_stood(*deadline_at(work, host, timer.name, received_at), {"window": timer.name}, work.around.zone)
 
 

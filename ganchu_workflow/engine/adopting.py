@@ -17,8 +17,9 @@ from ganchu_workflow.clock import from_text, to_text
 from ganchu_workflow.engine import telling
 from ganchu_workflow.engine.calendars import BASE, FACT
 from ganchu_workflow.engine.cases import CaseState, Running
-from ganchu_workflow.engine.deadlines import ARMED, AWAITING, FIRED, Settling, limit_of, started_by
+from ganchu_workflow.engine.deadlines import ARMED, AWAITING, FIRED, Settling
 from ganchu_workflow.engine.events import ADJUSTED, MOVED, RESOLVED, Cause
+from ganchu_workflow.engine.limits import limit_of, started_by
 from ganchu_workflow.engine.looking_back import running_of
 from ganchu_workflow.engine.recorder import Note, Recorder
 from ganchu_workflow.engine.requests import Step
@@ -121,12 +122,15 @@ class _Adopting:
             tells: list[Message] = []
             settling = Settling(self.work, self.process, case, self.now)
             deadlines = self.work.deadlines(case)
-            waited = {name: running.end for name, running in deadlines.items() if running.status == AWAITING}
+            waited = {name: running for name, running in deadlines.items() if running.status == AWAITING}
             for timer in self.process.kind(case.kind).timers:
                 self._brought_in_line(settling, timer, tells)
-            runs = [n for n in waited if n in deadlines and _is_known_now(waited[n], deadlines[n])]
+            ends = {t.name for t in self.process.kind(case.kind).timers}
+            runs = [n for n, before in waited.items() if n in deadlines and _is_known_now(before, deadlines[n])]
             for name in runs:
-                self.found.add("resolved", case, name, waited[name], deadlines[name].end)
+                was, now = waited[name], deadlines[name]
+                instants = (was.end, now.end) if name in ends else (None, now.due_at)
+                self.found.add("resolved", case, name, *instants)
             yield case, RESOLVED if runs else ADJUSTED, settling.changes, tells
 
     def _running(self, round_id: str) -> Iterator[str]:
@@ -185,7 +189,8 @@ class _Adopting:
             return
         settling.becomes(timer, after)
         case = settling.case
-        tells += telling.known(self.process.kind(case.kind), case, timer, after.end, self.now)
+        until = settling.open_until(after)
+        tells += telling.known(self.process.kind(case.kind), case, timer, until, self.now)
 
     def _reckoned_anew(self, settling: Settling, timer: Timer, before: Running, tells: list[Message]) -> None:
         """One whose end is known. It may still lack that of its grace."""
@@ -195,6 +200,12 @@ class _Adopting:
             given = self._given(case, timer, before, end)
         except DatabaseFault:
             raise
+        except YearNotPublished:
+            # It ends later, and nobody knows when: so it waits, and does not run out meanwhile.
+            self.found.add("unreckoned", case, timer.name, end, None)
+            waiting = replace(before, status=AWAITING, due_at=None, shown_at=None, calendar=None)
+            settling.becomes(timer, replace(waiting, remainder=_limit_of(before)))
+            return
         except WorkflowError:
             given = None  # its end stands; what follows from that end is reckoned all the same
             self.found.add("unreckoned", case, timer.name, end, None)
@@ -206,6 +217,9 @@ class _Adopting:
             tells += telling.extended(self.process.kind(case.kind), case, timer, end, shown, why="calendar")
         elif lengthened:
             self.found.add("later", case, timer.name, due_at, after.due_at)
+        elif due_at is None and after.due_at is not None and end < self.now:
+            # Its end is past, and until when its grace runs is known only now.
+            tells += telling.known(self.process.kind(case.kind), case, timer, after.due_at, self.now)
         if given is not None and given < end:
             self.found.add("kept", case, timer.name, end, given)
         # Also where nothing moves: an alert may have waited for the year.
@@ -236,7 +250,7 @@ class _Adopting:
         if before.due_at is not None:
             due_at = max(due_at, before.due_at)
         after = replace(ends, status=ARMED, due_at=due_at, shown_at=shown if due_at > shown else None)
-        return after if before.due_at is not None else settling.past_outages(timer, after, before.armed_at)
+        return after if before.due_at is not None else settling.past_outages(timer, after, end_was_known=True)
 
     def _printed(self, case: CaseState, timer: Timer, before: Running, end: datetime) -> None:
         """A printed end stands; it is named where it is now short of the rule that its act kept beside it, or, where
@@ -318,9 +332,9 @@ class _Adopting:
                 self.found.add("fired_already", case, name, ran.due_at, now)
 
 
-def _is_known_now(end: datetime | None, running: Running) -> bool:
-    """Whether what waited for the year has its end now, though its grace may still wait; `end`: that of before."""
-    return running.status == ARMED or (end is None and running.end is not None)
+def _is_known_now(before: Running, now: Running) -> bool:
+    """Whether what waited for the year runs now, or has its end at least, while its grace still waits."""
+    return now.status == ARMED or (now.status == AWAITING and before.end is None and now.end is not None)
 
 
 def _first_change(before: WorkingCalendar, after: WorkingCalendar) -> date | None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ganchu_workflow.engine.cases import Running
-from ganchu_workflow.engine.deadlines import alerts_of, limit_of, period_of, started_by
+from ganchu_workflow.engine.deadlines import alerts_of
+from ganchu_workflow.engine.limits import limit_of, period_of, started_by
 from ganchu_workflow.engine.remainders import whole
 from ganchu_workflow.engine.rulebook import Rulebook
 from ganchu_workflow.errors import YearNotPublished

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ganchu_workflow.actors import Role
+from ganchu_workflow.clock import to_text
 from ganchu_workflow.process.values import CaseView
 
 
@@ -34,6 +35,21 @@ class Running:
     def fires_before(self, instant: datetime) -> bool:
         """Whether it runs, fires something, and was due before that instant."""
         return self.status == "armed" and self.fires is not None and self.due_at is not None and self.due_at < instant
+
+
+def describe(running: Running) -> dict[str, Any]:
+    """A deadline as it is written into an event."""
+    return {
+        "name": running.name,
+        "status": running.status,
+        "due_at": to_text(running.due_at) if running.due_at else None,
+        "rule": running.rule,
+        "fires": running.fires,
+        "armed_at": to_text(running.armed_at),
+        "remainder": running.remainder,
+        "calendar": running.calendar,
+        "shown_at": to_text(running.shown_at) if running.shown_at else None,
+    }
 
 
 @dataclass(slots=True)

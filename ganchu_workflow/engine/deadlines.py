@@ -11,17 +11,18 @@ from datetime import datetime
 from typing import Any
 
 from ganchu_workflow.actors import Role
-from ganchu_workflow.clock import MICROSECOND, from_text, to_text
+from ganchu_workflow.clock import from_text
 from ganchu_workflow.engine import telling
-from ganchu_workflow.engine.cases import CaseState, Running
+from ganchu_workflow.engine.cases import CaseState, Running, describe
+from ganchu_workflow.engine.limits import limit_of, period_of, started_by
 from ganchu_workflow.engine.looking_back import outages_since
-from ganchu_workflow.engine.remainders import counted, left_until, not_used, whole
+from ganchu_workflow.engine.remainders import counted, left_until, not_used, to_the_hour_of, whole
 from ganchu_workflow.engine.workspace import Workspace
-from ganchu_workflow.errors import YearNotPublished
+from ganchu_workflow.errors import LimitPassed, YearNotPublished
 from ganchu_workflow.process.deadlines import EXTENDED, Alert, FactRule, SettingRule
 from ganchu_workflow.process.definition import KindDefinition, Process, Timer
 from ganchu_workflow.process.values import Message
-from ganchu_workflow.timing import NotLaterThan, Period, parse_limit
+from ganchu_workflow.timing import NotLaterThan, Period
 from ganchu_workflow.timing.left import Uncounted, read_left
 
 ARMED, STOPPED, SUSPENDED, FIRED = "armed", "stopped", "suspended", "fired"
@@ -33,7 +34,14 @@ _Changes = list[dict[str, Any]]
 
 
 def settle_after(
-    work: Workspace, process: Process, kind: KindDefinition, case: CaseState, source: str | None, at: datetime
+    work: Workspace,
+    process: Process,
+    kind: KindDefinition,
+    case: CaseState,
+    source: str | None,
+    at: datetime,
+    *,
+    entered_late: bool = False,
 ) -> tuple[_Changes, list[Message]]:
     """Bring the case's deadlines in line with the state it has just reached; the changes, for the event, and who is
     told of one that goes on.
@@ -43,7 +51,7 @@ def settle_after(
     tells: list[Message] = []
     if not kind.timers:
         return [], tells
-    settling = Settling(work, process, case, at)
+    settling = Settling(work, process, case, at, entered_late=entered_late)
     for timer in kind.timers:
         before = work.deadlines(case).get(timer.name)
         after = settling.after(timer, before, source)
@@ -53,25 +61,13 @@ def settle_after(
     return settling.changes, tells
 
 
-def describe(running: Running) -> dict[str, Any]:
-    """A deadline as it is written into an event."""
-    return {
-        "name": running.name,
-        "status": running.status,
-        "due_at": to_text(running.due_at) if running.due_at else None,
-        "rule": running.rule,
-        "fires": running.fires,
-        "armed_at": to_text(running.armed_at),
-        "remainder": running.remainder,
-        "calendar": running.calendar,
-        "shown_at": to_text(running.shown_at) if running.shown_at else None,
-    }
-
-
 class Settling:
     """The deadlines of one case in one step, which takes effect `at`: what they become, and the changes so far."""
 
-    def __init__(self, work: Workspace, process: Process, case: CaseState, at: datetime) -> None:
+    def __init__(
+        self, work: Workspace, process: Process, case: CaseState, at: datetime, *, entered_late: bool = False
+    ) -> None:
+        self.entered_late = entered_late
         self.work = work
         self.process = process
         self.case = case
@@ -82,13 +78,11 @@ class Settling:
         """A deadline changes, or is gone; its alerts go with it."""
         before = self.work.deadlines(self.case).get(timer.name)
         waited = before is not None and before.status == AWAITING and before.end is None
-        same_end = before is not None and after is not None and before.end == after.end
         # One that gets its end only now has been running all the while: whom it concerns is told of what has passed.
         since = before.armed_at if before is not None and waited else self.at
         self._note(timer.name, after)
         for alert in timer.deadline.alerts:
-            beside = self._alert(timer, alert, after, since, same_end=same_end)
-            self._note(timer.alert_name(alert), beside)
+            self._note(timer.alert_name(alert), self._alert(timer, alert, after, since))
 
     def _note(self, name: str, after: Running | None) -> None:
         deadlines = self.work.deadlines(self.case)
@@ -130,7 +124,8 @@ class Settling:
         if before is not None and before.end == end:
             return before
         begun = self.at if before is None else before.armed_at
-        return self._graced(timer, Running(timer.name, ARMED, end, str(rule), _fires(timer), begun))
+        fixed = self._graced(timer, Running(timer.name, ARMED, end, str(rule), _fires(timer), begun))
+        return _no_earlier(fixed, before)
 
     def _started(self, timer: Timer, rule: SettingRule) -> Running | None:
         period = self._limit(timer, rule)
@@ -146,14 +141,16 @@ class Settling:
         written = str(limit)
         rule = f"{timer.deadline.rule} = {written}"
         waiting = Running(timer.name, AWAITING, None, rule, _fires(timer), start, remainder=written)
-        return self.resolved(timer, waiting) or waiting
+        # What is entered late may start a period whose end lies in an outage that has been told meanwhile.
+        found = self.known(timer, waiting) if self.entered_late else self.resolved(timer, waiting)
+        return found or waiting
 
     # ── what waits for a year ──
 
     def known(self, timer: Timer, waiting: Running) -> Running | None:
         """As `resolved`; and an outage that was told while nobody knew the end moves it as it moved those of others."""
         found = self.resolved(timer, waiting)
-        return None if found is None else self.past_outages(timer, found, waiting.armed_at)
+        return None if found is None else self.past_outages(timer, found, end_was_known=waiting.end is not None)
 
     def resolved(self, timer: Timer, waiting: Running) -> Running | None:
         """The deadline with its end, reckoned from where it started, or with the end of its grace, which was all that
@@ -181,18 +178,28 @@ class Settling:
         armed = replace(waiting, status=ARMED, due_at=due_at, rule=rule, remainder=None, calendar=version)
         return self._graced(timer, armed)
 
-    def past_outages(self, timer: Timer, running: Running, since: datetime) -> Running:
-        """The deadline, moved by every outage that was told from `since` on and that its end lies in."""
-        for began, until in outages_since(self.work, self.case.round, since):
-            running = self.past_outage(timer, running, began, until)
+    def past_outages(self, timer: Timer, running: Running, *, end_was_known: bool) -> Running:
+        """The deadline, moved by every outage that was told since its case began and that it ends in; an end that was
+        known when they were told they have moved then, and only its grace is looked at."""
+        for began, until in outages_since(self.work, self.case.round, self.case.opened_at):
+            running = self.past_outage(timer, running, began, until, end_moves=not end_was_known)
         return running
 
-    def past_outage(self, timer: Timer, running: Running, began: datetime, until: datetime) -> Running:
-        """The deadline, moved to `until` where its end, or its grace alone, lies in the outage that began then."""
+    def past_outage(
+        self, timer: Timer, running: Running, began: datetime, until: datetime, *, end_moves: bool = True
+    ) -> Running:
+        """The deadline, moved to `until` where its end, or its grace alone, lies in the outage that began then; so is
+        a fixed end that is stopped."""
         end, due_at = running.end, running.due_at
-        if end is None or not self.is_an_end(timer):
+        if not self.is_an_end(timer):
             return running
-        if began <= end < until:
+        if running.status in (STOPPED, SUSPENDED):
+            left = read_left(running.remainder) if running.remainder else None
+            stands = isinstance(left, NotLaterThan) and began <= left.instant < until
+            return replace(running, remainder=str(self._fixed_at(until))) if stands else running
+        if end is None:
+            return running
+        if end_moves and began <= end < until:
             return self.moved(timer, running, until)
         if due_at is not None and end < began <= due_at < until:
             return replace(running, due_at=until)
@@ -220,9 +227,11 @@ class Settling:
                 return None
             left, start = rest, running.armed_at
         if isinstance(left, NotLaterThan):
-            return max(left.instant, start)
+            return max(left.instant, end)
         try:
             return self.work.reckon(left, start).due_at
+        except LimitPassed:
+            return end  # one whose only day is that of the end itself
         except YearNotPublished:
             return None
 
@@ -248,22 +257,31 @@ class Settling:
         period = period_of(before)
         if isinstance(period, NotLaterThan):
             # A fixed end stays where it is, also while nobody counts; an act may have put it elsewhere.
-            end = before.end.astimezone(self.work.around.zone) if before.end is not None else period.instant
-            stays = NotLaterThan(end)
+            stays = self._fixed_at(before.end or period.instant)
             return replace(before, status=status, due_at=None, remainder=str(stays), shown_at=None)
         if before.end is None:
             left = str(not_used(self.work, self.at, read_left(before.remainder or ""), before.armed_at))
             return replace(before, status=status, remainder=left)
-        # Where an act gave it more than its period, all of that is left, to the last day.
-        of = whole(period) if before.rule.endswith(EXTENDED) else period
+        # Where an act, or an end that was kept, gave it more than its period, all of that is left, to its own hour.
+        fixed = before.rule.endswith(EXTENDED) or self._end_by(period, before.armed_at) != before.end
+        of = to_the_hour_of(before.end.astimezone(self.work.around.zone), whole(period)) if fixed else period
         left = str(left_until(self.work, self.at, of, before.end))
         return replace(before, status=status, due_at=None, remainder=left, calendar=None, shown_at=None)
+
+    def _fixed_at(self, end: datetime) -> NotLaterThan:
+        return NotLaterThan(end.astimezone(self.work.around.zone))
 
     def _runs_now(self, running: Running) -> bool:
         """Whether something is left of it to be stopped."""
         if running.status == AWAITING:
             return True
         return running.status == ARMED and running.due_at is not None and running.due_at >= self.at
+
+    def _end_by(self, period: Period, start: datetime) -> datetime | None:
+        try:
+            return self.work.reckon(period, start).due_at
+        except YearNotPublished:
+            return None
 
     def _grace_left(self, timer: Timer, before: Running) -> str | None:
         grace, end = self._grace(timer), before.end
@@ -277,8 +295,9 @@ class Settling:
         if not isinstance(of, Period):
             return str(NotLaterThan(before.due_at))
         # Where an act has lengthened it, all of that is left.
-        lengthened = self.grace_end(timer, before) != before.due_at
-        return str(left_until(self.work, self.at, whole(of) if lengthened else of, before.due_at))
+        if self.grace_end(timer, before) != before.due_at:
+            of = to_the_hour_of(before.due_at.astimezone(self.work.around.zone), whole(of))
+        return str(left_until(self.work, self.at, of, before.due_at))
 
     def resumed(self, timer: Timer, before: Running) -> Running:
         """The deadline goes on with what is left of it, from now."""
@@ -295,10 +314,7 @@ class Settling:
         made of its grace stands."""
         rule = before.rule if before.rule.endswith(EXTENDED) else before.rule + EXTENDED
         moved = replace(before, status=ARMED, due_at=end, rule=rule, remainder=None, calendar=None, shown_at=None)
-        graced = self._graced(timer, moved)
-        if before.due_at is not None and graced.due_at is not None and graced.due_at < before.due_at:
-            return replace(graced, due_at=before.due_at, shown_at=end)
-        return graced
+        return _no_earlier(self._graced(timer, moved), before)
 
     def ended(self, before: Running) -> Running:
         """The deadline ends now, by an act."""
@@ -313,30 +329,33 @@ class Settling:
 
     # ── alerts ──
 
-    def _alert(
-        self, timer: Timer, alert: Alert, main: Running | None, since: datetime, *, same_end: bool
-    ) -> Running | None:
+    def _alert(self, timer: Timer, alert: Alert, main: Running | None, since: datetime) -> Running | None:
         """The alert beside a deadline that is now `main`: at its instant, or, while a year that needs is not loaded,
-        without one. For one and the same end it goes out once."""
+        without one. For one and the same end, which its row keeps as `shown_at`, it goes out once."""
         name = timer.alert_name(alert)
         earlier = self.work.deadlines(self.case).get(name)
-        if main is None or main.end is None or main.status in (STOPPED, SUSPENDED):
-            return None
-        if main.status == FIRED and not (alert.after and self.case.state in timer.runs_in):
-            # Where its case has been put aside since, a rung of which nobody knew the day is not lost.
-            aside = alert.after and self.case.state in timer.stops_in
-            return earlier if aside and earlier is not None and earlier.status == AWAITING else None
         told = earlier is not None and earlier.status == FIRED
+        if main is None:
+            return None
+        if main.end is None:  # it is stopped, or waits for a year
+            return earlier if told else None
+        if main.status == FIRED and not (alert.after and self.case.state in timer.runs_in):
+            # Where its case has been put aside since, a rung is not lost that was due, or of which nobody knew the day.
+            aside = alert.after and self.case.state in timer.stops_in and earlier is not None
+            due = aside and earlier is not None and (earlier.due_at is None or earlier.due_at <= self.at)
+            return earlier if due else None
         if earlier is not None and not told:
             since = earlier.armed_at
         fires, distance = ESCALATE if alert.after else REMIND, str(alert.distance)
-        waiting = Running(name, AWAITING, None, str(alert), fires, since, remainder=distance)
+        waiting = Running(name, AWAITING, None, str(alert), fires, since, remainder=distance, shown_at=main.end)
         calendar, zone, hour = self.work.in_force()
         try:
             at = alert.instant(main.end, calendar, zone=zone, close_of_business=hour)
         except YearNotPublished:
             return waiting
-        if earlier is not None and (earlier.due_at == at or (told and (same_end or at <= self.at))):
+        if earlier is not None and (earlier.due_at, earlier.shown_at) == (at, main.end):
+            return earlier
+        if earlier is not None and told and (earlier.shown_at == main.end or at <= self.at):
             return earlier
         if at <= since or not (alert.after or self.at < main.end):
             return None  # nobody is reminded of what was nearer than that from the first, or is over
@@ -351,21 +370,13 @@ class Settling:
         return limit_of(self.process, timer, rule, self.case.stage)
 
 
-def started_by(limit: Period | NotLaterThan, end: datetime) -> datetime:
-    """From when a period runs that follows an end: one at 24:00 is of the day that is over then, and not of the next.
-    Hours run from the end itself."""
-    return end if isinstance(limit, Period) and limit.unit.in_hours else end - MICROSECOND
-
-
-def limit_of(process: Process, timer: Timer, rule: SettingRule, stage: str) -> Period | NotLaterThan | None:
-    """What the settings say, for a deadline of a case that stands in `stage`; None: there is no such period."""
-    value = getattr(process.stage(timer.stage or stage).settings, rule.key)
-    return value if value is None or isinstance(value, Period | NotLaterThan) else parse_limit(str(value))
-
-
-def period_of(running: Running) -> Period | NotLaterThan:
-    """The period that a deadline was reckoned by, or what was left of it when it last went on."""
-    return parse_limit(running.rule.removesuffix(EXTENDED).partition(" = ")[2])
+def _no_earlier(graced: Running, before: Running | None) -> Running:
+    """What an act has made of a grace stands: with a later end it is not over before it would have been."""
+    if before is None or graced.shown_at is None or before.end is None or graced.shown_at < before.end:
+        return graced
+    if before.due_at is None or graced.due_at is None or graced.due_at >= before.due_at:
+        return graced
+    return replace(graced, due_at=before.due_at)
 
 
 def alerts_of(kind: KindDefinition) -> Iterator[tuple[Timer, Alert, str]]:

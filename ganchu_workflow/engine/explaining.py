@@ -173,6 +173,9 @@ def _of_a_grace(
     reckoning = _reckoned(rows, book, left, to_text(view.since), calendar)
     zh = f"已过截止时间,宽限期自恢复时起计算剩余的{read_left(left).label_zh('恢复当日')}"
     en = f"its end is past; its grace goes on with what was left of it: {left}"
+    if reckoning is not None and view.due_at is not None and reckoning.due_at != view.due_at:
+        over = shown_end(view.due_at.astimezone(book.zone))
+        zh, en = f"{zh},经办理延至{over}", f"{en}; an act has made it longer, to {over}"
     return Explanation(case_id, view, reckoning, zh, en)
 
 

@@ -21,7 +21,8 @@ from ganchu_workflow.engine.awaiting import missing_year
 from ganchu_workflow.engine.behind import Behind, stands, to_be
 from ganchu_workflow.engine.calendars import Calendars
 from ganchu_workflow.engine.cases import Running
-from ganchu_workflow.engine.deadlines import AWAITING, SUSPENDED, alerts_of, limit_of
+from ganchu_workflow.engine.deadlines import AWAITING, SUSPENDED, alerts_of
+from ganchu_workflow.engine.limits import limit_of
 from ganchu_workflow.engine.overdue import (
     NO_WORKER,
     REASONS,

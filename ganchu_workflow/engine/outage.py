@@ -13,7 +13,7 @@ from ganchu_workflow.canonical import decode
 from ganchu_workflow.clock import EPOCH, from_text, to_text
 from ganchu_workflow.engine import telling
 from ganchu_workflow.engine.cases import CaseState
-from ganchu_workflow.engine.deadlines import ARMED, AWAITING, Settling
+from ganchu_workflow.engine.deadlines import ARMED, AWAITING, FIRED, Settling
 from ganchu_workflow.engine.events import ADJUSTED
 from ganchu_workflow.engine.recorder import Note, Recorder, plain
 from ganchu_workflow.engine.requests import EXTEND_ROUND, Request, Step
@@ -116,18 +116,23 @@ def _move(work: Workspace, process: Process, recorder: Recorder, step: Step, out
     tells: list[Message] = []
     for timer in kind.timers:
         running = work.deadlines(case).get(timer.name)
-        if running is None or running.status not in (ARMED, AWAITING) or not settling.is_an_end(timer):
+        if running is None or running.status == FIRED or not settling.is_an_end(timer):
             continue
         end, rule = running.end, timer.deadline.rule
-        moves = end is not None and outage.began <= end < outage.until
+        runs = running.status in (ARMED, AWAITING)
+        moves = runs and end is not None and outage.began <= end < outage.until
         if end is not None and moves and isinstance(rule, FactRule):
             facts |= _moved_fact(case, rule, end, outage)
             case.facts = {**case.facts, **facts}
+            was: datetime | None = end
         else:
-            settling.becomes(timer, settling.past_outage(timer, running, outage.began, outage.until))
-        if end is not None and moves:
+            moved = settling.past_outage(timer, running, outage.began, outage.until)
+            settling.becomes(timer, moved)
+            # Where only its grace is longer, until when that is.
+            was = end if moves else running.due_at if moved.due_at != running.due_at else None
+        if was is not None:
             about = {"ground": outage.ground, "document": outage.document}
-            tells += telling.extended(kind, case, timer, end, outage.until, **about)
+            tells += telling.extended(kind, case, timer, was, outage.until, **about)
     for timer in kind.timers:
         before = work.deadlines(case).get(timer.name)
         if isinstance(timer.deadline.rule, FactRule) and before is not None and facts:

@@ -12,7 +12,7 @@ from ganchu_workflow.actors import Role
 from ganchu_workflow.canonical import digest, encode
 from ganchu_workflow.clock import to_text
 from ganchu_workflow.engine import deadlines, telling
-from ganchu_workflow.engine.cases import CaseState
+from ganchu_workflow.engine.cases import CaseState, describe
 from ganchu_workflow.engine.events import MOVED, NOT_CARRIED_OUT, Cause, Event, Receipt
 from ganchu_workflow.engine.privacy import keep_secret, private_values, refuse_leaks
 from ganchu_workflow.engine.requests import Request, Step
@@ -77,7 +77,13 @@ class Recorder:
             work.set_members(case, [(m.id, work.get(m.id).visit) for m in members])
         changes = [self.fired(case, step.due.name)] if step.due is not None else []
         settled, tells = deadlines.settle_after(
-            work, self.book.process, self.book.process.kind(case.kind), case, edge.source, self.request.effective_at
+            work,
+            self.book.process,
+            self.book.process.kind(case.kind),
+            case,
+            edge.source,
+            self.request.effective_at,
+            entered_late=self.request.entry is not None,
         )
         changes += settled
         event = self._event(step, case, edge, MOVED)
@@ -186,7 +192,7 @@ class Recorder:
         """A deadline of the case has fired; the change, for the event."""
         running = replace(self.work.deadlines(case)[name], status=deadlines.FIRED)
         self.work.deadlines(case)[name] = running
-        return deadlines.describe(running)
+        return describe(running)
 
     def _tell(self, case: CaseState, messages: Sequence[Message]) -> list[dict[str, Any]]:
         told: list[dict[str, Any]] = []

@@ -12,6 +12,7 @@ from ganchu_workflow.timing import NotLaterThan, Period, Unit, remaining
 from ganchu_workflow.timing.left import Uncounted, read_left
 
 _UNBOUNDED = 10**6
+_MINUTE = timedelta(minutes=1)
 Left = Period | NotLaterThan | Uncounted
 
 
@@ -21,7 +22,11 @@ def left_until(work: Workspace, at: datetime, period: Period, end: datetime) -> 
     # At its very last instant it has not run out: the day of stopping is not used up.
     stopped_at, zone = min(at, end - MICROSECOND), work.around.zone
     try:
-        return remaining(period, stopped_at, end, work.calendar, zone)
+        left = remaining(period, stopped_at, end, work.calendar, zone)
+        # Going on at once it ends no earlier, also where its last day is no day that counts.
+        while work.reckon(left, stopped_at).due_at < end:
+            left = replace(left, length=left.length + 1)
+        return left
     except YearNotPublished:  # an act has put it into a year whose days nobody can count
         return Uncounted(stopped_at.astimezone(zone), end.astimezone(zone))
 
@@ -57,6 +62,14 @@ def whole(period: Period) -> Period:
         return period
     unit = Unit.WORKING_DAYS if period.unit is Unit.WORKING_DAYS else Unit.CALENDAR_DAYS
     return Period(_UNBOUNDED, unit, ends_at=period.ends_at, rolls=period.rolls)
+
+
+def to_the_hour_of(end: datetime, period: Period) -> Period:
+    """The period, to the hour of an end that an act has fixed, in its zone; it is a whole minute, and none earlier."""
+    if period.unit.in_hours:
+        return period
+    minute = end if end == end.replace(second=0, microsecond=0) else end.replace(second=0, microsecond=0) + _MINUTE
+    return replace(period, ends_at=minute.time())
 
 
 def _counts(work: Workspace, period: Period, day: date) -> bool:

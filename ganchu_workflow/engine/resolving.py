@@ -28,8 +28,8 @@ def resolve(work: Workspace, book: Rulebook, case_id: str, name: str) -> bool:
         running = deadlines.get(timer.name) if timer is not None else None
     if timer is None or running is None:
         return False
-    if name == timer.name and deadlines[name].end is None and running.end is not None:
-        tells = telling.known(kind, case, timer, running.end, work.around.now)
+    if name == timer.name and (deadlines[name].end is None or running.due_at is not None):
+        tells = telling.known(kind, case, timer, settling.open_until(running), work.around.now)
     settling.becomes(timer, running)
     if not settling.changes:
         return False

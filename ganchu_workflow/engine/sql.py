@@ -111,6 +111,7 @@ RUNNING_FROM = Statement(
         or_(
             and_(DEADLINE.c.status == "armed", DEADLINE.c.due_at >= bindparam("first")),
             and_(DEADLINE.c.status == "awaiting_calendar", DEADLINE.c.shown_at >= bindparam("first")),
+            and_(DEADLINE.c.status.in_(["stopped", "suspended"]), DEADLINE.c.remainder.startswith("not later than")),
         )
     )
     .order_by(DEADLINE.c.case_id, DEADLINE.c.name)

@@ -31,9 +31,11 @@ def runs(
     return [Message("deadline_runs", to=to, body=body) for to in _party(kind, case)]
 
 
-def known(kind: KindDefinition, case: CaseState, timer: Timer, ends_at: datetime, now: datetime) -> list[Message]:
+def known(
+    kind: KindDefinition, case: CaseState, timer: Timer, ends_at: datetime | None, now: datetime
+) -> list[Message]:
     """A year's notice has given it the end that it waited for. Of one that is over by then, what it fires tells."""
-    return runs(kind, case, timer, ends_at, why="calendar") if now <= ends_at else []
+    return runs(kind, case, timer, ends_at, why="calendar") if ends_at is not None and now <= ends_at else []
 
 
 def suspended(

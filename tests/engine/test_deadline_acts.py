@@ -41,8 +41,9 @@ def test_what_is_suspended_keeps_its_working_days_across_a_long_holiday(timed: T
     timed.wf.tick()
     timed.act("resume")
 
-    assert stopped == {"answer_due": ("suspended", None, "3 working days")}
-    # 8, 9 and the make_timed-up Saturday 10 October are left, to the hour at which it would have ended.
+    sent = {"answer_due 3 working days before": ("fired", "09-21 17:30", None)}
+    assert stopped == {"answer_due": ("suspended", None, "3 working days"), **sent}
+    # 8, 9 and the make-up Saturday 10 October are left, to the hour at which it would have ended.
     assert timed.deadlines == {
         "answer_due": ("armed", "10-10 17:30", None),
         "answer_due 3 working days before": ("armed", "09-30 17:30", None),
@@ -98,10 +99,10 @@ def test_what_was_left_is_left_again_when_it_is_suspended_twice(timed: Timed) ->
 def test_suspended_at_its_last_instant_the_day_of_stopping_is_not_used_up(timed: Timed) -> None:
     timed.to("2026-09-24 17:30")
     timed.act("suspend")
-    assert timed.deadlines == {"answer_due": ("suspended", None, "1 working day")}
+    assert timed.deadlines["answer_due"] == ("suspended", None, "1 working day")
     timed.to("2026-09-28 09:00")
     timed.act("resume")
-    assert timed.deadlines["answer_due"][:2] == ("armed", "09-29 17:30")
+    assert [d.ends_at for d in timed.wf.deadlines(timed.case)] == [at("2026-09-29 17:30")]
 
 
 def test_a_microsecond_past_its_end_nothing_can_be_suspended(timed: Timed) -> None:
@@ -155,7 +156,7 @@ def test_all_of_an_extension_is_left_when_it_is_suspended(timed: Timed) -> None:
     timed.act("suspend")
 
     # 21-24 and 28-30 September, 8-10 and 12 October: more than the five days of the period.
-    assert timed.deadlines == {"answer_due": ("suspended", None, "11 working days")}
+    assert timed.deadlines == {"answer_due": ("suspended", None, "11 working days, to 12:00")}
 
 
 @pytest.mark.parametrize("until", ["2026-09-24 17:30", "2026-09-24 17:29", "2026-09-18 09:00"])
@@ -195,6 +196,46 @@ def test_ended_early_it_fires_at_that_instant(timed: Timed) -> None:
     assert last["cause"] == {"case": timed.case, "seq": last["seq"] - 1}
     assert timed.wf.tick().fired == ()
     assert timed.wf.verify().problems == []
+
+
+# ── suspended and going on at once ──
+
+
+@pytest.mark.parametrize(
+    ("until", "goes_on_to"),
+    [
+        ("2026-10-11 18:00", "2026-10-12 18:00"),  # a Sunday
+        ("2026-10-09 20:00", "2026-10-09 20:00"),
+        ("2026-10-10 00:00", "2026-10-10 00:00"),
+        ("2026-10-05 12:00", "2026-10-08 12:00"),  # in the holidays
+    ],
+)
+@pytest.mark.parametrize(("stop", "go_on"), [("suspend", "resume"), ("pause", "go_on")])
+def test_an_end_that_an_act_has_fixed_comes_no_earlier(
+    timed: Timed, until: str, goes_on_to: str, stop: str, go_on: str
+) -> None:
+    timed.extend(until)
+    timed.to("2026-10-03 10:00")
+    timed.act(stop) if stop == "suspend" else timed.fire(stop)
+    timed.act(go_on) if go_on == "resume" else timed.fire(go_on)
+    assert [d.ends_at for d in timed.wf.deadlines(timed.case)] == [at(goes_on_to)]
+
+
+def test_an_end_that_was_kept_comes_no_earlier(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="70 working days")
+    timed.to("2026-12-24 10:00")
+    [adopted] = timed.wf.import_calendar(
+        read_overlay(
+            'year = 2027\nnotice = "测试用通知"\n[[holiday]]\nname = "元旦"\noff = [2027-01-01]\nwork = [2026-12-26]\n'
+        ),
+        actor=OFFICE,
+    )
+    assert adopted.counts["kept"] == 1
+    timed.act("suspend")
+    timed.act("resume")
+    [found] = timed.wf.deadlines(timed.case)
+    assert found.ends_at is not None
+    assert found.ends_at >= at("2026-12-31 17:30")
 
 
 # ── who may, and what may not ──
@@ -372,7 +413,7 @@ def test_what_is_done_needs_no_reminder(timed: Timed) -> None:
 
 def test_an_end_too_near_to_remind_of_has_no_such_reminder(make_timed: Callable[..., Timed]) -> None:
     timed = make_timed(answer="1 working day")
-    # It ends on the make_timed-up Sunday; three working days before lie in the past, and one day before is tomorrow.
+    # It ends on the make-up Sunday; three working days before lie in the past, and one day before is tomorrow.
     assert timed.deadlines == {
         "answer_due": ("armed", "09-20 17:30", None),
         "answer_due 1 calendar day before": ("armed", "09-19 17:30", None),
@@ -512,7 +553,7 @@ def test_what_is_left_of_a_grace_is_left_when_it_is_suspended(make_timed: Callab
     timed.to("2026-09-29 10:00")
     timed.wf.tick()
     timed.act("suspend")
-    assert timed.deadlines == {"answer_due": ("suspended", None, "2 working days")}
+    assert timed.deadlines["answer_due"] == ("suspended", None, "2 working days")
     timed.to("2026-10-08 10:00")
     timed.act("resume")
 

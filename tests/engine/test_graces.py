@@ -6,9 +6,10 @@ from datetime import datetime
 import pytest
 
 from ganchu_workflow.clock import to_text
+from tests.engine.small_process import refusal_of
 from tests.engine.test_adopting import DUE, with_day_off
 from tests.engine.test_calendar_import import NEW_YEAR, ends, notice
-from tests.engine.timed_process import FIRM, OFFICE, Timed, at
+from tests.engine.timed_process import EVIDENCE, FIRM, OFFICE, Timed, at
 
 Make = Callable[..., Timed]
 ABOUT = {"document": "赣工信办〔2026〕9号", "ground": "方案第八条"}
@@ -164,7 +165,83 @@ def test_an_outage_that_fell_into_a_grace_of_which_nobody_knew_the_end_lengthens
     assert stands(timed) == ("armed", at("2026-12-31 17:30"), at("2027-01-06 17:30"))
 
 
+@pytest.mark.parametrize("stopped", ["suspend", "pause", None])
+def test_an_outage_is_not_forgotten_by_what_was_stopped_before_its_end_was_known(
+    make_timed: Make, stopped: str | None
+) -> None:
+    timed = make_timed(answer="71 working days")
+    timed.to("2027-01-04 18:00")
+    outage(timed, "2027-01-04 09:00", "2027-01-04 17:45", "2027-01-20 17:30")
+    timed.to("2027-01-04 19:00")
+    if stopped == "suspend":
+        timed.act("suspend")
+        timed.act("resume")
+    if stopped == "pause":
+        timed.fire("pause")
+        timed.fire("go_on")
+    timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
+    assert stands(timed)[:2] == ("armed", at("2027-01-20 17:30"))
+
+
+@pytest.mark.parametrize(("stop", "go_on"), [("suspend", "resume"), ("pause", "go_on"), (None, None)])
+def test_an_outage_moves_a_fixed_end_that_is_stopped(make_timed: Make, stop: str | None, go_on: str | None) -> None:
+    timed = make_timed(answer="not later than 2026-09-24 17:30 +08:00")
+
+    def do(what: str | None) -> None:
+        if what is not None:
+            timed.act(what) if what in ("suspend", "resume") else timed.fire(what)
+
+    timed.to("2026-09-24 10:00")
+    do(stop)
+    timed.to("2026-09-24 18:10")
+    outage(timed, "2026-09-24 12:00", "2026-09-24 18:00", "2026-09-28 17:30")
+    do(go_on)
+    assert stands(timed)[:2] == ("armed", at("2026-09-28 17:30"))
+    assert timed.wf.verify().problems == []
+
+
+def test_an_outage_that_was_told_before_an_act_fixed_the_end_moves_it_no_more(make_timed: Make) -> None:
+    timed = make_timed(answer="66 working days", grace="1 working day")
+    timed.to("2026-12-28 18:00")
+    outage(timed, "2026-12-28 10:00", "2026-12-28 17:00", "2026-12-31 12:00")
+    timed.extend("2026-12-31 10:00")
+    timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
+    assert stands(timed) == ("armed", at("2026-12-31 10:00"), at("2027-01-04 17:30"))
+
+
+def test_an_act_that_is_entered_late_starts_a_period_that_an_outage_has_moved(make_timed: Make) -> None:
+    timed = make_timed(answer="10 working days", handling="3 working days")
+    timed.to("2026-09-29 18:00")
+    outage(timed, "2026-09-29 10:00", "2026-09-29 17:45", "2026-10-09 17:30")
+    timed.to("2026-09-30 10:00")
+    late = timed.wf.entering_late(at("2026-09-24 17:00"), by=OFFICE, reason="窗口收件", evidence=EVIDENCE)
+    late.fire(timed.case, "answer", {}, actor=FIRM)
+    # Three working days after the 24th are the 29th: in the outage.
+    assert stands(timed)[:2] == ("armed", at("2026-10-09 17:30"))
+
+
+def test_where_only_the_grace_is_longer_the_firm_is_told_of_that(make_timed: Make) -> None:
+    timed = make_timed(grace="1 working day")
+    timed.to("2026-09-28 17:30")
+    outage(timed, "2026-09-28 10:00", "2026-09-28 17:00", "2026-10-14 17:30")
+    last = timed.wf.messages(timed.round)[-1]
+    told = {"was": to_text(at("2026-09-28 17:30")), "ends_at": to_text(at("2026-10-14 17:30"))}
+    assert (last["message"], last["body"]) == ("deadline_extended", {"deadline": "答复期限", **told, **ABOUT})
+
+
 # ── notices ──
+
+
+def test_an_end_that_an_amendment_puts_into_the_next_year_waits_for_that(make_timed: Make) -> None:
+    timed = make_timed(answer="70 working days")
+    timed.to("2026-12-24 10:00")
+    timed.wf.import_calendar(with_day_off(at("2026-12-31 00:00").date()), actor=OFFICE)
+    assert stands(timed) == ("awaiting_calendar", None, None)
+    timed.to("2026-12-31 17:31")
+    assert ([r.trigger for r in timed.wf.tick().fired], timed.state) == (["deadline:remind"] * 0, "asking.asked")
+    timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
+    assert stands(timed)[:2] == ("armed", at("2027-01-04 17:30"))
+    assert timed.wf.verify().problems == []
 
 
 def test_a_notice_moves_an_end_that_waits_for_its_grace(make_timed: Make) -> None:
@@ -209,3 +286,36 @@ def test_in_a_grace_that_cannot_be_over_yet_an_act_is_in_time(make_timed: Make, 
     timed.to("2027-01-03 17:30")
     timed.fire("answer", {}, FIRM)
     assert timed.state == "asking.answered"
+
+
+def test_a_late_entry_does_not_get_round_a_grace_of_which_nobody_knows_the_end(make_timed: Make) -> None:
+    timed = make_timed(answer="70 working days", grace="1 working day")
+    timed.to("2027-01-20 10:00")
+    assert refusal_of(lambda: timed.fire("answer", {}, FIRM)).code == "awaiting_calendar"
+    late = timed.wf.entering_late(at("2027-01-20 09:59"), by=OFFICE, reason="窗口收件", evidence=EVIDENCE)
+    assert refusal_of(lambda: late.fire(timed.case, "answer", {}, actor=FIRM)).code == "awaiting_calendar"
+
+
+def test_a_grace_never_ends_before_the_end_that_is_shown(make_timed: Make) -> None:
+    timed = make_timed(answer="5 working days, to 24:00", grace="1 working day, start day counted, to 12:00")
+    assert stands(timed) == ("armed", at("2026-09-25 00:00"), at("2026-09-25 00:00"))
+    timed.to("2026-09-25 00:00")
+    timed.fire("answer", {}, FIRM)
+
+
+def test_an_extension_is_told_with_the_end_that_it_moves(make_timed: Make) -> None:
+    timed = make_timed(grace="5 working days")
+    timed.to("2026-09-28 10:00")
+    timed.extend("2026-09-29 17:30")
+    body = timed.wf.messages(timed.round)[-1]["body"]
+    assert (body["was"], body["ends_at"]) == (to_text(at("2026-09-24 17:30")), to_text(at("2026-09-29 17:30")))
+
+
+def test_a_firm_is_told_until_when_its_grace_runs_once_that_is_known(make_timed: Make) -> None:
+    timed = make_timed(answer="70 working days", grace="3 working days")
+    timed.to("2027-01-05 10:00")
+    timed.act("suspend")
+    timed.act("resume")
+    timed.wf.import_calendar(NEW_YEAR, actor=OFFICE)
+    last = timed.wf.messages(timed.round)[-1]
+    assert (last["message"], last["body"]["ends_at"]) == ("deadline_runs", to_text(at("2027-01-08 17:30")))

@@ -180,6 +180,30 @@ def test_a_reminder_is_sent_once_for_one_end_however_a_notice_moves_its_day(make
     assert [due for _, due in sent(timed)] == [to_text(at("2026-12-28 17:30"))]
 
 
+def test_a_rung_that_was_sent_is_not_sent_again_after_its_case_was_put_aside(handled: Timed) -> None:
+    handled.wf.import_calendar(NEW_YEAR, actor=OFFICE)
+    handled.to(FIRST_RUNG + MICROSECOND)
+    handled.wf.tick()
+    handled.fire("shelve")
+    handled.fire("take_up")
+    later = notice(off=["2027-01-01", "2027-01-02", "2027-01-03", "2027-01-04"], number="测试3号")
+    handled.wf.import_calendar(later, actor=OFFICE)
+    handled.to("2027-01-05 18:00")
+    assert (sent(handled), handled.told) == ([], [("deadline_escalated", "office")])
+
+
+def test_a_reminder_of_a_fixed_end_is_sent_once_however_often_it_is_stopped(make_timed: Callable[..., Timed]) -> None:
+    timed = make_timed(answer="not later than 2026-12-29 17:30 +08:00")
+    timed.to("2026-12-24 18:00")
+    timed.wf.tick()
+    timed.fire("pause")
+    timed.fire("go_on")
+    timed.wf.import_calendar(notice(off=["2027-01-01"], work=["2026-12-27"]), actor=OFFICE)
+    timed.to("2026-12-26 18:00")
+    timed.wf.tick()
+    assert [message for message, _ in timed.told].count("deadline_reminder") == 1
+
+
 def test_a_rung_that_waits_is_not_lost_while_its_case_is_put_aside(handled: Timed) -> None:
     handled.to(LAST_DAY + MICROSECOND)
     handled.wf.tick()
