@@ -13,4 +13,5 @@ def test_whatever_is_killed_nothing_is_lost_doubled_or_half_done(database: str, 
     print(outcome)
     assert outcome.problems == [], outcome
     assert [place for place in (*PLACES, RANDOM) if not outcome.kills[place]] == []
-    assert (outcome.restarts, outcome.acknowledged > 50) == (restarts, True)
+    # How many acts live to be acknowledged hangs on the kills: 48 to 106 were seen. A run that stood still has a few.
+    assert (outcome.restarts, outcome.acknowledged > 20) == (restarts, True)
