@@ -243,14 +243,19 @@ def round_of(workflow: Workflow, round_id: str) -> CaseView:
     return found
 
 
+_ENDS = "deadline:end"
+
+
 def no_trigger(trigger: str, possible: Iterable[str]) -> str:
     """Why a trigger that there is not cannot be fired, and what can where the case stands, the nearest first."""
-    names = sorted(set(possible), key=lambda name: (-_likeness(trigger, name), name))
+    # An act that ends a deadline at once is offered last, and to nobody who did not write nearly that.
+    asked_to_end = _likeness(trigger.rpartition(":")[2], "end") >= 0.75
+    names = sorted(set(possible), key=lambda n: (n == _ENDS and not asked_to_end, -_likeness(trigger, n), n))
     if not names:
         return (
             f"没有动作“{trigger}”,此处也没有可办的事项 / there is no trigger '{trigger}', and nothing can be done here"
         )
-    meant = names[0] if _likeness(trigger, names[0]) >= 0.6 else ""
+    meant = names[0] if _likeness(trigger, names[0]) >= 0.6 and (names[0] != _ENDS or asked_to_end) else ""
     zh, en = (f",是否指 {meant}?", f"; did you mean {meant}?") if meant else (";", ";")
     there = ", ".join(names)
     return f"没有动作“{trigger}”{zh}此处可办:{there} / there is no trigger '{trigger}'{en} here there are: {there}"

@@ -189,6 +189,10 @@ class Adjusting:
             if settling.case.state in timer.runs_in:
                 return settling.resumed(timer, before)
             return replace(before, status=STOPPED)  # its case stops it now
+        if before is not None and step.trigger == SUSPEND and before.status == SUSPENDED:
+            words = "it is suspended already, and nothing is to be done; deadline:resume lets it go on"
+            zh = "该期限已经中止,无须再次办理;恢复用 deadline:resume"
+            return Refusal("deadline_not_running", zh, words, {"status": SUSPENDED})
         if before is None or before.status not in (ARMED, AWAITING):
             return _not_running(timer, before, "该期限当前未在计算", "it does not run now")
         if before.due_at is not None and before.due_at < settling.at:

@@ -339,8 +339,8 @@ def test_what_is_due_may_not_be_acted_on_and_an_outage_may_be_told(desk: Desk) -
 def test_a_trigger_that_there_is_not_names_what_can_be_done_there_the_nearest_first(desk: Desk) -> None:
     done = desk.fire("2026-09-22T11:00", desk.script.id("水表"), "deadline:pause", ABOUT)
     there = (
-        "deadline:suspend, deadline:end, deadline:extend, self_declaration.resubmit, self_declaration.withdraw, "
-        "self_declaration.amend"
+        "deadline:suspend, deadline:extend, self_declaration.resubmit, self_declaration.withdraw, "
+        "self_declaration.amend, deadline:end"
     )
     zh = f"没有动作“deadline:pause”,是否指 deadline:suspend?此处可办:{there}"
     en = f"there is no trigger 'deadline:pause'; did you mean deadline:suspend? here there are: {there}"
@@ -359,3 +359,11 @@ def test_the_help_of_fire_names_the_acts_on_deadlines(desk: Desk) -> None:
     shown = desk.ask("fire", "--help").out
     acts = ("deadline:suspend", "deadline:resume", "deadline:extend", "deadline:end", "round:extend_for_outage")
     assert [act for act in acts if act not in shown] == []
+
+
+def test_nobody_is_pointed_to_the_act_that_ends_a_deadline_who_did_not_write_it(desk: Desk) -> None:
+    case = desk.script.id("水表")
+    prolong = desk.fire("2026-09-22T11:00", case, "deadline:prolong", ABOUT)
+    meant = desk.fire("2026-09-22T11:00", case, "deadline:ends", ABOUT)
+    assert "是否指 deadline:end?" not in prolong.err
+    assert "是否指 deadline:end?" in meant.err

@@ -105,6 +105,13 @@ def test_suspended_at_its_last_instant_the_day_of_stopping_is_not_used_up(timed:
     assert [d.ends_at for d in timed.wf.deadlines(timed.case)] == [at("2026-09-29 17:30")]
 
 
+def test_what_is_suspended_already_is_not_suspended_again(timed: Timed) -> None:
+    timed.act("suspend")
+    refusal = refusal_of(lambda: timed.act("suspend"))
+    assert (refusal.code, refusal.detail) == ("deadline_not_running", {"status": "suspended"})
+    assert refusal.zh == "该期限已经中止,无须再次办理;恢复用 deadline:resume"
+
+
 def test_a_microsecond_past_its_end_nothing_can_be_suspended(timed: Timed) -> None:
     timed.to("2026-09-24 17:30", microseconds=1)
     assert refusal_of(lambda: timed.act("suspend")).code == "deadline_not_running"
