@@ -27,36 +27,27 @@ def missing_year(
     """The first year that `calendar` lacks for that deadline or alert of a case which stands in `stage`; None: it has
     all of them. `stored`: the deadlines of the case."""
     try:
-        _reckon_all(book, kind, stage, name, stored, calendar)
+        hours: dict[str, Any] = {"zone": book.zone, "close_of_business": book.close_of_business}
+        for timer, alert, alone in alerts_of(kind):
+            main = stored.get(timer.name)
+            if alone == name and main is not None and main.end is not None:
+                alert.instant(main.end, calendar, **hours)
+        found, running = kind.timer(name), stored.get(name)
+        if found is None or running is None:
+            return None
+        end = running.end
+        if running.remainder is not None:
+            left = read_left(running.remainder)
+            if isinstance(left, Uncounted):
+                of = period_of(running)
+                left = (
+                    left.counted(whole(of), calendar, book.zone) if isinstance(of, Period) else NotLaterThan(left.end)
+                )
+            end = reckon(left, running.armed_at, calendar, **hours).due_at
+        grace = limit_of(book.process, found, found.deadline.grace, stage) if found.deadline.grace else None
+        only_grace_is_left = running.remainder is not None and running.shown_at is not None
+        if grace is not None and end is not None and not only_grace_is_left:
+            reckon(grace, started_by(grace, end), calendar, **hours)
     except YearNotPublished as error:
         return int(error.fields["year"])
     return None
-
-
-def _reckon_all(
-    book: Rulebook,
-    kind: KindDefinition,
-    stage: str,
-    name: str,
-    stored: Mapping[str, Running],
-    calendar: WorkingCalendar,
-) -> None:
-    hours: dict[str, Any] = {"zone": book.zone, "close_of_business": book.close_of_business}
-    for timer, alert, alone in alerts_of(kind):
-        main = stored.get(timer.name)
-        if alone == name and main is not None and main.end is not None:
-            alert.instant(main.end, calendar, **hours)
-    found, running = kind.timer(name), stored.get(name)
-    if found is None or running is None:
-        return
-    end = running.end
-    if running.remainder is not None:
-        left = read_left(running.remainder)
-        if isinstance(left, Uncounted):
-            of = period_of(running)
-            left = left.counted(whole(of), calendar, book.zone) if isinstance(of, Period) else NotLaterThan(left.end)
-        end = reckon(left, running.armed_at, calendar, **hours).due_at
-    grace = limit_of(book.process, found, found.deadline.grace, stage) if found.deadline.grace else None
-    only_grace_is_left = running.remainder is not None and running.shown_at is not None
-    if grace is not None and end is not None and not only_grace_is_left:
-        reckon(grace, started_by(grace, end), calendar, **hours)
